@@ -1,0 +1,1 @@
+"""Facts and rules of the catalog.  Imports the standard library only."""

@@ -1,0 +1,32 @@
+"""Why an upload can never become an asset: poison, not a fault, so never retried."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RejectionCode(StrEnum):
+    """Stable codes, part of the API: clients branch on them."""
+
+    EMPTY = "empty"
+    TOO_LARGE = "too_large"
+    CHECKSUM_MISMATCH = "checksum_mismatch"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """The recorded reason; `detail` is for people and may change its words."""
+
+    code: RejectionCode
+    detail: str
+
+
+class ImageRejectedError(Exception):
+    """These bytes cannot become an asset.  Raised by checks and decoders, recorded by ingest."""
+
+    def __init__(self, code: RejectionCode, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.rejection = Rejection(code, detail)

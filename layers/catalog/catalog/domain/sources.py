@@ -1,0 +1,64 @@
+"""What an original is: its format, and the pixels one of each format may have."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class SourceFormat(StrEnum):
+    """The allow-list, by content and never by name or declared type.  MPO counts as JPEG."""
+
+    JPEG = "jpeg"
+    PNG = "png"
+    WEBP = "webp"
+    GIF = "gif"
+    AVIF = "avif"
+    TIFF = "tiff"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An accepted original.  `width` x `height` in pixels as a viewer shows it, EXIF orientation applied."""
+
+    format: SourceFormat
+    width: int
+    height: int
+
+
+# Pixels (width x height) a format may declare before it is refused undecoded.  What bounds them is the
+# function's memory: a WebP or AVIF has no scaled decode, a JPEG has (see docs/decisions.md).
+DEFAULT_PIXEL_LIMITS: Final[Mapping[SourceFormat, int]] = {
+    SourceFormat.JPEG: 100_000_000,
+    SourceFormat.PNG: 50_000_000,
+    SourceFormat.WEBP: 40_000_000,
+    SourceFormat.GIF: 50_000_000,
+    SourceFormat.AVIF: 40_000_000,
+    SourceFormat.TIFF: 50_000_000,
+}
+
+
+class InvalidPixelLimitsError(ValueError):
+    """The PIXEL_LIMITS setting cannot be used."""
+
+
+def parse_pixel_limits(text: str) -> Mapping[SourceFormat, int]:
+    """Pixel limits by format from a JSON object such as `{"png": 40000000}`; formats left out keep their default.
+
+    Raises InvalidPixelLimitsError for anything else.
+    """
+    try:
+        given = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidPixelLimitsError(f"PIXEL_LIMITS is not JSON ({error})") from error
+    if not isinstance(given, dict):
+        raise InvalidPixelLimitsError("PIXEL_LIMITS must be an object of format: pixels")
+    limits = dict(DEFAULT_PIXEL_LIMITS)
+    for name, pixels in given.items():
+        if name not in list(SourceFormat):
+            raise InvalidPixelLimitsError(f"PIXEL_LIMITS names {name!r}, which is no accepted format")
+        if not isinstance(pixels, int) or isinstance(pixels, bool) or pixels < 1:
+            raise InvalidPixelLimitsError(f"PIXEL_LIMITS for {name} must be a whole number of pixels above 0")
+        limits[SourceFormat(name)] = pixels
+    return limits
