@@ -1,0 +1,1 @@
+"""The pipeline on this machine: environments, the emulator, deployment to it, and the demo."""
