@@ -14,6 +14,7 @@ class RejectionCode(StrEnum):
     TOO_MANY_PIXELS = "too_many_pixels"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
+    ORIGINAL_MISSING = "original_missing"  # deleted from the bucket before it could be rendered
 
 
 @dataclass(frozen=True, slots=True)

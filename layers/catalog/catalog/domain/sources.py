@@ -44,7 +44,7 @@ class InvalidPixelLimitsError(ValueError):
 
 
 def parse_pixel_limits(text: str) -> Mapping[SourceFormat, int]:
-    """Pixel limits by format from a JSON object such as `{"png": 40000000}`; formats left out keep their default.
+    """Pixel limits by format from a JSON object such as `{"png": 40000000}`; others keep their default.
 
     Raises InvalidPixelLimitsError for anything else.
     """

@@ -1,0 +1,68 @@
+"""Uploads queue -> ingest: each S3 event names an original that has arrived."""
+
+import json
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from urllib.parse import unquote_plus
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from catalog import settings
+from catalog.adapters.objects import Originals
+from catalog.adapters.queues import RenderQueue
+from catalog.adapters.tables import Assets
+from catalog.domain.keys import AssetKey, NotAnOriginalKeyError
+from catalog.telemetry import count, logger, metrics
+from catalog.use_cases.ingestion import ingest_upload
+from imaging.inspection import inspect
+
+processor = BatchProcessor(event_type=EventType.SQS)
+ingest = partial(
+    ingest_upload,
+    assets=Assets(settings.assets_table()),
+    originals=Originals(settings.originals_bucket()),
+    queue=RenderQueue(settings.render_queue_url()),
+    inspect=partial(inspect, limits=settings.pixel_limits()),
+    presets=settings.presets(),
+    presets_per_job=settings.presets_per_job(),
+    max_upload_bytes=settings.max_upload_bytes(),
+    clock=partial(datetime.now, UTC),
+)
+
+
+def ingest_message(record: SQSRecord) -> None:
+    """A message carries one S3 notification; S3's own test message carries no records."""
+    for event in json.loads(record.body).get("Records", []):
+        ingest_object(unquote_plus(event["s3"]["object"]["key"]))
+
+
+def ingest_object(object_key: str) -> None:
+    try:
+        key = AssetKey.of_original(object_key)
+    except NotAnOriginalKeyError:
+        # Only an operator with access to the bucket can have written it; it is theirs to remove.
+        logger.error("object is no original", object_key=object_key)
+        count("ForeignObject")
+        return
+    ingested = ingest(key)
+    asset = ingested.asset
+    logger.info(
+        str(ingested.outcome),
+        correlation_id=asset.correlation_id if asset else None,
+        tenant=key.tenant,
+        asset_id=key.id,
+        render_jobs=ingested.jobs,
+        rejection=asset.rejection.code if asset and asset.rejection else None,
+    )
+    count("".join(word.capitalize() for word in ingested.outcome.name.split("_")))
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    return process_partial_response(
+        event=event, record_handler=ingest_message, processor=processor, context=context
+    )

@@ -1,0 +1,35 @@
+"""GET /v1/images: a page of the tenant's assets, newest first."""
+
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from catalog import settings
+from catalog.adapters.objects import Renditions
+from catalog.adapters.tables import Assets, Clients
+from catalog.http import answer, api, client_id
+from catalog.representations import asset_json
+from catalog.requests import list_request
+from catalog.telemetry import logger, metrics
+from catalog.use_cases.browsing import list_assets
+
+clients = Clients(settings.clients_table())
+assets = Assets(settings.assets_table())
+renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
+app = api(allow_origin=settings.cors_allow_origin())
+
+
+@app.get("/images")
+def get_images() -> Response[str]:
+    tenant = clients.tenant_of(client_id(app))
+    asked = list_request(app.current_event.query_string_parameters or {})
+    page = list_assets(tenant, limit=asked.limit, cursor=asked.cursor, status=asked.status, assets=assets)
+    images = [asset_json(asset, url_of=renditions.url) for asset in page.assets]
+    return answer(HTTPStatus.OK, {"images": images, "cursor": page.cursor})
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return app.resolve(event, context)

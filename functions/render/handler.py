@@ -1,0 +1,52 @@
+"""Render queue -> render: each job names an asset and the presets to render of it."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from catalog import settings
+from catalog.adapters.objects import Originals, Renditions
+from catalog.adapters.queues import render_job
+from catalog.adapters.tables import Assets
+from catalog.telemetry import count, logger, metrics
+from catalog.use_cases.rendering import render_asset
+from imaging.renditions import render
+
+processor = BatchProcessor(event_type=EventType.SQS)
+render_missing = partial(
+    render_asset,
+    assets=Assets(settings.assets_table()),
+    originals=Originals(settings.originals_bucket()),
+    renditions=Renditions(settings.renditions_bucket()),
+    render=partial(render, limits=settings.pixel_limits()),
+    presets=settings.presets(),
+    max_upload_bytes=settings.max_upload_bytes(),
+    clock=partial(datetime.now, UTC),
+)
+
+
+def render_message(record: SQSRecord) -> None:
+    job = render_job(record.body)
+    rendered = render_missing(job)
+    logger.info(
+        str(rendered.outcome),
+        correlation_id=job.correlation_id,
+        tenant=job.tenant,
+        asset_id=job.id,
+        presets=job.presets,
+        ready=rendered.ready,
+        size_bytes=sum(rendition.size_bytes for rendition in rendered.renditions),
+    )
+    count("RenditionsWritten", len(rendered.renditions))
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    return process_partial_response(
+        event=event, record_handler=render_message, processor=processor, context=context
+    )

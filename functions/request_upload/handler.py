@@ -1,0 +1,52 @@
+"""POST /v1/images: announce bytes, get the asset they already are or a URL to send them to."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from catalog import settings
+from catalog.adapters.objects import Originals, Renditions
+from catalog.adapters.tables import Assets, Clients
+from catalog.domain.keys import AssetKey
+from catalog.domain.uploads import UploadTicket
+from catalog.http import answer, api, client_id, request_id
+from catalog.representations import asset_json, ticket_json
+from catalog.requests import upload_request
+from catalog.telemetry import count, logger, metrics
+from catalog.use_cases.uploads import request_upload
+
+clients = Clients(settings.clients_table())
+assets = Assets(settings.assets_table())
+originals = Originals(settings.originals_bucket())
+renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
+max_upload_bytes = settings.max_upload_bytes()
+app = api(allow_origin=settings.cors_allow_origin())
+
+
+@app.post("/images")
+def post_image() -> Response[str]:
+    tenant = clients.tenant_of(client_id(app))
+    id_, announced = upload_request(app.current_event.decoded_body, max_upload_bytes=max_upload_bytes)
+    result = request_upload(
+        AssetKey(tenant, id_),
+        announced,
+        assets=assets,
+        originals=originals,
+        correlation_id=request_id(app),
+        now=datetime.now(UTC),
+    )
+    if isinstance(result, UploadTicket):
+        logger.info("upload offered", tenant=tenant, asset_id=id_, size_bytes=announced.size_bytes)
+        count("UploadOffered")
+        return answer(HTTPStatus.CREATED, ticket_json(result))
+    logger.info("upload known", tenant=tenant, asset_id=id_, status=result.status)
+    count("UploadKnown")
+    return answer(HTTPStatus.OK, asset_json(result, url_of=renditions.url))
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return app.resolve(event, context)

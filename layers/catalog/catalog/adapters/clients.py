@@ -1,0 +1,32 @@
+"""SDK clients, one a service and process, made on first use.
+
+botocore and not boto3: the same clients for 60-100 CPU-ms less of every cold start (EVIDENCE, cold start).
+"""
+
+from functools import cache
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+
+# Three attempts with jittered backoff stay within a few seconds; what still fails is retried by the queue.
+# S3: the regional, virtual-hosted address, since a presigned URL to the global one is redirected in a new
+# bucket's first hours, which breaks a browser's signed PUT.
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 3},
+    connect_timeout=2,
+    read_timeout=20,
+    signature_version="v4",
+)
+_S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4", s3={"us_east_1_regional_endpoint": "regional"}))
+
+
+@cache
+def _session() -> botocore.session.Session:
+    return botocore.session.get_session()
+
+
+@cache
+def client(service: str) -> Any:
+    """The client of `service` ("s3", "sqs"); region, credentials and endpoint are the SDK's own to find."""
+    return _session().create_client(service, config=_S3_CONFIG if service == "s3" else _CONFIG)

@@ -1,0 +1,99 @@
+"""The S3 buckets: originals, which clients write through presigned URLs, and renditions, which they read."""
+
+import base64
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from catalog.adapters.clients import client
+from catalog.domain.keys import AssetKey
+from catalog.domain.uploads import (
+    Announcement,
+    OriginalMissingError,
+    OriginalTooLargeError,
+    PresignedUpload,
+)
+
+UPLOAD_URL_SECONDS: Final = 900
+DOWNLOAD_URL_SECONDS: Final = 3600
+
+_IMMUTABLE: Final = "public, max-age=31536000, immutable"  # a changed rendition has a changed key
+
+
+class Originals:
+    """The originals bucket."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+
+    def presign_upload(self, key: AssetKey, announced: Announcement, *, now: datetime) -> PresignedUpload:
+        """A URL for one PUT of the announced bytes, valid for UPLOAD_URL_SECONDS."""
+        checksum = base64.b64encode(bytes.fromhex(key.id)).decode()
+        url = client("s3").generate_presigned_url(
+            "put_object",
+            Params={
+                "Bucket": self._bucket,
+                "Key": key.original,
+                "ContentLength": announced.size_bytes,
+                "ContentType": announced.content_type,
+                "ChecksumSHA256": checksum,
+            },
+            ExpiresIn=UPLOAD_URL_SECONDS,
+        )
+        headers = {
+            "content-length": str(announced.size_bytes),
+            "content-type": announced.content_type,
+            "x-amz-checksum-sha256": checksum,
+        }
+        return PresignedUpload(url, headers, now + timedelta(seconds=UPLOAD_URL_SECONDS))
+
+    def read(self, key: AssetKey, *, max_bytes: int) -> bytes:
+        """The original's bytes.  Raises OriginalMissingError, OriginalTooLargeError (before reading any)."""
+        try:
+            answer = client("s3").get_object(Bucket=self._bucket, Key=key.original)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+                raise OriginalMissingError(key.original) from error
+            raise
+        with answer["Body"] as body:
+            if answer["ContentLength"] > max_bytes:
+                raise OriginalTooLargeError(answer["ContentLength"])
+            data: bytes = body.read()
+        return data
+
+    def tag_rejected(self, key: AssetKey) -> None:
+        """Hand the object to the bucket's lifecycle rule, which keeps it for 7 days."""
+        client("s3").put_object_tagging(
+            Bucket=self._bucket,
+            Key=key.original,
+            Tagging={"TagSet": [{"Key": "status", "Value": "rejected"}]},
+        )
+
+
+class Renditions:
+    """The renditions bucket.  `base_url` is a CDN in front of it; without one, URLs are presigned GETs."""
+
+    def __init__(self, bucket: str, *, base_url: str | None = None) -> None:
+        self._bucket = bucket
+        self._base_url = base_url
+
+    def write(self, object_key: str, data: bytes, *, content_type: str) -> None:
+        """Writing the same rendition again writes the same bytes."""
+        client("s3").put_object(
+            Bucket=self._bucket,
+            Key=object_key,
+            Body=data,
+            ContentType=content_type,
+            CacheControl=_IMMUTABLE,
+        )
+
+    def url(self, object_key: str) -> str:
+        """A URL a browser can GET, valid for DOWNLOAD_URL_SECONDS where it is presigned."""
+        if self._base_url:
+            return f"{self._base_url}/{object_key}"
+        params: dict[str, Any] = {"Bucket": self._bucket, "Key": object_key}
+        url: str = client("s3").generate_presigned_url(
+            "get_object", Params=params, ExpiresIn=DOWNLOAD_URL_SECONDS
+        )
+        return url

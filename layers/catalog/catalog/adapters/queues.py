@@ -1,0 +1,50 @@
+"""The render queue: jobs out, jobs in."""
+
+import json
+from collections.abc import Iterable
+from itertools import batched
+from typing import Final
+
+from catalog.adapters.clients import client
+from catalog.domain.assets import RenderJob
+from catalog.domain.keys import asset_id, tenant_id
+
+_BATCH: Final = 10  # messages SendMessageBatch takes
+
+
+class JobsNotSentError(Exception):
+    """SQS refused some of a batch; the caller's event is retried and sends what is still missing."""
+
+
+class RenderQueue:
+    """Sends render jobs."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def send(self, jobs: Iterable[RenderJob]) -> None:
+        """Raises JobsNotSentError where any of them was refused."""
+        for batch in batched(jobs, _BATCH, strict=False):
+            entries = [{"Id": str(index), "MessageBody": _message(job)} for index, job in enumerate(batch)]
+            answer = client("sqs").send_message_batch(QueueUrl=self._url, Entries=entries)
+            if refused := answer.get("Failed"):
+                raise JobsNotSentError(", ".join(sorted({failure["Code"] for failure in refused})))
+
+
+def _message(job: RenderJob) -> str:
+    return json.dumps(
+        {
+            "tenant": job.tenant,
+            "id": job.id,
+            "presets": list(job.presets),
+            "correlation_id": job.correlation_id,
+        }
+    )
+
+
+def render_job(message: str) -> RenderJob:
+    """The job in a message's body.  Raises ValueError or KeyError for anything this queue never carries."""
+    body = json.loads(message)
+    return RenderJob(
+        tenant_id(body["tenant"]), asset_id(body["id"]), tuple(body["presets"]), body.get("correlation_id")
+    )

@@ -1,0 +1,118 @@
+"""Assets: one tenant's original image and all that is known of it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.presets import Preset
+from catalog.domain.rejections import Rejection
+from catalog.domain.sources import Source
+
+# An upload that was announced but never sent is forgotten after this.
+AWAITED_FOR: Final = timedelta(days=1)
+# A processing asset this old is offered an upload again: sending the bytes once more restarts it.
+STALLED_AFTER: Final = timedelta(minutes=30)
+
+
+class Status(StrEnum):
+    """`awaiting_upload -> processing -> ready`, or `-> rejected`; `deleting` until gone."""
+
+    AWAITING_UPLOAD = "awaiting_upload"
+    PROCESSING = "processing"
+    READY = "ready"
+    REJECTED = "rejected"
+    DELETING = "deleting"
+
+
+class AssetNotFoundError(LookupError):
+    """This tenant has no such asset."""
+
+
+class AssetStateError(Exception):
+    """The asset is not, or no longer, in a state that allows the change."""
+
+
+@dataclass(frozen=True, slots=True)
+class PerceptualHashes:
+    """Hashes of the canonical pixels, as lower-case hex: `ahash64` 64 bits, `phash256` 256 bits."""
+
+    ahash64: str
+    phash256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What decoding an original once tells of it."""
+
+    source: Source
+    hashes: PerceptualHashes
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """One stored rendering.  `width` x `height` in pixels; `quality` 1-100, None where lossless."""
+
+    preset: str
+    version: str
+    key: str
+    size_bytes: int
+    width: int
+    height: int
+    quality: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """All that is known of one original.  Times are aware UTC."""
+
+    tenant: TenantId
+    id: AssetId
+    status: Status
+    filename: str | None
+    size_bytes: int
+    created_at: datetime
+    updated_at: datetime
+    source: Source | None = None
+    hashes: PerceptualHashes | None = None
+    renditions: Mapping[str, Rendition] = field(default_factory=dict)
+    references: frozenset[str] = frozenset()
+    rejection: Rejection | None = None
+    correlation_id: str | None = None
+
+    @property
+    def key(self) -> AssetKey:
+        return AssetKey(self.tenant, self.id)
+
+    def missing(self, presets: Iterable[Preset]) -> tuple[Preset, ...]:
+        """The presets of which this asset has no rendition, or one of an older version."""
+        return tuple(
+            preset
+            for preset in presets
+            if (stored := self.renditions.get(preset.name)) is None or stored.version != preset.version
+        )
+
+    def stalled(self, now: datetime) -> bool:
+        """Processing for so long that its jobs must have been lost or dead-lettered."""
+        return self.status is Status.PROCESSING and now - self.updated_at > STALLED_AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class RenderJob:
+    """Render these presets of this asset.  `correlation_id` ties the logs to the request it came from."""
+
+    tenant: TenantId
+    id: AssetId
+    presets: tuple[str, ...]
+    correlation_id: str | None = None
+
+
+def render_jobs(asset: Asset, presets: Iterable[Preset], *, presets_per_job: int) -> tuple[RenderJob, ...]:
+    """The jobs that complete `asset`: one a preset for the shortest wait, or several to decode once."""
+    names = [preset.name for preset in asset.missing(presets)]
+    return tuple(
+        RenderJob(asset.tenant, asset.id, tuple(names[start : start + presets_per_job]), asset.correlation_id)
+        for start in range(0, len(names), presets_per_job)
+    )

@@ -1,0 +1,87 @@
+"""The environment, read here and nowhere else: typed, at import, and naming what is wrong.
+
+Where AWS is comes from the SDK's own variables; nothing here knows whether this runs on AWS or a laptop.
+"""
+
+import os
+
+from catalog.domain.presets import Preset, parse_presets
+from catalog.domain.sources import SourceFormat, parse_pixel_limits
+
+
+class SettingError(RuntimeError):
+    """A setting is missing or cannot be used; it fails the cold start by name."""
+
+
+def text(name: str) -> str:
+    """A setting that must be there.  Raises SettingError."""
+    value = os.environ.get(name, "")
+    if not value:
+        raise SettingError(f"{name} is not set")
+    return value
+
+
+def whole(name: str, *, low: int, high: int) -> int:
+    """A whole number from `low` to `high`, both included.  Raises SettingError."""
+    value = text(name)
+    try:
+        number = int(value)
+    except ValueError:
+        number = low - 1
+    if not low <= number <= high:
+        raise SettingError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+    return number
+
+
+def assets_table() -> str:
+    return text("ASSETS_TABLE")
+
+
+def clients_table() -> str:
+    return text("CLIENTS_TABLE")
+
+
+def originals_bucket() -> str:
+    return text("ORIGINALS_BUCKET")
+
+
+def renditions_bucket() -> str:
+    return text("RENDITIONS_BUCKET")
+
+
+def renditions_base_url() -> str | None:
+    """Where a CDN serves the renditions bucket, without a trailing slash; None: presigned URLs."""
+    return os.environ.get("RENDITIONS_BASE_URL", "").rstrip("/") or None
+
+
+def render_queue_url() -> str:
+    return text("RENDER_QUEUE_URL")
+
+
+def cors_allow_origin() -> str:
+    return text("CORS_ALLOW_ORIGIN")
+
+
+def max_upload_bytes() -> int:
+    """Bytes; a presigned PUT carries up to 5 GiB, a function's memory far less."""
+    return whole("MAX_UPLOAD_BYTES", low=1, high=100 * 1024 * 1024)
+
+
+def presets() -> tuple[Preset, ...]:
+    """Raises SettingError naming every fault of PRESETS."""
+    try:
+        return parse_presets(text("PRESETS"))
+    except ValueError as error:
+        raise SettingError(str(error)) from error
+
+
+def presets_per_job() -> int:
+    return whole("PRESETS_PER_JOB", low=1, high=16)
+
+
+def pixel_limits() -> dict[SourceFormat, int]:
+    """Pixels (width x height) by format.  Raises SettingError."""
+    try:
+        return dict(parse_pixel_limits(os.environ.get("PIXEL_LIMITS") or "{}"))
+    except ValueError as error:
+        raise SettingError(str(error)) from error

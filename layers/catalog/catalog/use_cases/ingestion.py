@@ -1,0 +1,139 @@
+"""Ingestion: an original has arrived; check it, hash it, record it, and have it rendered.
+
+Safe to run twice, late, at the same time as itself, and to die between any two lines: what is recorded is
+recorded conditionally, jobs are sent after it, and a second run sends only the jobs that are still missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from catalog.domain.assets import Asset, AssetStateError, Inspection, Status, render_jobs
+from catalog.domain.rejections import ImageRejectedError, Rejection, RejectionCode
+from catalog.domain.uploads import OriginalMissingError, OriginalTooLargeError
+from catalog.use_cases.rejecting import reject_original
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from catalog.adapters.objects import Originals
+    from catalog.adapters.queues import RenderQueue
+    from catalog.adapters.tables import Assets
+    from catalog.domain.keys import AssetKey
+    from catalog.domain.presets import Preset
+
+
+Inspect = Callable[[bytes], Inspection]
+"""Decodes an original within its bounds.  Raises ImageRejectedError for what can never be an asset."""
+
+
+class Outcome(StrEnum):
+    """How one event ended; the name of its log line and of its metric."""
+
+    ACCEPTED = "original accepted"
+    RESUMED = "half-done asset resumed"
+    REJECTED = "original rejected"
+    DUPLICATE_EVENT = "duplicate event"
+    ORIGINAL_GONE = "original gone before ingest"
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """The outcome, and the asset as it was left; None where there is none."""
+
+    outcome: Outcome
+    asset: Asset | None
+    jobs: int = 0
+
+
+def ingest_upload(
+    key: AssetKey,
+    *,
+    assets: Assets,
+    originals: Originals,
+    queue: RenderQueue,
+    inspect: Inspect,
+    presets: Sequence[Preset],
+    presets_per_job: int,
+    max_upload_bytes: int,
+    clock: Callable[[], datetime],
+) -> Ingested:
+    """Bring the original at `key` to `processing` with its render jobs sent, or to `rejected`.
+
+    Faults (S3, DynamoDB, SQS, memory) are raised, to be retried; nothing a file contains is.
+    """
+    known = assets.find(key)
+    if known and _is_settled(known):
+        return Ingested(Outcome.DUPLICATE_EVENT, known)
+    if known and known.status is Status.PROCESSING:
+        return Ingested(Outcome.RESUMED, known, _send_missing(known, queue, presets, presets_per_job))
+    try:
+        asset = _accept_or_reject(
+            key,
+            assets=assets,
+            originals=originals,
+            inspect=inspect,
+            max_upload_bytes=max_upload_bytes,
+            clock=clock,
+        )
+    except OriginalMissingError:
+        return Ingested(Outcome.ORIGINAL_GONE, known)
+    except AssetStateError:
+        # The same event, handled at the same time by another worker that was faster.
+        return Ingested(Outcome.DUPLICATE_EVENT, assets.find(key))
+    if asset.rejection:
+        return Ingested(Outcome.REJECTED, asset)
+    return Ingested(Outcome.ACCEPTED, asset, _send_missing(asset, queue, presets, presets_per_job))
+
+
+def _is_settled(asset: Asset) -> bool:
+    """Nothing an event says of this asset is news: unless its bytes were wrong, and may be right now."""
+    if asset.rejection:
+        return asset.rejection.code is not RejectionCode.CHECKSUM_MISMATCH
+    return asset.status in {Status.READY, Status.DELETING}
+
+
+def _accept_or_reject(
+    key: AssetKey,
+    *,
+    assets: Assets,
+    originals: Originals,
+    inspect: Inspect,
+    max_upload_bytes: int,
+    clock: Callable[[], datetime],
+) -> Asset:
+    size_bytes = 0
+    try:
+        data = originals.read(key, max_bytes=max_upload_bytes)
+        size_bytes = len(data)
+        inspection = _inspect(key, data, inspect)
+    except OriginalTooLargeError as error:
+        size_bytes = error.size_bytes
+        detail = f"{size_bytes} bytes; at most {max_upload_bytes} are accepted"
+        rejection = Rejection(RejectionCode.TOO_LARGE, detail)
+    except ImageRejectedError as error:
+        rejection = error.rejection
+    else:
+        return assets.accept(key, inspection.source, inspection.hashes, size_bytes=size_bytes, now=clock())
+    return reject_original(
+        key, rejection, size_bytes=size_bytes, assets=assets, originals=originals, now=clock()
+    )
+
+
+def _inspect(key: AssetKey, data: bytes, inspect: Inspect) -> Inspection:
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != key.id:
+        raise ImageRejectedError(
+            RejectionCode.CHECKSUM_MISMATCH, f"the object's SHA-256 is {digest}, its key says {key.id}"
+        )
+    return inspect(data)
+
+
+def _send_missing(asset: Asset, queue: RenderQueue, presets: Sequence[Preset], presets_per_job: int) -> int:
+    jobs = render_jobs(asset, presets, presets_per_job=presets_per_job)
+    queue.send(jobs)
+    return len(jobs)

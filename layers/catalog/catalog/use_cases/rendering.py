@@ -1,0 +1,147 @@
+"""Rendering: one original, the presets a job names, and the record that says they exist.
+
+Same input, same bytes, same key: running a job twice changes nothing.  A rendition is recorded only after it
+is stored, so what the record names exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from catalog.domain.assets import Asset, AssetStateError, RenderJob, Rendition, Status
+from catalog.domain.keys import AssetKey
+from catalog.domain.presets import Preset
+from catalog.domain.rejections import ImageRejectedError, Rejection, RejectionCode
+from catalog.domain.uploads import OriginalMissingError
+from catalog.use_cases.rejecting import reject_original
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from catalog.adapters.objects import Originals, Renditions
+    from catalog.adapters.tables import Assets
+
+
+class RenderedImage(Protocol):
+    """An encoded rendering; `width` x `height` in pixels, `quality` 1-100 or None where lossless."""
+
+    @property
+    def preset(self) -> Preset: ...
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def content_type(self) -> str: ...
+    @property
+    def extension(self) -> str: ...
+    @property
+    def quality(self) -> int | None: ...
+
+
+Render = Callable[[bytes, Sequence[Preset]], Iterable[RenderedImage]]
+"""Renders an original, decoded once, for each preset.  Raises ImageRejectedError for what cannot be."""
+
+
+class Outcome(StrEnum):
+    """How one job ended; the name of its log line."""
+
+    RENDERED = "asset rendered"
+    NOTHING_MISSING = "nothing to render"
+    REJECTED = "original rejected at rendering"
+    NO_ASSET = "no asset to render"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The outcome, the asset as it was left, and what was written for it now."""
+
+    outcome: Outcome
+    asset: Asset | None
+    renditions: tuple[Rendition, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        return self.asset is not None and self.asset.status is Status.READY
+
+
+def render_asset(
+    job: RenderJob,
+    *,
+    assets: Assets,
+    originals: Originals,
+    renditions: Renditions,
+    render: Render,
+    presets: Sequence[Preset],
+    max_upload_bytes: int,
+    clock: Callable[[], datetime],
+) -> Rendered:
+    """Render what the job names and the asset lacks, and make the asset `ready` when nothing is missing.
+
+    Presets the job names but the configuration no longer has are left out.  A ready asset keeps the
+    renditions it has even where its original can no longer be read.  Faults are raised, to be retried.
+    """
+    key = AssetKey(job.tenant, job.id)
+    asset = assets.find(key)
+    if asset is None or asset.status not in {Status.PROCESSING, Status.READY}:
+        return Rendered(Outcome.NO_ASSET, asset)
+    wanted = [preset for preset in asset.missing(presets) if preset.name in job.presets]
+    written: list[Rendition] = []
+    try:
+        if wanted:
+            data = originals.read(key, max_bytes=max_upload_bytes)
+            for image in render(data, wanted):
+                rendition = _store(key, image, renditions)
+                asset = assets.add_rendition(key, rendition, now=clock())
+                written.append(rendition)
+        if asset.status is Status.PROCESSING and not asset.missing(presets):
+            asset = _settle(key, assets=assets, now=clock())
+    except OriginalMissingError:
+        if asset.status is Status.PROCESSING:
+            gone = Rejection(
+                RejectionCode.ORIGINAL_MISSING, "the original was deleted before it was rendered"
+            )
+            asset = assets.reject(key, gone, size_bytes=asset.size_bytes, now=clock())
+        return Rendered(Outcome.REJECTED, asset)
+    except ImageRejectedError as error:
+        if asset.status is Status.PROCESSING:
+            asset = reject_original(
+                key,
+                error.rejection,
+                size_bytes=asset.size_bytes,
+                assets=assets,
+                originals=originals,
+                now=clock(),
+            )
+        return Rendered(Outcome.REJECTED, asset)
+    except AssetStateError:
+        # Deleted or rejected while it was being rendered.
+        return Rendered(Outcome.NO_ASSET, assets.find(key))
+    return Rendered(Outcome.RENDERED if written else Outcome.NOTHING_MISSING, asset, tuple(written))
+
+
+def _store(key: AssetKey, image: RenderedImage, renditions: Renditions) -> Rendition:
+    object_key = key.rendition(image.preset.name, image.preset.version, image.extension)
+    renditions.write(object_key, image.data, content_type=image.content_type)
+    return Rendition(
+        preset=image.preset.name,
+        version=image.preset.version,
+        key=object_key,
+        size_bytes=len(image.data),
+        width=image.width,
+        height=image.height,
+        quality=image.quality,
+    )
+
+
+def _settle(key: AssetKey, *, assets: Assets, now: datetime) -> Asset:
+    try:
+        return assets.mark_ready(key, now=now)
+    except AssetStateError:
+        # Two jobs recorded the last two renditions at the same moment; the other one settled it.
+        return assets.get(key)
