@@ -12,7 +12,7 @@ from catalog.domain.keys import AssetKey
 from catalog.http import answer, api, client_id
 from catalog.representations import asset_json
 from catalog.requests import path_asset_id
-from catalog.telemetry import logger, metrics
+from catalog.telemetry import count, logger, metrics
 
 clients = Clients(settings.clients_table())
 assets = Assets(settings.assets_table())
@@ -24,6 +24,7 @@ app = api(allow_origin=settings.cors_allow_origin())
 def get_image(id_: str) -> Response[str]:
     tenant = clients.tenant_of(client_id(app))
     asset = assets.get(AssetKey(tenant, path_asset_id(id_)))
+    count("ImageRead")
     return answer(HTTPStatus.OK, asset_json(asset, url_of=renditions.url))
 
 

@@ -11,7 +11,7 @@ from catalog.adapters.tables import Assets, Clients
 from catalog.http import answer, api, client_id
 from catalog.representations import asset_json
 from catalog.requests import list_request
-from catalog.telemetry import logger, metrics
+from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.browsing import list_assets
 
 clients = Clients(settings.clients_table())
@@ -26,6 +26,7 @@ def get_images() -> Response[str]:
     asked = list_request(app.current_event.query_string_parameters or {})
     page = list_assets(tenant, limit=asked.limit, cursor=asked.cursor, status=asked.status, assets=assets)
     images = [asset_json(asset, url_of=renditions.url) for asset in page.assets]
+    count("PageRead")
     return answer(HTTPStatus.OK, {"images": images, "cursor": page.cursor})
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 from catalog.domain.assets import Asset, Status
+from catalog.domain.keys import TenantId, asset_id
 
 if TYPE_CHECKING:
     from catalog.adapters.tables import Assets
-    from catalog.domain.keys import TenantId
+
+# Base64 of a tenant (63), a time (32) and an id (64) with their JSON; anything longer is not ours to parse.
+_LONGEST_CURSOR: Final = 256
 
 
 class InvalidCursorError(ValueError):
@@ -41,15 +45,12 @@ def _cursor(position: tuple[str, str], tenant: TenantId) -> str:
 
 def _position(cursor: str, tenant: TenantId) -> tuple[str, str]:
     try:
+        if len(cursor) > _LONGEST_CURSOR:
+            raise InvalidCursorError(cursor[:80])
         padded = cursor + "=" * (-len(cursor) % 4)
         owner, created_at, id_ = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except ValueError as error:
+        if owner != tenant:
+            raise InvalidCursorError(cursor[:80])
+        return datetime.fromisoformat(created_at).isoformat(timespec="microseconds"), asset_id(id_)
+    except (ValueError, TypeError) as error:
         raise InvalidCursorError(cursor[:80]) from error
-    if (
-        owner != tenant
-        or not isinstance(created_at, str)
-        or not isinstance(id_, str)
-        or not (created_at and id_)
-    ):
-        raise InvalidCursorError(cursor[:80])
-    return created_at, id_

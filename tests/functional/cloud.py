@@ -1,0 +1,229 @@
+"""The pipeline on moto: tables exactly as infra/storage.yaml defines them, handlers as Lambda loads them."""
+
+import hashlib
+import importlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import boto3
+import botocore.client
+import pytest
+from catalog.adapters.tables import Assets, Clients
+from catalog.domain.assets import Asset
+from catalog.domain.keys import AssetKey, asset_id, tenant_id
+from catalog.domain.tenants import Client
+from cfnlint.decode import cfn_yaml
+
+from tests.builders.events import REGION, api_event, s3_notification, sqs_event
+
+ROOT = Path(__file__).parents[2]
+PRESETS = '[{"name":"thumb","width":200,"height":200},{"name":"card","width":600,"height":600},{"name":"zoom","width":1600,"height":1600}]'
+_NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+_TIMES = {"created_at", "updated_at", "unused_since", "expires_at"}
+TENANTS = {"client-of-acme": "acme", "second-client-of-acme": "acme", "client-of-globex": "globex"}
+
+
+def tables_of_the_template() -> dict[str, dict[str, Any]]:
+    """Logical name -> the create_table arguments that the template's properties amount to."""
+    template = cfn_yaml.load(str(ROOT / "infra" / "storage.yaml"))
+    accepted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    return {
+        name: {
+            argument: resource["Properties"][argument]
+            for argument in accepted
+            if argument in resource["Properties"]
+        }
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::DynamoDB::Table"
+    }
+
+
+class Killed(BaseException):
+    """The function's process is gone: no handler, and no `except Exception`, may survive it."""
+
+
+@dataclass
+class Calls:
+    """AWS calls seen while recording, `service:Operation` in order."""
+
+    made: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def watched_calls(*, kill_at: int | None = None, after: bool = False) -> Iterator[Calls]:
+    """Record every AWS call; kill the process at the `kill_at`-th (from 0), before or after it takes effect."""
+    calls = Calls()
+    make = botocore.client.BaseClient._make_api_call  # noqa: SLF001
+
+    def watched(self: Any, operation: str, arguments: Any) -> Any:
+        number = len(calls.made)
+        calls.made.append(f"{self.meta.service_model.service_name}:{operation}")
+        if kill_at is not None and number == kill_at and not after:
+            raise Killed
+        answer = make(self, operation, arguments)
+        if kill_at is not None and number == kill_at:
+            raise Killed
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.client.BaseClient, "_make_api_call", watched)
+        yield calls
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An API function's answer."""
+
+    status: int
+    json: dict[str, Any]
+
+
+class Cloud:
+    """One account with the pipeline in it."""
+
+    originals = "originals-bucket"
+    renditions = "renditions-bucket"
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self.s3 = boto3.client("s3")
+        self.sqs = boto3.client("sqs")
+        self.dynamodb = boto3.client("dynamodb")
+        for bucket in (self.originals, self.renditions):
+            self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+            self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        for name, arguments in tables_of_the_template().items():
+            self.dynamodb.create_table(TableName=name, **arguments)
+        self.render_queue = self.sqs.create_queue(QueueName="render")["QueueUrl"]
+        self._handlers: dict[str, ModuleType] = {}
+        self.configure(
+            ASSETS_TABLE="AssetsTable",
+            CLIENTS_TABLE="ClientsTable",
+            ORIGINALS_BUCKET=self.originals,
+            RENDITIONS_BUCKET=self.renditions,
+            RENDER_QUEUE_URL=self.render_queue,
+            PRESETS=PRESETS,
+            PRESETS_PER_JOB="1",
+            MAX_UPLOAD_BYTES=str(10 * 1024 * 1024),
+            CORS_ALLOW_ORIGIN="*",
+        )
+        self.assets = Assets("AssetsTable")
+        clients = Clients("ClientsTable")
+        for client_id, tenant in TENANTS.items():
+            clients.add(Client(client_id, tenant_id(tenant)), now=_NOW)
+
+    def configure(self, **environment: str) -> None:
+        """Change settings; functions started from now on read them."""
+        for name, value in environment.items():
+            self._monkeypatch.setenv(name, value)
+        self._handlers.clear()
+
+    def function(self, name: str) -> ModuleType:
+        """A started function: its module is imported anew after every change of settings."""
+        if name not in self._handlers:
+            module = importlib.import_module(f"functions.{name}.handler")
+            self._handlers[name] = importlib.reload(module)
+        return self._handlers[name]
+
+    def invoke(self, name: str, event: dict[str, Any]) -> dict[str, Any]:
+        context = SimpleNamespace(
+            function_name=name,
+            memory_limit_in_mb=1769,
+            invoked_function_arn=f"arn:aws:lambda:{REGION}:123456789012:function:{name}",
+            aws_request_id="invocation-1",
+            get_remaining_time_in_millis=lambda: 60_000,
+        )
+        answer: dict[str, Any] = self.function(name).handler(event, context)
+        return answer
+
+    # --- as a client ------------------------------------------------------------------------------------
+
+    def call(self, function: str, method: str, path: str, **request: Any) -> Answer:
+        answer = self.invoke(function, api_event(method, path, **request))
+        return Answer(answer["statusCode"], json.loads(answer["body"]))
+
+    def announce(self, data: bytes, *, client_id: str = "client-of-acme", **changed: Any) -> Answer:
+        body = {
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "size_bytes": len(data),
+            "content_type": "image/jpeg",
+            "filename": "photo.jpg",
+        }
+        return self.call("request_upload", "POST", "/images", client_id=client_id, body=body | changed)
+
+    def get(self, id_: str, *, client_id: str = "client-of-acme") -> Answer:
+        return self.call("get_image", "GET", f"/images/{id_}", client_id=client_id)
+
+    def list_images(self, *, client_id: str = "client-of-acme", **query: str) -> Answer:
+        return self.call("list_images", "GET", "/images", client_id=client_id, query=query or None)
+
+    # --- as S3 and SQS ----------------------------------------------------------------------------------
+
+    def store(self, data: bytes, *, tenant: str = "acme", as_id: str | None = None) -> str:
+        """The bytes are PUT (S3 has checked them); returns the object's key."""
+        key = f"originals/{tenant}/{as_id or hashlib.sha256(data).hexdigest()}"
+        self.s3.put_object(Bucket=self.originals, Key=key, Body=data)
+        return key
+
+    def ingest(self, *object_keys: str) -> dict[str, Any]:
+        return self.invoke(
+            "ingest", sqs_event(*(s3_notification(self.originals, key) for key in object_keys))
+        )
+
+    def take_jobs(self) -> list[str]:
+        """Every message now in the render queue, taken off it."""
+        taken = []
+        while messages := self.sqs.receive_message(QueueUrl=self.render_queue, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            for message in messages:
+                self.sqs.delete_message(QueueUrl=self.render_queue, ReceiptHandle=message["ReceiptHandle"])
+                taken.append(message["Body"])
+        return taken
+
+    def render(self, *jobs: str) -> dict[str, Any]:
+        return self.invoke("render", sqs_event(*jobs))
+
+    def upload(self, data: bytes, *, client_id: str = "client-of-acme", **changed: Any) -> dict[str, Any]:
+        """The whole way of one photo; returns the asset as GET shows it at the end."""
+        announced = self.announce(data, client_id=client_id, **changed)
+        if announced.status == 201:
+            assert self.ingest(self.store(data, tenant=TENANTS[client_id])) == {"batchItemFailures": []}
+            for job in self.take_jobs():
+                assert self.render(job) == {"batchItemFailures": []}
+        return self.get(announced.json["id"], client_id=client_id).json
+
+    # --- what is left -----------------------------------------------------------------------------------
+
+    def asset(self, id_: str, tenant: str = "acme") -> Asset:
+        return self.assets.get(AssetKey(tenant_id(tenant), asset_id(id_)))
+
+    def objects(self, bucket: str) -> list[str]:
+        return [entry["Key"] for entry in self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+    def read(self, bucket: str, key: str) -> bytes:
+        data: bytes = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return data
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything the pipeline has stored, less the times, to compare two ends of the same story."""
+        items = [
+            {name: value for name, value in item.items() if name not in _TIMES}
+            for table in tables_of_the_template()
+            for item in self.dynamodb.scan(TableName=table)["Items"]
+        ]
+        objects = {
+            f"{bucket}/{key}": hashlib.sha256(self.read(bucket, key)).hexdigest()
+            for bucket in (self.originals, self.renditions)
+            for key in self.objects(bucket)
+        }
+        return {
+            "items": sorted(items, key=lambda item: json.dumps(item, sort_keys=True, default=sorted)),
+            "objects": objects,
+        }

@@ -1,0 +1,28 @@
+"""A fresh account for every functional test."""
+
+from collections.abc import Iterator
+
+import pytest
+from catalog.adapters import clients
+from moto import mock_aws
+
+from tests.builders.events import REGION
+from tests.functional.cloud import Cloud
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "POWERTOOLS_SERVICE_NAME": "catalog",
+        "POWERTOOLS_METRICS_NAMESPACE": "CatalogImagePipeline",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        clients.client.cache_clear()
+        yield Cloud(monkeypatch)
+        clients.client.cache_clear()

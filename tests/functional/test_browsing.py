@@ -1,0 +1,156 @@
+"""GET /v1/images/{id} and GET /v1/images."""
+
+import base64
+import hashlib
+import json
+
+import pytest
+
+from tests.builders.images import jpeg_bytes, oriented, product_photo
+from tests.functional.cloud import Cloud
+
+PHOTO = jpeg_bytes(product_photo(1, (320, 240)))
+ID = hashlib.sha256(PHOTO).hexdigest()
+
+
+def many(count: int) -> list[bytes]:
+    return [jpeg_bytes(product_photo(seed, (40, 30))) for seed in range(count)]
+
+
+def ids(answer_images: list[dict[str, object]]) -> list[object]:
+    return [image["id"] for image in answer_images]
+
+
+def test_an_asset_has_the_shape_of_the_original_description(cloud: Cloud) -> None:
+    asset = cloud.upload(PHOTO, filename="blue shirt.jpg")
+
+    assert asset["id"] == asset["content_hash"] == ID
+    assert asset["tenant_id"] == "acme"
+    assert asset["original_filename"] == "blue shirt.jpg"
+    assert asset["original_size_bytes"] == len(PHOTO)
+    assert (asset["original_width"], asset["original_height"]) == (320, 240)
+    assert asset["in_use_count"] == 0
+    assert asset["status"] == "ready"
+    assert len(asset["perceptual_hash"]) == 16
+    assert len(asset["phash256"]) == 64
+    thumb = asset["renditions"][0]
+    assert set(thumb) == {"id", "preset", "url", "size_bytes", "width", "height", "quality"}
+    assert (thumb["preset"], thumb["width"], thumb["height"], thumb["quality"]) == ("thumb", 200, 150, 85)
+
+
+def test_dimensions_are_those_a_viewer_shows(cloud: Cloud) -> None:
+    asset = cloud.upload(oriented(product_photo(2, (320, 240)), 6))
+
+    assert (asset["original_width"], asset["original_height"]) == (320, 240)
+
+
+def test_a_rendition_url_is_presigned_for_one_object(cloud: Cloud) -> None:
+    asset = cloud.upload(PHOTO)
+
+    assert f"/renditions/acme/{ID}/thumb-" in asset["renditions"][0]["url"]
+    assert "X-Amz-Signature=" in asset["renditions"][0]["url"]
+
+
+def test_with_a_cdn_rendition_urls_are_its_own(cloud: Cloud) -> None:
+    cloud.configure(RENDITIONS_BASE_URL="https://d1.example.net/")
+
+    asset = cloud.upload(PHOTO)
+
+    assert asset["renditions"][0]["url"].startswith(f"https://d1.example.net/renditions/acme/{ID}/thumb-")
+    assert "X-Amz" not in asset["renditions"][0]["url"]
+
+
+def test_another_tenants_asset_does_not_exist(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+
+    answer = cloud.get(ID, client_id="client-of-globex")
+
+    assert (answer.status, answer.json["error"]["code"]) == (404, "image_not_found")
+
+
+@pytest.mark.parametrize("id_", ["x", "0" * 63, "A" * 64, "..", "%2e%2e", "0" * 64 + "x"])
+def test_an_id_that_cannot_be_one_is_refused(cloud: Cloud, id_: str) -> None:
+    answer = cloud.get(id_)
+
+    assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_request")
+
+
+def test_a_path_that_leads_nowhere_is_not_found(cloud: Cloud) -> None:
+    answer = cloud.call("get_image", "GET", f"/images/{ID}/../{ID}")
+
+    assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
+
+
+def test_pages_hold_every_asset_once_newest_first(cloud: Cloud) -> None:
+    uploaded = [cloud.upload(photo)["id"] for photo in many(7)]
+    cloud.upload(PHOTO, client_id="client-of-globex")
+
+    listed: list[object] = []
+    cursor: dict[str, str] = {}
+    for _ in range(3):
+        page = cloud.list_images(limit="3", **cursor).json
+        listed += ids(page["images"])
+        cursor = {"cursor": page["cursor"]} if page["cursor"] else {}
+
+    assert listed == uploaded[::-1]
+    assert cursor == {}
+
+
+def test_a_page_can_be_of_one_status(cloud: Cloud) -> None:
+    ready = [cloud.upload(photo)["id"] for photo in many(3)]
+    rejected = [cloud.upload(f"no image {number}".encode())["id"] for number in range(3)]
+
+    assert ids(cloud.list_images(status="ready").json["images"]) == ready[::-1]
+    first = cloud.list_images(status="rejected", limit="2").json
+    second = cloud.list_images(status="rejected", limit="2", cursor=first["cursor"]).json
+    assert ids(first["images"] + second["images"]) == rejected[::-1]
+    assert second["cursor"] is None
+
+
+def test_an_empty_catalog_is_an_empty_page(cloud: Cloud) -> None:
+    assert cloud.list_images().json == {"images": [], "cursor": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"limit": "0"}, "limit"),
+        ({"limit": "101"}, "limit"),
+        ({"limit": "-1"}, "limit"),
+        ({"limit": "1e1"}, "limit"),
+        ({"limit": "9" * 400}, "limit"),
+        ({"limit": "\u0661"}, "limit"),
+        ({"status": "gone"}, "status"),
+        ({"tenant": "globex"}, "tenant"),
+    ],
+)
+def test_a_query_with_a_fault_is_refused_by_name(cloud: Cloud, query: dict[str, str], field: str) -> None:
+    answer = cloud.list_images(**query)
+
+    assert answer.status == 400
+    assert [fault["field"] for fault in answer.json["error"]["faults"]] == [field]
+
+
+def cursor_of(*parts: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "nonsense",
+        "%%%",
+        "\u00e9",
+        cursor_of("globex", "2026", ID),
+        cursor_of("acme", 1, ID),
+        cursor_of("acme", "", ""),
+        cursor_of("acme", "\ud800", ID),
+        cursor_of("acme"),
+        cursor_of({}),
+        base64.urlsafe_b64encode(b"[" * 90_000).decode(),
+    ],
+)
+def test_a_cursor_that_was_not_given_to_this_tenant_is_refused(cloud: Cloud, cursor: str) -> None:
+    answer = cloud.list_images(cursor=cursor)
+
+    assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_cursor")

@@ -1,0 +1,160 @@
+"""POST /v1/images."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from catalog.domain.assets import STALLED_AFTER
+from catalog.domain.rejections import Rejection, RejectionCode
+
+from tests.builders.images import jpeg_bytes, product_photo
+from tests.functional.cloud import Cloud
+
+PHOTO = jpeg_bytes(product_photo(1, (320, 240)))
+ID = hashlib.sha256(PHOTO).hexdigest()
+
+
+def test_unknown_bytes_get_a_url_that_signs_their_length_type_and_checksum(cloud: Cloud) -> None:
+    answer = cloud.announce(PHOTO)
+
+    assert answer.status == 201
+    upload = answer.json["upload"]
+    assert answer.json["id"] == ID
+    assert upload["method"] == "PUT"
+    assert urlsplit(upload["url"]).path == f"/originals/acme/{ID}"
+    signed = parse_qs(urlsplit(upload["url"]).query)["X-Amz-SignedHeaders"][0].split(";")
+    assert set(upload["headers"]) == {"content-length", "content-type", "x-amz-checksum-sha256"} < set(signed)
+    assert cloud.asset(ID).status == "awaiting_upload"
+
+
+def test_asking_again_before_sending_gets_another_url(cloud: Cloud) -> None:
+    assert [cloud.announce(PHOTO).status for _ in range(2)] == [201, 201]
+
+
+def test_bytes_the_tenant_has_are_not_sent_again_whatever_they_are_called(cloud: Cloud) -> None:
+    first = cloud.upload(PHOTO, filename="first.jpg")
+
+    answer = cloud.announce(PHOTO, filename="second.jpg")
+
+    assert answer.status == 200
+    assert answer.json["id"] == first["id"]
+    assert answer.json["status"] == "ready"
+    assert [rendition["preset"] for rendition in answer.json["renditions"]] == ["thumb", "card", "zoom"]
+
+
+def test_another_tenant_with_the_same_bytes_gets_an_asset_of_its_own(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+
+    assert cloud.announce(PHOTO, client_id="client-of-globex").status == 201
+    assert cloud.asset(ID, "globex").status == "awaiting_upload"
+    assert cloud.asset(ID, "acme").status == "ready"
+
+
+def test_another_client_of_the_tenant_gets_the_tenants_asset(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+
+    assert cloud.announce(PHOTO, client_id="second-client-of-acme").status == 200
+
+
+def test_rejected_bytes_are_answered_with_their_rejection_and_not_sent_again(cloud: Cloud) -> None:
+    cloud.upload(b"not an image at all")
+
+    answer = cloud.announce(b"not an image at all")
+
+    assert answer.status == 200
+    assert answer.json["rejection"]["code"] == "unsupported_format"
+
+
+def test_an_asset_whose_stored_bytes_were_wrong_is_offered_another_upload(cloud: Cloud) -> None:
+    cloud.announce(PHOTO)
+    wrong = Rejection(RejectionCode.CHECKSUM_MISMATCH, "wrong")
+    cloud.assets.reject(cloud.asset(ID).key, wrong, size_bytes=1, now=datetime.now(UTC))
+
+    assert cloud.announce(PHOTO).status == 201
+    assert cloud.asset(ID).status == "awaiting_upload"
+
+
+def test_a_stalled_asset_is_offered_another_upload_and_a_fresh_one_is_not(cloud: Cloud) -> None:
+    cloud.announce(PHOTO)
+    cloud.ingest(cloud.store(PHOTO))
+    assert cloud.announce(PHOTO).status == 200
+
+    long_ago = datetime.now(UTC) - STALLED_AFTER - timedelta(seconds=1)
+    cloud.dynamodb.update_item(
+        TableName="AssetsTable",
+        Key={"tenant": {"S": "acme"}, "id": {"S": ID}},
+        UpdateExpression="SET updated_at = :then",
+        ExpressionAttributeValues={":then": {"S": long_ago.isoformat(timespec="microseconds")}},
+    )
+
+    assert cloud.announce(PHOTO).status == 201
+    assert cloud.asset(ID).status == "processing"
+
+
+@pytest.mark.parametrize(
+    ("changed", "fields"),
+    [
+        ({"sha256": "abc"}, {"sha256"}),
+        ({"sha256": ID.upper()}, {"sha256"}),
+        ({"sha256": None}, {"sha256"}),
+        ({"sha256": ID + "\n"}, {"sha256"}),
+        ({"size_bytes": 0}, {"size_bytes"}),
+        ({"size_bytes": -1}, {"size_bytes"}),
+        ({"size_bytes": 1.5}, {"size_bytes"}),
+        ({"size_bytes": True}, {"size_bytes"}),
+        ({"size_bytes": "12"}, {"size_bytes"}),
+        ({"filename": ""}, {"filename"}),
+        ({"filename": "x" * 256}, {"filename"}),
+        ({"filename": "a\nb"}, {"filename"}),
+        ({"filename": "\ud800"}, {"filename"}),
+        ({"content_type": 7}, {"content_type"}),
+        ({"tenant": "globex"}, {"tenant"}),
+        ({"sha256": 1, "size_bytes": 0, "filename": None}, {"sha256", "size_bytes", "filename"}),
+    ],
+)
+def test_every_fault_of_a_request_is_named(cloud: Cloud, changed: dict[str, Any], fields: set[str]) -> None:
+    answer = cloud.announce(PHOTO, **changed)
+
+    assert answer.status == 400
+    assert answer.json["error"]["code"] == "invalid_request"
+    assert {fault["field"] for fault in answer.json["error"]["faults"]} == fields
+    assert answer.json["error"]["request_id"] == "request-1"
+
+
+@pytest.mark.parametrize("body", [None, "", "{", "[]", '"x"', "null", "[" * 100_000, '{"a":' * 100_000])
+def test_a_body_that_is_no_json_object_is_refused(cloud: Cloud, body: str | None) -> None:
+    answer = cloud.call("request_upload", "POST", "/images", body=body)
+
+    assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_request")
+
+
+def test_an_upload_over_the_limit_is_refused_before_anything_is_sent(cloud: Cloud) -> None:
+    answer = cloud.announce(PHOTO, size_bytes=20 * 1024 * 1024)
+
+    assert (answer.status, answer.json["error"]["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("declared", ["text/plain", "image/svg+xml", "image/jpg", "IMAGE/JPEG", ""])
+def test_a_declared_type_off_the_allow_list_is_refused(cloud: Cloud, declared: str) -> None:
+    answer = cloud.announce(PHOTO, content_type=declared)
+
+    assert (answer.status, answer.json["error"]["code"]) == (415, "unsupported_media_type")
+
+
+def test_a_client_of_no_tenant_is_refused(cloud: Cloud) -> None:
+    answer = cloud.announce(PHOTO, client_id="stranger")
+
+    assert (answer.status, answer.json["error"]["code"]) == (403, "unknown_client")
+
+
+def test_a_fault_of_ours_is_a_500_without_a_stack_trace(cloud: Cloud) -> None:
+    cloud.function("request_upload")
+    cloud.dynamodb.delete_table(TableName="AssetsTable")
+
+    answer = cloud.announce(PHOTO)
+
+    assert answer.status == 500
+    assert answer.json["error"]["code"] == "internal_error"
+    assert "Traceback" not in str(answer.json) and "AssetsTable" not in str(answer.json)
