@@ -79,7 +79,7 @@ def _install(name: str) -> None:
             pip = [str(python(name)), "-m", "pip", "--disable-pip-version-check"]
             _run([*pip, "install", "--quiet", "--require-hashes", "-r", str(BOOTSTRAP)], log, _pip_environ())
         uv = [command("dev", "uv"), "pip", "install", "--quiet", "--require-hashes", "--compile-bytecode"]
-        _run([*uv, "--python", str(python(name)), "-r", str(requirements)], log, _uv_environ())
+        _run([*uv, "--python", str(python(name)), "-r", str(requirements)], log, uv_environ())
     (VENVS / name / ".installed").write_text(_fingerprint(name))
 
 
@@ -88,7 +88,7 @@ def _pip_environ() -> dict[str, str]:
     return {**os.environ, "PIP_CONSTRAINT": os.devnull}
 
 
-def _uv_environ() -> dict[str, str]:
+def uv_environ() -> dict[str, str]:
     """uv does not read pip's configuration, so a machine's package index and certificates are handed on."""
     environ = {**os.environ, "UV_NO_CONFIG": "1"}
     listing = subprocess.run(

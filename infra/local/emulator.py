@@ -1,0 +1,245 @@
+"""MiniStack: an AWS account on one local port, with IAM enforced and its state kept between runs.
+
+    python -m infra.local.emulator up|down|status [--port 4566] [--name demo]
+
+It has its own virtual environment and a bare process environment, because its Lambda workers inherit
+both.  State is written when it stops, so it is stopped with SIGTERM and waited for.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from infra.local import environments
+
+STATE_ROOT: Final = environments.ROOT / ".local"
+REGION: Final = "us-east-1"
+START_SECONDS: Final = 60  # a cold start takes 2-4 s; a loaded machine more
+STOP_SECONDS: Final = 60  # stopping writes the state of every service
+
+# Handed on to the emulator and so to its Lambda workers; nothing else of the caller's environment is.
+_INHERITED: Final = (
+    "PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"
+)  # fmt: skip
+
+
+class EmulatorError(RuntimeError):
+    """The emulator could not be started or stopped; the message says why and where its log is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """One emulated account.  `name` is its folder under `.local/`; two need different names and ports.
+
+    `account` is the twelve-digit access key that selects the account and is its root user: with IAM
+    enforced, only a root may deploy without a policy.  Its secret is the emulator's own default.
+    """
+
+    port: int = 4566
+    name: str = "demo"
+    account: str = "000000000001"
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def folder(self) -> Path:
+        return STATE_ROOT / self.name
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "emulator.log"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """What makes the AWS SDKs and command lines speak to this account, and to no other."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.account,
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+        }
+
+    def is_healthy(self) -> bool:
+        """Whether this port answers as MiniStack with IAM enforced."""
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=5) as answer:
+                return b'"auth": "enabled"' in answer.read()
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def pid(self) -> int | None:
+        """The process that `up` started and that still runs."""
+        try:
+            pid = int(self._pid_file.read_text())
+            os.kill(pid, 0)
+        except (FileNotFoundError, ValueError, ProcessLookupError):
+            return None
+        return pid if self._is_ours(pid) else None
+
+    def up(self) -> None:
+        """Start it, detached, and wait until it answers.  Does nothing when it runs already.
+
+        Raises EmulatorError when something else holds the port or it does not come up.
+        """
+        if self.pid() and self._wait_healthy():
+            return
+        if _is_listening(self.port):
+            raise EmulatorError(
+                f"port {self.port} is taken by something that `make up` did not start. "
+                f"Stop it, or choose another port: make up PORT={self.port + 1}"
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [environments.command("emulator", "python"), "-m", "ministack"],
+                env=self._environ(),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._pid_file.write_text(str(process.pid))
+        if not self._wait_healthy(process):
+            self.kill()
+            raise EmulatorError(f"the emulator did not come up; the end of {self.log}:\n{self._log_tail()}")
+
+    def down(self) -> bool:
+        """Stop it and wait until its state is written.  False when it was not running."""
+        pid = self.pid()
+        if pid is None:
+            self._pid_file.unlink(missing_ok=True)
+            return False
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._runs(pid):
+            if time.monotonic() > deadline:
+                raise EmulatorError(
+                    f"the emulator (process {pid}) did not stop in {STOP_SECONDS} s: {self.log}"
+                )
+            time.sleep(0.05)
+        self._pid_file.unlink(missing_ok=True)
+        return True
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would: what changed since it started is lost."""
+        pid = self.pid()
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+            while self._runs(pid):
+                time.sleep(0.05)
+        self._pid_file.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["Emulator"]:
+        """Up for the length of a `with` block."""
+        self.up()
+        try:
+            yield self
+        finally:
+            self.down()
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.folder / "emulator.pid"
+
+    def _environ(self) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        return {
+            **inherited,
+            "PYTHONNOUSERSITE": "1",
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port),
+            "MINISTACK_ACCOUNT_ID": self.account,
+            "MINISTACK_REGION": REGION,
+            "AUTH": "true",
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.folder / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.folder / "s3"),
+            "LAMBDA_EXECUTOR": "local",
+            # Listeners on fixed ports, which a second emulator could not have too.
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
+        }
+
+    def _wait_healthy(self, process: subprocess.Popen[bytes] | None = None) -> bool:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.is_healthy():
+                return True
+            if process is not None and process.poll() is not None:
+                return False
+            time.sleep(0.1)
+        return False
+
+    def _is_ours(self, pid: int) -> bool:
+        # A pid file outlives a reboot; its number may be somebody else's by now.
+        shown = subprocess.run(
+            ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ).stdout
+        return "ministack" in shown
+
+    def _runs(self, pid: int) -> bool:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)  # reap it when this process started it
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def _log_tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+
+
+def _is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """The options that name an emulator, for every program here that speaks to one."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--port", type=int, default=Emulator.port)
+    parser.add_argument("--name", default=Emulator.name, help="its folder under .local/")
+    parser.add_argument("--account", default=Emulator.account, help="twelve digits")
+    return parser
+
+
+def main() -> None:
+    parser = arguments("Start or stop the local AWS emulator.")
+    parser.add_argument("action", choices=["up", "down", "status"])
+    chosen = parser.parse_args()
+    emulator = Emulator(port=chosen.port, name=chosen.name, account=chosen.account)
+    try:
+        if chosen.action == "up":
+            environments.ensure("emulator")
+            emulator.up()
+            print(f"the emulator runs at {emulator.endpoint} (log: {emulator.log})")
+        elif chosen.action == "down":
+            print("stopped; its state is kept" if emulator.down() else "it was not running")
+        else:
+            print("up" if emulator.is_healthy() else "down")
+    except (EmulatorError, environments.EnvironmentSetupError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
