@@ -1,6 +1,5 @@
 """GET /v1/images/{id}: one asset, with URLs of its renditions."""
 
-from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -9,7 +8,7 @@ from catalog import settings
 from catalog.adapters.objects import Renditions
 from catalog.adapters.tables import Assets, Clients
 from catalog.domain.keys import AssetKey
-from catalog.http import answer, api, client_id
+from catalog.http import api, client_id, ok
 from catalog.representations import asset_json
 from catalog.requests import path_asset_id
 from catalog.telemetry import count, logger, metrics
@@ -25,7 +24,7 @@ def get_image(id_: str) -> Response[str]:
     tenant = clients.tenant_of(client_id(app))
     asset = assets.get(AssetKey(tenant, path_asset_id(id_)))
     count("ImageRead")
-    return answer(HTTPStatus.OK, asset_json(asset, url_of=renditions.url))
+    return ok(asset_json(asset, url_of=renditions.url))
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")

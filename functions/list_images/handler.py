@@ -1,6 +1,5 @@
 """GET /v1/images: a page of the tenant's assets, newest first."""
 
-from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -8,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from catalog import settings
 from catalog.adapters.objects import Renditions
 from catalog.adapters.tables import Assets, Clients
-from catalog.http import answer, api, client_id
+from catalog.http import api, client_id, ok
 from catalog.representations import asset_json
 from catalog.requests import list_request
 from catalog.telemetry import count, logger, metrics
@@ -27,7 +26,7 @@ def get_images() -> Response[str]:
     page = list_assets(tenant, limit=asked.limit, cursor=asked.cursor, status=asked.status, assets=assets)
     images = [asset_json(asset, url_of=renditions.url) for asset in page.assets]
     count("PageRead")
-    return answer(HTTPStatus.OK, {"images": images, "cursor": page.cursor})
+    return ok({"images": images, "cursor": page.cursor})
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")

@@ -1,7 +1,6 @@
 """POST /v1/images: announce bytes, get the asset they already are or a URL to send them to."""
 
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -11,7 +10,7 @@ from catalog.adapters.objects import Originals, Renditions
 from catalog.adapters.tables import Assets, Clients
 from catalog.domain.keys import AssetKey
 from catalog.domain.uploads import UploadTicket
-from catalog.http import answer, api, client_id, request_id
+from catalog.http import api, client_id, created, ok, request_id
 from catalog.representations import asset_json, ticket_json
 from catalog.requests import upload_request
 from catalog.telemetry import count, logger, metrics
@@ -40,10 +39,10 @@ def post_image() -> Response[str]:
     if isinstance(result, UploadTicket):
         logger.info("upload offered", tenant=tenant, asset_id=id_, size_bytes=announced.size_bytes)
         count("UploadOffered")
-        return answer(HTTPStatus.CREATED, ticket_json(result))
+        return created(ticket_json(result))
     logger.info("upload known", tenant=tenant, asset_id=id_, status=result.status)
     count("UploadKnown")
-    return answer(HTTPStatus.OK, asset_json(result, url_of=renditions.url))
+    return ok(asset_json(result, url_of=renditions.url))
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")

@@ -4,7 +4,7 @@ import hashlib
 import importlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,12 @@ from cfnlint.decode import cfn_yaml
 from tests.builders.events import REGION, api_event, s3_notification, sqs_event
 
 ROOT = Path(__file__).parents[2]
-PRESETS = '[{"name":"thumb","width":200,"height":200},{"name":"card","width":600,"height":600},{"name":"zoom","width":1600,"height":1600}]'
+PRESETS = json.dumps(
+    [
+        {"name": name, "width": side, "height": side}
+        for name, side in (("thumb", 200), ("card", 600), ("zoom", 1600))
+    ]
+)
 _NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _TIMES = {"created_at", "updated_at", "unused_since", "expires_at"}
 TENANTS = {"client-of-acme": "acme", "second-client-of-acme": "acme", "client-of-globex": "globex"}
@@ -57,9 +62,9 @@ class Calls:
 
 @contextmanager
 def watched_calls(*, kill_at: int | None = None, after: bool = False) -> Iterator[Calls]:
-    """Record every AWS call; kill the process at the `kill_at`-th (from 0), before or after it takes effect."""
+    """Record every AWS call; die at the `kill_at`-th (from 0), before or after it takes effect."""
     calls = Calls()
-    make = botocore.client.BaseClient._make_api_call  # noqa: SLF001
+    make = botocore.client.BaseClient._make_api_call
 
     def watched(self: Any, operation: str, arguments: Any) -> Any:
         number = len(calls.made)
@@ -198,6 +203,25 @@ class Cloud:
             for job in self.take_jobs():
                 assert self.render(job) == {"batchItemFailures": []}
         return self.get(announced.json["id"], client_id=client_id).json
+
+    # --- as fate ----------------------------------------------------------------------------------------
+
+    def watched_calls(
+        self, *, kill_at: int | None = None, after: bool = False
+    ) -> AbstractContextManager[Calls]:
+        """The AWS calls made meanwhile; see `watched_calls`."""
+        return watched_calls(kill_at=kill_at, after=after)
+
+    def forget_everything(self) -> None:
+        """No assets, objects or messages; tenants and settings stay."""
+        for item in self.dynamodb.scan(TableName="AssetsTable")["Items"]:
+            self.dynamodb.delete_item(
+                TableName="AssetsTable", Key={"tenant": item["tenant"], "id": item["id"]}
+            )
+        for bucket in (self.originals, self.renditions):
+            for version in self.s3.list_object_versions(Bucket=bucket).get("Versions", []):
+                self.s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+        self.take_jobs()
 
     # --- what is left -----------------------------------------------------------------------------------
 

@@ -52,14 +52,14 @@ def api(*, allow_origin: str) -> APIGatewayRestResolver:
     return app
 
 
-def answer(status: HTTPStatus, body: Any) -> Response[str]:
-    """A JSON answer that no cache keeps: assets change, and their URLs expire."""
-    return Response(
-        status_code=status.value,
-        content_type="application/json",
-        body=json.dumps(body),
-        headers={"Cache-Control": "no-store"},
-    )
+def ok(body: Any) -> Response[str]:
+    """200: here it is."""
+    return _answer(HTTPStatus.OK, body)
+
+
+def created(body: Any) -> Response[str]:
+    """201: it exists because of this request."""
+    return _answer(HTTPStatus.CREATED, body)
 
 
 def client_id(app: APIGatewayRestResolver) -> str:
@@ -83,4 +83,14 @@ def _error(
     error: dict[str, Any] = {"code": code, "message": message, "request_id": request_id(app)}
     if faults:
         error["faults"] = faults
-    return answer(status, {"error": error})
+    return _answer(status, {"error": error})
+
+
+def _answer(status: HTTPStatus, body: Any) -> Response[str]:
+    """A JSON answer that no cache keeps: assets change, and their URLs expire."""
+    return Response(
+        status_code=status.value,
+        content_type="application/json",
+        body=json.dumps(body),
+        headers={"Cache-Control": "no-store"},
+    )

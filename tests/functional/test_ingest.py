@@ -1,0 +1,177 @@
+"""Uploads queue -> ingest."""
+
+import hashlib
+import json
+
+import pytest
+
+from tests.builders.events import s3_notification, sqs_event
+from tests.builders.images import half_of, jpeg_bytes, png_bomb, product_photo
+from tests.functional.cloud import Cloud
+
+PHOTO = jpeg_bytes(product_photo(1, (320, 240)))
+ID = hashlib.sha256(PHOTO).hexdigest()
+NO_FAILURES: dict[str, list[object]] = {"batchItemFailures": []}
+
+
+def test_an_accepted_original_gets_one_job_a_preset(cloud: Cloud) -> None:
+    cloud.announce(PHOTO)
+
+    assert cloud.ingest(cloud.store(PHOTO)) == NO_FAILURES
+
+    asset = cloud.asset(ID)
+    assert asset.status == "processing"
+    assert asset.filename == "photo.jpg"
+    jobs = [json.loads(job) for job in cloud.take_jobs()]
+    assert sorted(job["presets"] for job in jobs) == [["card"], ["thumb"], ["zoom"]]
+    assert {(job["tenant"], job["id"], job["correlation_id"]) for job in jobs} == {("acme", ID, "request-1")}
+
+
+def test_presets_per_job_lets_one_job_name_them_all(cloud: Cloud) -> None:
+    cloud.configure(PRESETS_PER_JOB="3")
+    cloud.ingest(cloud.store(PHOTO))
+
+    assert [json.loads(job)["presets"] for job in cloud.take_jobs()] == [["thumb", "card", "zoom"]]
+
+
+def test_an_original_nobody_announced_becomes_an_asset_too(cloud: Cloud) -> None:
+    cloud.ingest(cloud.store(PHOTO))
+
+    assert cloud.asset(ID).status == "processing"
+    assert cloud.asset(ID).filename is None
+
+
+def test_an_event_repeated_before_rendering_sends_only_what_is_missing(cloud: Cloud) -> None:
+    key = cloud.store(PHOTO)
+    cloud.ingest(key)
+    thumb = next(job for job in cloud.take_jobs() if "thumb" in job)
+    cloud.render(thumb)
+
+    cloud.ingest(key)
+
+    assert sorted(json.loads(job)["presets"] for job in cloud.take_jobs()) == [["card"], ["zoom"]]
+
+
+def test_an_event_repeated_for_a_ready_asset_reads_one_item_and_does_nothing(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+    before = cloud.snapshot()
+
+    with cloud.watched_calls() as calls:
+        cloud.ingest(f"originals/acme/{ID}")
+
+    assert calls.made == ["dynamodb:GetItem"]
+    assert cloud.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"hello, I am a text file", "unsupported_format"),
+        (b"", "empty"),
+        (half_of(PHOTO), "truncated"),
+        (png_bomb(), "too_many_pixels"),
+        (b"%PDF-1.7", "unsupported_format"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_format"),
+    ],
+)
+def test_what_can_never_be_an_asset_is_rejected_at_the_first_try(
+    cloud: Cloud, data: bytes, code: str
+) -> None:
+    key = cloud.store(data)
+
+    assert cloud.ingest(key) == NO_FAILURES
+
+    id_ = hashlib.sha256(data).hexdigest()
+    assert cloud.get(id_).json["status"] == "rejected"
+    assert cloud.get(id_).json["rejection"]["code"] == code
+    assert cloud.take_jobs() == []
+    tags = cloud.s3.get_object_tagging(Bucket=cloud.originals, Key=key)["TagSet"]
+    assert tags == [{"Key": "status", "Value": "rejected"}]
+
+
+def test_bytes_under_anothers_key_are_rejected_as_checksum_mismatch(cloud: Cloud) -> None:
+    key = cloud.store(b"other bytes", as_id=ID)
+
+    assert cloud.ingest(key) == NO_FAILURES
+
+    assert cloud.get(ID).json["rejection"]["code"] == "checksum_mismatch"
+
+
+def test_the_right_bytes_heal_a_checksum_mismatch(cloud: Cloud) -> None:
+    cloud.ingest(cloud.store(b"other bytes", as_id=ID))
+
+    assert cloud.upload(PHOTO)["status"] == "ready"
+
+
+def test_an_object_over_the_limit_is_rejected_without_being_read(cloud: Cloud) -> None:
+    cloud.configure(MAX_UPLOAD_BYTES="1000")
+
+    cloud.ingest(cloud.store(PHOTO))
+
+    assert cloud.get(ID).json["rejection"]["code"] == "too_large"
+    assert cloud.get(ID).json["original_size_bytes"] == len(PHOTO)
+
+
+def test_a_format_over_its_own_pixel_limit_is_rejected(cloud: Cloud) -> None:
+    cloud.configure(PIXEL_LIMITS='{"jpeg": 1000}')
+
+    cloud.ingest(cloud.store(PHOTO))
+
+    assert cloud.get(ID).json["rejection"]["code"] == "too_many_pixels"
+
+
+def test_an_original_deleted_before_its_event_is_left_alone(cloud: Cloud) -> None:
+    cloud.announce(PHOTO)
+
+    assert cloud.ingest(f"originals/acme/{ID}") == NO_FAILURES
+
+    assert cloud.asset(ID).status == "awaiting_upload"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "originals/acme/x",
+        "originals/acme",
+        "originals/ACME/" + ID,
+        f"originals/acme/{ID}/x",
+        f"originals/a b/{ID}",
+    ],
+)
+def test_an_object_that_is_no_original_is_reported_and_skipped(
+    cloud: Cloud, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cloud.ingest(key) == NO_FAILURES
+
+    assert "object is no original" in capsys.readouterr().out
+    assert cloud.snapshot()["objects"] == {}
+
+
+def test_s3s_own_test_message_is_no_upload(cloud: Cloud) -> None:
+    test_message = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": cloud.originals})
+
+    assert cloud.invoke("ingest", sqs_event(test_message)) == NO_FAILURES
+
+
+def test_a_fault_fails_only_its_own_message_and_nothing_is_lost(cloud: Cloud) -> None:
+    good = cloud.store(PHOTO)
+    broken = "this is not a notification"
+
+    answer = cloud.invoke("ingest", sqs_event(s3_notification(cloud.originals, good), broken))
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+    assert cloud.asset(ID).status == "processing"
+
+
+def test_an_invalid_setting_fails_the_cold_start_by_name(cloud: Cloud) -> None:
+    cloud.configure(PRESETS='[{"name": "thumb", "width": 0, "height": 200}]')
+
+    with pytest.raises(RuntimeError, match=r"PRESETS is invalid: \[0\] width must be"):
+        cloud.function("ingest")
+
+
+def test_a_missing_setting_fails_the_cold_start_by_name(cloud: Cloud) -> None:
+    cloud.configure(RENDER_QUEUE_URL="")
+
+    with pytest.raises(RuntimeError, match="RENDER_QUEUE_URL is not set"):
+        cloud.function("ingest")

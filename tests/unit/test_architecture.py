@@ -1,0 +1,100 @@
+"""Imports point one way: handler -> use case -> domain, with adapters passed in."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CATALOG = ROOT / "layers" / "catalog" / "catalog"
+IMAGING = ROOT / "layers" / "imaging" / "imaging"
+FUNCTIONS = ROOT / "functions"
+
+
+def modules(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def imports(path: Path, *, typing_too: bool = False) -> Iterator[str]:
+    """Dotted names a module imports when it runs; with `typing_too`, also those only types need."""
+    pending: list[ast.AST] = [ast.parse(path.read_text())]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not typing_too:
+            pending.extend(node.orelse)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        else:
+            pending.extend(ast.iter_child_nodes(node))
+
+
+def package(name: str) -> str:
+    return ".".join(name.split(".")[:2])
+
+
+@pytest.mark.parametrize("path", modules(CATALOG / "domain"), ids=lambda path: path.name)
+def test_the_domain_imports_the_standard_library_only(path: Path) -> None:
+    for name in imports(path, typing_too=True):
+        assert name.split(".")[0] in sys.stdlib_module_names or package(name) == "catalog.domain", name
+
+
+@pytest.mark.parametrize("path", modules(CATALOG / "use_cases"), ids=lambda path: path.name)
+def test_use_cases_import_the_domain_and_know_adapters_by_type_only(path: Path) -> None:
+    for name in imports(path):
+        allowed = name.split(".")[0] in sys.stdlib_module_names
+        assert allowed or package(name) in {"catalog.domain", "catalog.use_cases"}, name
+
+
+@pytest.mark.parametrize("path", modules(CATALOG / "adapters"), ids=lambda path: path.name)
+def test_adapters_import_no_use_case_and_no_handler(path: Path) -> None:
+    for name in imports(path, typing_too=True):
+        if name.startswith("catalog"):
+            assert package(name) in {"catalog.domain", "catalog.adapters"}, name
+
+
+@pytest.mark.parametrize("path", modules(CATALOG), ids=lambda path: path.name)
+def test_the_catalog_knows_no_pixels_and_no_handler(path: Path) -> None:
+    roots = {name.split(".")[0] for name in imports(path, typing_too=True)}
+    assert not roots & {"imaging", "functions", "PIL", "numpy", "imagehash", "boto3"}
+
+
+@pytest.mark.parametrize("path", modules(IMAGING), ids=lambda path: path.name)
+def test_imaging_knows_the_domain_and_nothing_of_aws(path: Path) -> None:
+    for name in imports(path, typing_too=True):
+        assert name.split(".")[0] not in {
+            "botocore",
+            "boto3",
+            "pynamodb",
+            "aws_lambda_powertools",
+            "functions",
+        }
+        if name.startswith("catalog"):
+            assert package(name) == "catalog.domain", name
+
+
+@pytest.mark.parametrize("path", modules(FUNCTIONS), ids=lambda path: path.parent.name)
+def test_handlers_import_no_other_handler(path: Path) -> None:
+    assert not [
+        name for name in imports(path, typing_too=True) if name.split(".")[0] in {"functions", "handler"}
+    ]
+
+
+def test_one_module_reads_the_environment() -> None:
+    readers = [
+        path.relative_to(ROOT).as_posix()
+        for path in [*modules(CATALOG), *modules(IMAGING), *modules(FUNCTIONS)]
+        if "environ" in path.read_text() or "getenv" in path.read_text()
+    ]
+    assert readers == ["layers/catalog/catalog/settings.py"]
+
+
+def test_one_module_knows_status_codes() -> None:
+    knowing = [
+        path.name for path in [*modules(CATALOG), *modules(FUNCTIONS)] if "HTTPStatus" in path.read_text()
+    ]
+    assert knowing == ["http.py"]
