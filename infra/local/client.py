@@ -1,0 +1,387 @@
+"""A client of the public API: a token, a POST, a PUT, and GETs; nothing an outside caller could not do.
+
+    with CatalogClient(api_url, token_url, credentials) as catalog:
+        receipt = catalog.upload(data, content_type="image/jpeg", filename="mug.jpg")
+        image = catalog.wait(receipt.id)
+
+One client may be used by many threads.  Every call is idempotent, since an image's id is the hash of its
+bytes; so lost connections, throttling and server faults are retried, a bounded number of times.
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+from xml.etree import ElementTree
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.exceptions import ChunkedEncodingError
+from urllib3.util import Retry
+
+RETRIES: Final = 4
+TIMEOUT_SECONDS: Final = (5.0, 60.0)  # connect, read; a cold Lambda on a busy laptop takes some seconds
+SETTLED: Final = frozenset({"ready", "rejected"})
+
+_RETRIED_STATUSES: Final = (429, 500, 502, 503, 504)
+_TOKEN_MARGIN_SECONDS: Final = 60.0  # a token this close to its end is not used any more
+_FIRST_POLL_SECONDS, _POLL_GROWTH, _LONGEST_POLL_SECONDS = 0.15, 1.5, 1.5
+
+
+class CatalogError(Exception):
+    """The pipeline did not do what was asked of it."""
+
+
+class ApiError(CatalogError):
+    """An error the API answered: `code` is its stable name, `faults` what is wrong, by field."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        request_id: str | None = None,
+        faults: Sequence[Mapping[str, str]] = (),
+    ) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+        self.faults = tuple(faults)
+
+
+class TokenRefusedError(ApiError):
+    """The token endpoint does not know these credentials, or not with these scopes."""
+
+
+class UploadRefusedError(ApiError):
+    """S3 refused the PUT: other bytes, length or type than announced, or an expired URL."""
+
+
+class UnreachableError(CatalogError):
+    """No answer, after all retries."""
+
+
+class NotSettledError(CatalogError):
+    """An image was neither `ready` nor `rejected` when the time was up."""
+
+    def __init__(self, image_id: str, status: str, seconds: float) -> None:
+        super().__init__(f"{image_id} is still {status} after {seconds:.0f} s")
+        self.id = image_id
+        self.status = status
+
+
+class ClientClosedError(CatalogError):
+    """The client was closed while this call waited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An OAuth 2 client.  Without `scopes` a token has all that the client is allowed."""
+
+    client_id: str
+    client_secret: str
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """One rendering.  `width` x `height` in pixels; `quality` None where lossless."""
+
+    id: str
+    preset: str
+    url: str
+    size_bytes: int
+    width: int
+    height: int
+    quality: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image as the API shows it; `document` is the whole answer."""
+
+    id: str
+    status: str
+    rejection_code: str | None
+    renditions: tuple[Rendition, ...]
+    document: Mapping[str, Any]
+
+    @property
+    def is_settled(self) -> bool:
+        return self.status in SETTLED
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Leave to PUT the announced bytes, and no others, with exactly these headers."""
+
+    id: str
+    url: str
+    headers: Mapping[str, str]
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some images, newest first, and the cursor of the next page; None at the end."""
+
+    images: tuple[Image, ...]
+    cursor: str | None
+
+
+class CatalogClient:
+    """Speaks to one deployment as one OAuth client.  `api_url` ends with the stage: `https://.../v1`."""
+
+    def __init__(
+        self, api_url: str, token_url: str, credentials: Credentials, *, retries: int = RETRIES
+    ) -> None:
+        self.api_url = api_url.rstrip("/")
+        self._token_url = token_url
+        self._credentials = credentials
+        self._retries = retries
+        self._local = threading.local()  # requests does not promise that threads may share a session
+        self._sessions: list[requests.Session] = []
+        self._token_lock = threading.Lock()
+        self._token = ""
+        self._token_ends = 0.0  # monotonic seconds
+        self._closed = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection; threads that wait in this client get ClientClosedError."""
+        self._closed.set()
+        with self._token_lock:
+            for session in self._sessions:
+                session.close()
+
+    # --- Identity ---------------------------------------------------------------------------------------
+
+    def token(self, *, fresh: bool = False) -> str:
+        """An access token, cached until a minute before it ends.  Raises TokenRefusedError."""
+        session = self._session()
+        with self._token_lock:
+            if fresh or time.monotonic() >= self._token_ends:
+                self._token, seconds = self._new_token(session)
+                self._token_ends = time.monotonic() + seconds - _TOKEN_MARGIN_SECONDS
+            return self._token
+
+    def _new_token(self, session: requests.Session) -> tuple[str, float]:
+        form = {"grant_type": "client_credentials"}
+        if self._credentials.scopes:
+            form["scope"] = " ".join(self._credentials.scopes)
+        answer = self._send(
+            session,
+            "POST",
+            self._token_url,
+            data=form,
+            auth=(self._credentials.client_id, self._credentials.client_secret),
+        )
+        document = _json_object(answer)
+        if not answer.ok or "access_token" not in document:
+            code = str(document.get("error", "no_token"))
+            raise TokenRefusedError(answer.status_code, code, answer.text[:200])
+        return str(document["access_token"]), float(document.get("expires_in", 3600))
+
+    # --- Raw calls, for tests that send what no honest client would -----------------------------------------
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        data: bytes | str | None = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        token: str | None = None,
+    ) -> requests.Response:
+        """Any request to the API, whatever it answers.  `token` replaces the client's own; "" sends none."""
+        sent = dict(headers or {})
+        bearer = self.token() if token is None else token
+        if bearer:
+            sent.setdefault("Authorization", f"Bearer {bearer}")
+        url = f"{self.api_url}{path}"
+        return self._send(self._session(), method, url, json=json, data=data, params=params, headers=sent)
+
+    # --- Images -----------------------------------------------------------------------------------------
+
+    def announce(self, *, sha256: str, size_bytes: int, content_type: str, filename: str) -> Image | Ticket:
+        """POST /images: the image, where this tenant has these bytes; else a ticket to send them.
+
+        Raises ApiError, as do all calls below.
+        """
+        document = self._answer(
+            "POST",
+            "/images",
+            json={
+                "sha256": sha256,
+                "size_bytes": size_bytes,
+                "content_type": content_type,
+                "filename": filename,
+            },
+        )
+        if "upload" not in document:
+            return _image(document)
+        upload = document["upload"]
+        return Ticket(document["id"], upload["url"], upload["headers"], upload["expires_at"])
+
+    def put(self, ticket: Ticket, data: bytes) -> None:
+        """Send the bytes to where the ticket says, with its headers.  Raises UploadRefusedError."""
+        answer = self._send(self._session(), "PUT", ticket.url, data=data, headers=ticket.headers)
+        if not answer.ok:
+            code, message = _s3_error(answer)
+            raise UploadRefusedError(answer.status_code, code, message)
+
+    def upload(self, data: bytes, *, content_type: str, filename: str) -> Image | Ticket:
+        """Announce, and send if asked to.  An Image means nothing was sent; a Ticket, that it was used."""
+        announced = self.announce(
+            sha256=hashlib.sha256(data).hexdigest(),
+            size_bytes=len(data),
+            content_type=content_type,
+            filename=filename,
+        )
+        if isinstance(announced, Ticket):
+            self.put(announced, data)
+        return announced
+
+    def get(self, image_id: str) -> Image:
+        """GET /images/{id}."""
+        return _image(self._answer("GET", f"/images/{image_id}"))
+
+    def page(self, *, limit: int | None = None, cursor: str | None = None, status: str | None = None) -> Page:
+        """GET /images: one page."""
+        asked = {"limit": str(limit) if limit else None, "cursor": cursor, "status": status}
+        document = self._answer("GET", "/images", params={k: v for k, v in asked.items() if v is not None})
+        return Page(tuple(_image(image) for image in document["images"]), document["cursor"])
+
+    def images(self, *, status: str | None = None) -> Iterator[Image]:
+        """Every image of the tenant, newest first, page by page."""
+        cursor = None
+        while True:
+            page = self.page(limit=100, cursor=cursor, status=status)
+            yield from page.images
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def wait(self, image_id: str, *, timeout_seconds: float = 60.0) -> Image:
+        """The image once it is `ready` or `rejected`.  Raises NotSettledError when the time is up."""
+        ends = time.monotonic() + timeout_seconds
+        pause = _FIRST_POLL_SECONDS
+        while True:
+            image = self.get(image_id)
+            if image.is_settled:
+                return image
+            left = ends - time.monotonic()
+            if left <= 0:
+                raise NotSettledError(image_id, image.status, timeout_seconds)
+            if self._closed.wait(min(pause, left)):
+                raise ClientClosedError(image_id)
+            pause = min(pause * _POLL_GROWTH, _LONGEST_POLL_SECONDS)
+
+    def download(self, rendition: Rendition) -> bytes:
+        """The bytes at the rendition's URL, fetched without a token as a browser would."""
+        answer = self._send(self._session(), "GET", rendition.url)
+        if not answer.ok:
+            code, message = _s3_error(answer)
+            raise ApiError(answer.status_code, code, message)
+        return answer.content
+
+    # --- HTTP -------------------------------------------------------------------------------------------
+
+    def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        answer = self.call(method, path, **request)
+        if answer.status_code == requests.codes.unauthorized:
+            # A token can die before its time, when the deployment behind it is rebuilt.
+            answer = self.call(method, path, token=self.token(fresh=True), **request)
+        document = _json_object(answer)
+        if not answer.ok:
+            raise _api_error(answer, document)
+        return document
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.trust_env = False  # a .netrc or proxy of this machine is not meant for the pipeline
+            retry = Retry(
+                total=self._retries,
+                backoff_factor=0.2,
+                status_forcelist=_RETRIED_STATUSES,
+                allowed_methods=None,  # all of them: every call is idempotent
+                raise_on_status=False,
+            )
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, HTTPAdapter(max_retries=retry))
+            self._local.session = session
+            with self._token_lock:
+                self._sessions.append(session)
+        return session
+
+    def _send(self, session: requests.Session, method: str, url: str, **request: Any) -> requests.Response:
+        if self._closed.is_set():
+            raise ClientClosedError(url)
+        try:
+            return session.request(method, url, timeout=TIMEOUT_SECONDS, allow_redirects=False, **request)
+        except (requests.ConnectionError, requests.Timeout, ChunkedEncodingError) as error:
+            raise UnreachableError(f"{method} {url.partition('?')[0]}: {error}") from error
+
+
+def _image(document: Mapping[str, Any]) -> Image:
+    rejection = document["rejection"]
+    return Image(
+        id=document["id"],
+        status=document["status"],
+        rejection_code=rejection["code"] if rejection else None,
+        renditions=tuple(
+            Rendition(**{name: given[name] for name in Rendition.__dataclass_fields__})
+            for given in document["renditions"]
+        ),
+        document=document,
+    )
+
+
+def _json_object(answer: requests.Response) -> dict[str, Any]:
+    """The JSON object of an answer; an empty one where a gateway in between answered with anything else."""
+    try:
+        document = answer.json()
+    except requests.JSONDecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _api_error(answer: requests.Response, document: Mapping[str, Any]) -> ApiError:
+    error = document.get("error")
+    if isinstance(error, dict) and "code" in error:
+        return ApiError(
+            answer.status_code,
+            str(error["code"]),
+            str(error.get("message", "")),
+            request_id=error.get("request_id"),
+            faults=error.get("faults", ()),
+        )
+    # API Gateway's own refusals (no token, no such route, throttled) carry only a message.
+    message = str(document.get("message", answer.text[:200]))
+    return ApiError(answer.status_code, f"http_{answer.status_code}", message)
+
+
+def _s3_error(answer: requests.Response) -> tuple[str, str]:
+    """S3's code and message, from the XML of its errors."""
+    try:
+        document = ElementTree.fromstring(answer.content)  # noqa: S314 - S3's own answer to our own request
+    except ElementTree.ParseError:
+        return f"http_{answer.status_code}", answer.text[:200]
+    return document.findtext("Code", f"http_{answer.status_code}"), document.findtext("Message", "")

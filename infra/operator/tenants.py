@@ -1,0 +1,76 @@
+"""Give a tenant a client: OAuth 2 credentials that read and write that tenant's catalog, and no other's.
+
+    python -m infra.operator.tenants create acme --stack catalog-images [--scope catalog/read ...]
+
+Needs the operator's AWS credentials (or AWS_ENDPOINT_URL, for the embedded stack).  Prints one JSON object:
+`tenant, client_id, client_secret, scopes`.  The secret is shown this once.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from catalog.adapters.identity import IdentityProvider
+from catalog.adapters.tables import Clients
+from catalog.domain.keys import NotATenantIdError, tenant_id
+from catalog.domain.tenants import ClientCredentials, Scope
+from catalog.use_cases.tenants import create_client
+
+DEFAULT_SCOPES = (Scope.READ, Scope.WRITE)
+
+
+def stack_outputs(stack: str) -> dict[str, str]:
+    """The outputs of a deployed stack, by name.  Raises botocore's ClientError where there is none."""
+    described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+
+def create_tenant_client(
+    tenant: str, *, scopes: Sequence[Scope], outputs: Mapping[str, str]
+) -> ClientCredentials:
+    """A new client of `tenant` in the deployment with these stack outputs.  Raises NotATenantIdError."""
+    return create_client(
+        tenant_id(tenant),
+        scopes=scopes,
+        identity=IdentityProvider(outputs["UserPoolId"]),
+        clients=Clients(outputs["ClientsTable"]),
+        now=datetime.now(UTC),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Give a tenant a client of the catalog API.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    create = commands.add_parser("create", help="a new client; the tenant exists from its first client on")
+    create.add_argument("tenant", help="1 to 63 of a-z, 0-9 and inner hyphens")
+    create.add_argument("--stack", required=True, help="name of the deployed stack")
+    create.add_argument(
+        "--scope", action="append", type=Scope, choices=list(Scope), help="default: read and write"
+    )
+    chosen = parser.parse_args()
+    try:
+        credentials = create_tenant_client(
+            chosen.tenant, scopes=chosen.scope or DEFAULT_SCOPES, outputs=stack_outputs(chosen.stack)
+        )
+    except NotATenantIdError:
+        sys.exit(f"error: {chosen.tenant!r} is no tenant id: 1 to 63 of a-z, 0-9 and inner hyphens")
+    except (ClientError, BotoCoreError) as error:
+        sys.exit(f"error: {error}")
+    print(
+        json.dumps(
+            {
+                "tenant": credentials.client.tenant,
+                "client_id": credentials.client.client_id,
+                "client_secret": credentials.client_secret,
+                "scopes": list(credentials.scopes),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
