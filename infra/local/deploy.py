@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local import environments
 from infra.local.emulator import STATE_ROOT, Emulator, EmulatorError, arguments
+from infra.local.gateway import complete_api
 
 if TYPE_CHECKING:
     import boto3
@@ -111,6 +112,12 @@ def ensure_deployed(
         stack = find(emulator, name)
         if stack is None:
             raise DeploymentError(f"the stack {name} is not there after its deployment: {log}")
+        complete_api(
+            stack.outputs["ApiId"],
+            name,
+            cloudformation=stack.client("cloudformation"),
+            apigateway=stack.client("apigateway"),
+        )
         stamp.write_text(wanted)
     return stack
 
