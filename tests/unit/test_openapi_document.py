@@ -1,0 +1,257 @@
+"""docs/openapi.yaml is the contract: valid, complete, and what the code answers."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from catalog import http
+from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
+from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.rejections import Rejection, RejectionCode
+from catalog.domain.sources import Source, SourceFormat
+from catalog.domain.uploads import DECLARED_TYPES, PresignedUpload, UploadTicket
+from catalog.representations import asset_json, ticket_json
+from catalog.requests import MAX_PAGE, InvalidRequestError, list_request, path_asset_id, upload_request
+from jsonschema import Draft202012Validator, FormatChecker
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
+SCHEMAS = DOCUMENT["components"]["schemas"]
+_NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
+_KEY = AssetKey(TenantId("acme"), AssetId("5c" * 32))
+_SOURCE = Source(SourceFormat.JPEG, 4032, 3024)
+_HASHES = PerceptualHashes("0f" * 8, "f0" * 32)
+
+
+class _Template(yaml.SafeLoader):
+    """CloudFormation's short forms (`!Sub ...`) as the plain values behind them."""
+
+
+def _untagged(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    assert isinstance(node, yaml.ScalarNode)
+    return loader.construct_scalar(node)
+
+
+_Template.add_multi_constructor("!", _untagged)
+TEMPLATE: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _Template)  # noqa: S506 - a SafeLoader
+
+
+def faults_of(instance: Any, schema: Mapping[str, Any]) -> list[str]:
+    """How an instance breaks a schema of the document."""
+    whole = {**schema, "components": DOCUMENT["components"]}
+    validator = Draft202012Validator(whole, format_checker=FormatChecker())
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(instance)]
+
+
+def schema(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def resolved(node: Any) -> Any:
+    while isinstance(node, dict) and "$ref" in node:
+        target: Any = DOCUMENT
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        node = target
+    return node
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def documented_bodies() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every JSON body of every operation, with a name for it."""
+    for method, path, operation in operations():
+        if "requestBody" in operation:
+            yield f"{method} {path} request", operation["requestBody"]["content"]["application/json"]
+        for status, response in operation["responses"].items():
+            yield f"{method} {path} {status}", resolved(response)["content"]["application/json"]
+
+
+def documented_codes(status: str) -> set[str]:
+    """The error codes that some operation documents for a status."""
+    return {
+        code
+        for _, _, operation in operations()
+        if status in operation["responses"]
+        for part in resolved(operation["responses"][status])["content"]["application/json"]["schema"]["allOf"]
+        if "properties" in part
+        for code in part["properties"]["error"]["properties"]["code"]["enum"]
+    }
+
+
+def test_the_document_is_valid_openapi_3_1() -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
+
+
+@pytest.mark.parametrize(("name", "body"), [pytest.param(n, b, id=n) for n, b in documented_bodies()])
+def test_every_example_is_what_its_schema_says(name: str, body: dict[str, Any]) -> None:
+    examples = [resolved(example)["value"] for example in body["examples"].values()]
+    assert examples
+    for example in examples:
+        assert faults_of(example, body["schema"]) == [], name
+
+
+def test_routes_and_scopes_are_those_of_the_template() -> None:
+    deployed = {
+        (event["Properties"]["Method"], event["Properties"]["Path"]): event["Properties"]["Auth"][
+            "AuthorizationScopes"
+        ]
+        for resource in TEMPLATE["Resources"].values()
+        for event in resource["Properties"].get("Events", {}).values()
+        if event["Type"] == "Api"
+    }
+    documented = {
+        (method, path): operation["security"][0]["clientCredentials"]
+        for method, path, operation in operations()
+    }
+    assert documented == deployed
+
+
+@pytest.mark.parametrize(("status", "code"), [(status, code) for status, code, _ in http._ANSWERS.values()])
+def test_every_error_of_the_functions_is_documented_under_its_status(status: int, code: str) -> None:
+    assert code in documented_codes(str(int(status)))
+
+
+def test_what_the_functions_cannot_answer_is_documented_as_internal_error() -> None:
+    for _, path, operation in operations():
+        assert "500" in operation["responses"], path
+    assert documented_codes("500") == {"internal_error"}
+
+
+def test_every_error_of_the_gateway_has_the_documented_shape_and_code() -> None:
+    responses = TEMPLATE["Resources"]["Api"]["Properties"]["GatewayResponses"]
+    default_status = {"DEFAULT_4XX": "400", "DEFAULT_5XX": "500"}
+    for name, response in responses.items():
+        # API Gateway quotes $context.error.messageString itself.
+        text = response["ResponseTemplates"]["application/json"].replace(
+            "$context.error.messageString", '"words"'
+        )
+        body = json.loads(text)
+        assert faults_of(body, schema("Error")) == [], name
+        status = response.get("StatusCode") or default_status[name]
+        assert body["error"]["code"] in documented_codes(status), name
+
+
+def test_every_rejection_code_is_listed_and_explained() -> None:
+    code = SCHEMAS["Rejection"]["properties"]["code"]
+    assert set(code["enum"]) == set(RejectionCode)
+    for each in RejectionCode:
+        assert f"`{each}`" in code["description"]
+
+
+def test_every_status_is_listed_and_explained() -> None:
+    assert SCHEMAS["Status"]["enum"] == list(Status)
+    for status in Status:
+        assert f"`{status}`" in SCHEMAS["Status"]["description"]
+
+
+def test_formats_and_declared_types_are_the_allow_list() -> None:
+    assert set(SCHEMAS["Image"]["properties"]["original_format"]["enum"]) == {*SourceFormat, None}
+    assert SCHEMAS["Announcement"]["properties"]["content_type"]["enum"] == list(DECLARED_TYPES)
+
+
+def _asset(status: Status, **known: Any) -> Asset:
+    return Asset(**{"tenant": _KEY.tenant, "id": _KEY.id, "status": status, "filename": "lamp.jpg",
+                    "size_bytes": 10, "created_at": _NOW, "updated_at": _NOW} | known)  # fmt: skip
+
+
+def _rendition(preset: str, quality: int | None) -> Rendition:
+    return Rendition(preset, "0a1b2c3d4e", _KEY.rendition(preset, "0a1b2c3d4e", "jpg"), 54, 200, 150, quality)
+
+
+@pytest.mark.parametrize(
+    "asset",
+    [
+        _asset(Status.AWAITING_UPLOAD),
+        _asset(Status.PROCESSING, filename=None, source=_SOURCE, hashes=_HASHES),
+        _asset(
+            Status.READY,
+            source=_SOURCE,
+            hashes=_HASHES,
+            renditions={"thumb": _rendition("thumb", 85), "logo": _rendition("logo", None)},
+            references=frozenset({"sku-1"}),
+        ),
+        _asset(Status.REJECTED, size_bytes=0, rejection=Rejection(RejectionCode.EMPTY, "no bytes")),
+    ],
+    ids=lambda asset: str(asset.status),
+)
+def test_an_asset_is_answered_exactly_as_documented(asset: Asset) -> None:
+    answered = asset_json(asset, url_of=lambda key: f"https://cdn.example.com/{key}")
+    assert faults_of(answered, schema("Image")) == []
+    assert list(answered) == list(SCHEMAS["Image"]["properties"])
+    for rendition in answered["renditions"]:
+        assert list(rendition) == list(SCHEMAS["Rendition"]["properties"])
+
+
+def test_an_upload_ticket_is_answered_exactly_as_documented() -> None:
+    headers = {"content-length": "10", "content-type": "image/jpeg", "x-amz-checksum-sha256": "eA=="}
+    upload = PresignedUpload("https://bucket.example.com/key", headers, _NOW + timedelta(minutes=15))
+    answered = ticket_json(UploadTicket(_KEY, upload))
+    assert faults_of(answered, schema("UploadTicket")) == []
+    assert list(answered) == list(SCHEMAS["UploadTicket"]["properties"])
+    assert list(answered["upload"]) == list(SCHEMAS["UploadTicket"]["properties"]["upload"]["properties"])
+
+
+_GOOD = {"sha256": "5c" * 32, "size_bytes": 10, "content_type": "image/png", "filename": "lamp.png"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"sha256": "5C" * 32},
+        {"sha256": "5c" * 31},
+        {"size_bytes": 0},
+        {"size_bytes": "10"},
+        {"size_bytes": True},
+        {"content_type": None},
+        {"filename": ""},
+        {"filename": "x" * 255},
+        {"filename": "x" * 256},
+        {"filename": "two\nlines"},
+        {"filename": "Straße 東京 🪑.png"},
+        {"width": 10},
+    ],
+    ids=str,
+)
+def test_the_document_and_the_code_accept_the_same_announcements(change: dict[str, Any]) -> None:
+    body = _GOOD | change
+    try:
+        upload_request(json.dumps(body), max_upload_bytes=100)
+    except InvalidRequestError:
+        accepted = False
+    else:
+        accepted = True
+    assert accepted == (faults_of(body, schema("Announcement")) == [])
+
+
+def test_the_page_limit_and_its_default_are_those_of_the_code() -> None:
+    limit = DOCUMENT["paths"]["/images"]["get"]["parameters"][0]["schema"]
+    assert limit["maximum"] == MAX_PAGE
+    assert limit["default"] == list_request({}).limit
+    with pytest.raises(InvalidRequestError):
+        list_request({"limit": str(limit["maximum"] + 1)})
+
+
+@pytest.mark.parametrize("id_", ["5c" * 32, "5C" * 32, "5c" * 33, "x"])
+def test_the_document_and_the_code_accept_the_same_ids(id_: str) -> None:
+    try:
+        path_asset_id(id_)
+    except InvalidRequestError:
+        accepted = False
+    else:
+        accepted = True
+    assert accepted == (faults_of(id_, schema("AssetId")) == [])
