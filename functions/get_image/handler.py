@@ -5,8 +5,9 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from catalog import settings
+from catalog.adapters.assets_table import Assets
+from catalog.adapters.clients_table import Clients
 from catalog.adapters.objects import Renditions
-from catalog.adapters.tables import Assets, Clients
 from catalog.domain.keys import AssetKey
 from catalog.http import api, client_id, ok
 from catalog.representations import asset_json

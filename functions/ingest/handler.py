@@ -11,9 +11,9 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from catalog import settings
+from catalog.adapters.assets_table import Assets
 from catalog.adapters.objects import Originals
 from catalog.adapters.queues import RenderQueue
-from catalog.adapters.tables import Assets
 from catalog.domain.keys import AssetKey, NotAnOriginalKeyError
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.ingestion import ingest_upload

@@ -9,9 +9,9 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from catalog import settings
+from catalog.adapters.assets_table import Assets
 from catalog.adapters.objects import Originals, Renditions
 from catalog.adapters.queues import render_job
-from catalog.adapters.tables import Assets
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.rendering import render_asset
 from imaging.renditions import render

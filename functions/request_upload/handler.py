@@ -6,8 +6,9 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from catalog import settings
+from catalog.adapters.assets_table import Assets
+from catalog.adapters.clients_table import Clients
 from catalog.adapters.objects import Originals, Renditions
-from catalog.adapters.tables import Assets, Clients
 from catalog.domain.keys import AssetKey
 from catalog.domain.uploads import UploadTicket
 from catalog.http import api, client_id, created, ok, request_id

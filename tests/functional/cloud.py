@@ -14,7 +14,8 @@ from typing import Any
 import boto3
 import botocore.client
 import pytest
-from catalog.adapters.tables import Assets, Clients
+from catalog.adapters.assets_table import Assets
+from catalog.adapters.clients_table import Clients
 from catalog.domain.assets import Asset
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.tenants import Client

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from catalog.adapters import clients
+from catalog.adapters import sdk
 from moto import mock_aws
 
 from tests.builders.events import REGION
@@ -23,6 +23,6 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     }.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
-        clients.client.cache_clear()
+        sdk.client.cache_clear()
         yield Cloud(monkeypatch)
-        clients.client.cache_clear()
+        sdk.client.cache_clear()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from catalog.adapters.clients import client
+from catalog.adapters.sdk import client
 from catalog.domain.keys import TenantId
 from catalog.domain.tenants import Client, ClientCredentials, Scope
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from catalog.adapters.clients import client
+from catalog.adapters.sdk import client
 from catalog.domain.keys import AssetKey
 from catalog.domain.uploads import (
     Announcement,

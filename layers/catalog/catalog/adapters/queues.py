@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import batched
 from typing import Final
 
-from catalog.adapters.clients import client
+from catalog.adapters.sdk import client
 from catalog.domain.assets import RenderJob
 from catalog.domain.keys import asset_id, tenant_id
 

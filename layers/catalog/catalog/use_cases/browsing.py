@@ -12,7 +12,7 @@ from catalog.domain.assets import Asset, Status
 from catalog.domain.keys import TenantId, asset_id
 
 if TYPE_CHECKING:
-    from catalog.adapters.tables import Assets
+    from catalog.adapters.assets_table import Assets
 
 # Base64 of a tenant (63), a time (32) and an id (64) with their JSON; anything longer is not ours to parse.
 _LONGEST_CURSOR: Final = 256

@@ -20,9 +20,9 @@ from catalog.use_cases.rejecting import reject_original
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from catalog.adapters.assets_table import Assets
     from catalog.adapters.objects import Originals
     from catalog.adapters.queues import RenderQueue
-    from catalog.adapters.tables import Assets
     from catalog.domain.keys import AssetKey
     from catalog.domain.presets import Preset
 

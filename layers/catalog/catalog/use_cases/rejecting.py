@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from catalog.adapters.assets_table import Assets
     from catalog.adapters.objects import Originals
-    from catalog.adapters.tables import Assets
     from catalog.domain.assets import Asset
     from catalog.domain.keys import AssetKey
     from catalog.domain.rejections import Rejection

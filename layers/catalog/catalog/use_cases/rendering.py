@@ -21,8 +21,8 @@ from catalog.use_cases.rejecting import reject_original
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from catalog.adapters.assets_table import Assets
     from catalog.adapters.objects import Originals, Renditions
-    from catalog.adapters.tables import Assets
 
 
 class RenderedImage(Protocol):

@@ -10,8 +10,8 @@ from catalog.domain.tenants import ClientCredentials, Scope
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from catalog.adapters.clients_table import Clients
     from catalog.adapters.identity import IdentityProvider
-    from catalog.adapters.tables import Clients
     from catalog.domain.keys import TenantId
 
 

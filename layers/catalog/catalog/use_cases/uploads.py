@@ -11,8 +11,8 @@ from catalog.domain.uploads import Announcement, UploadTicket
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from catalog.adapters.assets_table import Assets
     from catalog.adapters.objects import Originals
-    from catalog.adapters.tables import Assets
     from catalog.domain.keys import AssetKey
 
 

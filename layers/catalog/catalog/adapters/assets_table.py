@@ -1,0 +1,279 @@
+"""The Assets table: one item an asset.  Every change of state is one conditional write.
+
+docs/data-model.md describes the items; AWS errors are translated here and nowhere above.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final, cast
+
+from pynamodb.attributes import (
+    MapAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UnicodeSetAttribute,
+)
+from pynamodb.exceptions import DoesNotExist, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
+from pynamodb.models import Model
+
+from catalog.adapters.tables import bind, timestamp
+from catalog.domain.assets import (
+    AWAITED_FOR,
+    Asset,
+    AssetNotFoundError,
+    AssetStateError,
+    PerceptualHashes,
+    Rendition,
+    Status,
+)
+from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.rejections import Rejection, RejectionCode
+from catalog.domain.sources import Source, SourceFormat
+from catalog.domain.uploads import Announcement
+
+# Items a status filter may look at for one page: 1,000 index entries of about 250 bytes, 31 read units.
+_FILTERED_SCAN: Final = 1_000
+
+
+class _ByCreatedAt(GlobalSecondaryIndex["_AssetItem"]):
+    class Meta:
+        index_name = "by_created_at"
+        projection = IncludeProjection(["status"])
+
+    tenant = UnicodeAttribute(hash_key=True)
+    created_at = UnicodeAttribute(range_key=True)
+    id = UnicodeAttribute()
+    status = UnicodeAttribute()
+
+
+class _ByUnusedSince(GlobalSecondaryIndex["_AssetItem"]):
+    class Meta:
+        index_name = "by_unused_since"
+        projection = KeysOnlyProjection()
+
+    tenant = UnicodeAttribute(hash_key=True)
+    unused_since = UnicodeAttribute(range_key=True)
+
+
+class _AssetItem(Model):
+    class Meta:
+        table_name = ""
+
+    tenant = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+    status = UnicodeAttribute()
+    filename = UnicodeAttribute(null=True)
+    content_type = UnicodeAttribute(null=True)
+    size_bytes = NumberAttribute()
+    format = UnicodeAttribute(null=True)
+    width = NumberAttribute(null=True)
+    height = NumberAttribute(null=True)
+    ahash64 = UnicodeAttribute(null=True)
+    phash256 = UnicodeAttribute(null=True)
+    renditions: MapAttribute[str, Any] = MapAttribute(null=True)
+    references = UnicodeSetAttribute(null=True)
+    unused_since = UnicodeAttribute(null=True)
+    rejection_code = UnicodeAttribute(null=True)
+    rejection_detail = UnicodeAttribute(null=True)
+    created_at = UnicodeAttribute()
+    updated_at = UnicodeAttribute()
+    correlation_id = UnicodeAttribute(null=True)
+    expires_at = NumberAttribute(null=True)
+
+    by_created_at = _ByCreatedAt()
+    by_unused_since = _ByUnusedSince()
+
+
+def _asset(item: _AssetItem) -> Asset:
+    renditions = (item.renditions.as_dict() if item.renditions else {}).items()
+    return Asset(
+        tenant=TenantId(item.tenant),
+        id=AssetId(item.id),
+        status=Status(item.status),
+        filename=item.filename,
+        size_bytes=int(item.size_bytes),
+        created_at=datetime.fromisoformat(item.created_at),
+        updated_at=datetime.fromisoformat(item.updated_at),
+        source=Source(SourceFormat(item.format), int(item.width), int(item.height)) if item.format else None,
+        hashes=PerceptualHashes(item.ahash64, item.phash256) if item.phash256 else None,
+        renditions={name: Rendition(preset=name, **stored) for name, stored in renditions},
+        references=frozenset(item.references or ()),
+        rejection=Rejection(RejectionCode(item.rejection_code), item.rejection_detail)
+        if item.rejection_code
+        else None,
+        correlation_id=item.correlation_id,
+    )
+
+
+class Assets:
+    """The Assets table: one item an asset."""
+
+    def __init__(self, table_name: str) -> None:
+        self._model = bind(_AssetItem, table_name)
+
+    def get(self, key: AssetKey) -> Asset:
+        """A consistent read.  Raises AssetNotFoundError."""
+        try:
+            return _asset(self._model.get(key.tenant, key.id, consistent_read=True))
+        except DoesNotExist as error:
+            raise AssetNotFoundError(key.id) from error
+
+    def find(self, key: AssetKey) -> Asset | None:
+        """A consistent read; None where this tenant has no such asset."""
+        try:
+            return self.get(key)
+        except AssetNotFoundError:
+            return None
+
+    def await_upload(
+        self, key: AssetKey, announced: Announcement, *, correlation_id: str, now: datetime
+    ) -> None:
+        """Record that these bytes are expected.  Raises AssetStateError where they have arrived already."""
+        item = self._model
+        self._update(
+            key,
+            [
+                item.status.set(Status.AWAITING_UPLOAD),
+                item.filename.set(announced.filename),
+                item.content_type.set(announced.content_type),
+                item.size_bytes.set(announced.size_bytes),
+                item.correlation_id.set(correlation_id),
+                item.created_at.set(item.created_at | timestamp(now)),
+                item.updated_at.set(timestamp(now)),
+                item.unused_since.set(item.unused_since | timestamp(now)),
+                item.expires_at.set(int((now + AWAITED_FOR).timestamp())),
+                item.rejection_code.remove(),
+                item.rejection_detail.remove(),
+            ],
+            item.id.does_not_exist()
+            | (item.status == Status.AWAITING_UPLOAD)
+            | ((item.status == Status.REJECTED) & (item.rejection_code == RejectionCode.CHECKSUM_MISMATCH)),
+        )
+
+    def accept(
+        self, key: AssetKey, source: Source, hashes: PerceptualHashes, *, size_bytes: int, now: datetime
+    ) -> Asset:
+        """Record a checked original as `processing`.  Raises AssetStateError where it is past that."""
+        item = self._model
+        return self._update(
+            key,
+            [
+                item.status.set(Status.PROCESSING),
+                item.size_bytes.set(size_bytes),
+                item.format.set(source.format),
+                item.width.set(source.width),
+                item.height.set(source.height),
+                item.ahash64.set(hashes.ahash64),
+                item.phash256.set(hashes.phash256),
+                _if_absent(item.renditions, {}),
+                item.created_at.set(item.created_at | timestamp(now)),
+                item.updated_at.set(timestamp(now)),
+                item.unused_since.set(item.unused_since | timestamp(now)),
+                item.expires_at.remove(),
+            ],
+            self._unsettled(),
+        )
+
+    def reject(self, key: AssetKey, rejection: Rejection, *, size_bytes: int, now: datetime) -> Asset:
+        """Record why this original can never be an asset.  Raises AssetStateError where it is settled."""
+        item = self._model
+        return self._update(
+            key,
+            [
+                item.status.set(Status.REJECTED),
+                item.size_bytes.set(size_bytes),
+                item.rejection_code.set(rejection.code),
+                item.rejection_detail.set(rejection.detail),
+                item.created_at.set(item.created_at | timestamp(now)),
+                item.updated_at.set(timestamp(now)),
+                item.unused_since.set(item.unused_since | timestamp(now)),
+                item.expires_at.remove(),
+            ],
+            self._unsettled(),
+        )
+
+    def add_rendition(self, key: AssetKey, rendition: Rendition, *, now: datetime) -> Asset:
+        """Record one stored rendition; others of the same asset may be recorded at the same moment.
+
+        Raises AssetStateError where the asset is gone, rejected or being deleted.
+        """
+        item = self._model
+        stored = {
+            "version": rendition.version,
+            "key": rendition.key,
+            "size_bytes": rendition.size_bytes,
+            "width": rendition.width,
+            "height": rendition.height,
+            "quality": rendition.quality,
+        }
+        return self._update(
+            key,
+            [item.renditions[rendition.preset].set(stored), item.updated_at.set(timestamp(now))],
+            item.status.is_in(Status.PROCESSING, Status.READY),
+        )
+
+    def mark_ready(self, key: AssetKey, *, now: datetime) -> Asset:
+        """`processing -> ready`.  Raises AssetStateError where it is not processing (any more)."""
+        item = self._model
+        return self._update(
+            key,
+            [item.status.set(Status.READY), item.updated_at.set(timestamp(now))],
+            item.status == Status.PROCESSING,
+        )
+
+    def page(
+        self, tenant: TenantId, *, limit: int, after: tuple[str, str] | None, status: Status | None
+    ) -> tuple[list[Asset], tuple[str, str] | None]:
+        """At most `limit` assets, newest first, from behind the position `after` (created_at, id).
+
+        Returns the assets and the next position, None at the end.  With a `status`, one call looks at no more
+        than 1,000 index entries, so a page may be short or empty while more follow.
+        """
+        looked_at = _FILTERED_SCAN if status else limit
+        last_key: dict[str, dict[str, Any]] | None = None
+        if after is not None:
+            last_key = {"tenant": {"S": tenant}, "created_at": {"S": after[0]}, "id": {"S": after[1]}}
+        index = self._model.by_created_at.query(
+            tenant,
+            limit=looked_at,
+            page_size=looked_at,
+            last_evaluated_key=last_key,
+            scan_index_forward=False,
+        )
+        entries = [
+            (entry.created_at, entry.id) for entry in index if status is None or entry.status == status
+        ]
+        chosen = entries[:limit]
+        position: tuple[str, str] | None = None
+        if len(entries) > limit:
+            position = chosen[-1]
+        elif resume := index.last_evaluated_key:
+            position = (resume["created_at"]["S"], resume["id"]["S"])
+        found = {
+            item.id: _asset(item) for item in self._model.batch_get([(tenant, id_) for _, id_ in chosen])
+        }
+        return [found[id_] for _, id_ in chosen if id_ in found], position
+
+    def _unsettled(self) -> Condition:
+        item = self._model
+        return cast(
+            Condition,
+            item.id.does_not_exist() | item.status.is_in(Status.AWAITING_UPLOAD, Status.PROCESSING),
+        )
+
+    def _update(self, key: AssetKey, actions: Iterable[Action], condition: Condition) -> Asset:
+        item = self._model(key.tenant, key.id)
+        try:
+            item.update(actions=list(actions), condition=condition)
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise AssetStateError(key.id) from error
+            raise
+        return _asset(item)
+
+
+def _if_absent(attribute: Any, value: Any) -> Action:
+    return cast(Action, attribute.set(attribute | value))
