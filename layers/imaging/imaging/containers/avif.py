@@ -1,0 +1,244 @@
+"""AVIF (AV1 image in ISO-BMFF): the primary still; of a sequence too, never its track.
+
+The box sizes an image states (`ispe`) are not what a decoder allocates: the AV1 sequence header is, and
+libavif scales whatever comes to the stated size.  So both are read here, before libavif sees the file.
+"""
+
+import io
+import struct
+from collections.abc import Iterator
+
+from catalog.domain.sources import SourceFormat
+from PIL import AvifImagePlugin
+
+from imaging.containers.container import (
+    MAX_PARTS,
+    MAX_PROFILE_BYTES,
+    Container,
+    corrupt,
+    truncated,
+    unsupported,
+)
+from imaging.decoder_faults import decoder_faults
+from imaging.exif import read_exif
+
+# One decoder thread: dav1d's frame threads multiply its memory, and a function has one CPU.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+
+_BRANDS = frozenset((b"avif", b"avis"))
+_SEQUENCE_HEADER = 1
+# Pictures of one file a decoder may decode, in areas of the largest: colour, alpha, and grids' rounding up.
+_MAX_LAYERS = 4
+
+Box = tuple[bytes, int, int]  # type, start and end of its body
+
+
+def parse(data: bytes) -> Container:
+    boxes = list(_boxes(data, 0, len(data)))
+    _check_brands(data, boxes)
+    complete = all(end <= len(data) for _, _, end in boxes)
+    meta = next(((start + 4, end) for name, start, end in boxes if name == b"meta"), None)
+    if meta is None:
+        raise unsupported("an image sequence without a still") if complete else truncated("no image index")
+    if meta[1] > len(data):
+        raise truncated("the file ends inside its image index")
+    try:
+        stated, coded = _declared_pixels(data, list(_boxes(data, *meta)))
+    except (struct.error, IndexError) as error:
+        raise corrupt("the image index does not hold together") from error
+    stripped = _without_track(data, boxes)
+    with decoder_faults(complete=complete):
+        image = AvifImagePlugin.AvifImageFile(io.BytesIO(stripped))
+    profile: bytes = image.info.get("icc_profile", b"")
+    # libavif's orientation (irot, imir) is authoritative; Pillow puts it into the EXIF block.
+    exif = read_exif(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))
+    return Container(
+        SourceFormat.AVIF,
+        *image.size,
+        coded_pixels=max(stated, coded, image.width * image.height),
+        stripped=(stripped,),
+        complete=complete,
+        orientation=exif.orientation,
+        icc_profile=profile if 0 < len(profile) <= MAX_PROFILE_BYTES else None,
+        exif=exif,
+    )
+
+
+def _check_brands(data: bytes, boxes: list[Box]) -> None:
+    _, start, end = boxes[0]
+    brands = {data[at : at + 4] for at in (start, *range(start + 8, min(end, len(data)), 4))}
+    if not brands & _BRANDS:
+        raise unsupported("an ISO media file, but not an AVIF")
+
+
+def _without_track(data: bytes, boxes: list[Box]) -> bytes:
+    """The file with its track (`moov`) renamed to free space: same offsets, and libavif takes the still."""
+    for name, start, _ in boxes:
+        if name == b"moov":
+            at = data.rindex(b"moov", 0, start)
+            data = data[:at] + b"free" + data[at + 4 :]
+    return data.replace(b"ftypavis", b"ftypavif", 1)
+
+
+def _boxes(data: bytes, at: int, stop: int) -> Iterator[Box]:
+    """The boxes in `data[at:stop]`; the stated end of the last may lie beyond it."""
+    for _ in range(MAX_PARTS):
+        if at + 8 > stop:
+            return
+        size, body = int.from_bytes(data[at : at + 4]), at + 8
+        if size == 1:
+            size, body = int.from_bytes(data[at + 8 : at + 16]), at + 16
+        end = at + size if size else stop
+        if end < body:
+            raise corrupt("a box shorter than its own header")
+        yield data[at + 4 : at + 8], body, end
+        at = end
+    raise corrupt(f"more than {MAX_PARTS:,} boxes")
+
+
+def _declared_pixels(data: bytes, meta: list[Box]) -> tuple[int, int]:
+    """Pixels of the largest picture by the boxes, and by the AV1 data, of all images in the file."""
+    bodies = {name: (start, end) for name, start, end in reversed(meta)}
+    if not {b"iprp", b"iinf", b"iloc"} <= bodies.keys():
+        raise corrupt("an image index without properties, items or locations")
+    stated = 0
+    for name, start, end in _boxes(data, *bodies[b"iprp"]):
+        for inner, inner_start, _ in _boxes(data, start, end) if name == b"ipco" else ():
+            if inner == b"ispe":
+                width, height = struct.unpack_from(">II", data, inner_start + 4)
+                stated = max(stated, width * height)
+    areas = [_coded_pixels(item) for item in _av1_items(data, bodies)]
+    largest = max(stated, *areas, 0)
+    if sum(areas) > _MAX_LAYERS * largest:
+        raise corrupt(f"{len(areas)} AV1 pictures of {sum(areas):,} pixels for an image of {largest:,}")
+    return stated, max(areas, default=0)
+
+
+def _av1_items(data: bytes, bodies: dict[bytes, tuple[int, int]]) -> Iterator[bytes]:
+    """The bytes of each AV1 item (ISO 14496-12, 8.11.3 and 8.11.6)."""
+    start, end = bodies[b"iinf"]
+    start += 6 if data[start] == 0 else 8
+    av1 = set()
+    for _, entry, _ in _boxes(data, start, end):
+        version = data[entry]
+        wide = version > 2
+        item = int.from_bytes(data[entry + 4 : entry + (8 if wide else 6)])
+        at = entry + (10 if wide else 8)
+        if data[at : at + 4] == b"av01":
+            av1.add(item)
+    inline = bodies.get(b"idat", (0, 0))[0]
+    for item, extents, in_idat in _locations(data, *bodies[b"iloc"]):
+        if item in av1:
+            base = inline if in_idat else 0
+            yield b"".join(
+                data[base + offset : base + offset + length if length else len(data)]
+                for offset, length in extents
+            )
+
+
+def _locations(data: bytes, at: int, stop: int) -> Iterator[tuple[int, list[tuple[int, int]], bool]]:
+    """Item id, its (offset, length) extents, and whether they count from the `idat` box."""
+    version, sizes, more = data[at], data[at + 4], data[at + 5]
+    offset_size, length_size, base_size = sizes >> 4, sizes & 15, more >> 4
+    index_size = more & 15 if version else 0
+    wide = 4 if version > 1 else 2
+    items, at = int.from_bytes(data[at + 6 : at + 6 + wide]), at + 6 + wide
+    total = 0
+    for _ in range(items):
+        item, at = int.from_bytes(data[at : at + wide]), at + wide
+        method = int.from_bytes(data[at : at + 2]) & 15 if version else 0
+        at += (2 if version else 0) + 2
+        base, at = int.from_bytes(data[at : at + base_size]), at + base_size
+        count, at = int.from_bytes(data[at : at + 2]), at + 2
+        extents = []
+        for _ in range(count):
+            at += index_size
+            offset, at = int.from_bytes(data[at : at + offset_size]), at + offset_size
+            length, at = int.from_bytes(data[at : at + length_size]), at + length_size
+            extents.append((base + offset, length))
+            total += length or len(data)
+        if at > stop or total > 2 * len(data):
+            raise corrupt("item locations that overlap or leave their box")
+        yield item, extents, method == 1
+
+
+def _coded_pixels(item: bytes) -> int:
+    """The largest frame the sequence headers of an AV1 item allow (AV1 bitstream, 5.3 and 5.5)."""
+    at, largest = 0, 0
+    while at < len(item):
+        header, at = item[at], at + 1
+        at += header >> 2 & 1  # extension byte
+        length = len(item) - at
+        if header >> 1 & 1:
+            length, at = _leb128(item, at)
+        if header >> 3 & 15 == _SEQUENCE_HEADER:
+            largest = max(largest, _sequence_pixels(item[at : at + length]))
+        at += length
+    return largest
+
+
+def _leb128(item: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 56, 7):
+        byte, at = item[at], at + 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            break
+    return value, at
+
+
+def _sequence_pixels(header: bytes) -> int:
+    bits = _Bits(header)
+    bits.take(4)  # profile, still picture
+    reduced = bits.take(1)
+    if reduced:
+        bits.take(5)
+    else:
+        _skip_operating_points(bits)
+    width_bits, height_bits = bits.take(4) + 1, bits.take(4) + 1
+    width, height = bits.take(width_bits) + 1, bits.take(height_bits) + 1
+    # Without the reduced header a frame may override its size up to what the bits hold; honest encoders
+    # take the fewest bits, under 4 times the area.
+    return width * height if reduced else max(width * height, 1 << width_bits + height_bits >> 2)
+
+
+def _skip_operating_points(bits: "_Bits") -> None:
+    decoder_model, delay_bits = 0, 0
+    if bits.take(1):  # timing info
+        bits.take(64)
+        if bits.take(1):
+            bits.skip_uvlc()
+        decoder_model = bits.take(1)
+        if decoder_model:
+            delay_bits = bits.take(5) + 1
+            bits.take(42)
+    display_delay = bits.take(1)
+    for _ in range(bits.take(5) + 1):
+        bits.take(12)
+        if bits.take(5) > 7:
+            bits.take(1)
+        if decoder_model and bits.take(1):
+            bits.take(2 * delay_bits + 1)
+        if display_delay and bits.take(1):
+            bits.take(4)
+
+
+class _Bits:
+    """A big-endian bit reader; past the end it raises IndexError."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data[:512])
+        self._left = 8 * min(len(data), 512)
+
+    def take(self, count: int) -> int:
+        self._left -= count
+        if self._left < 0:
+            raise IndexError("the sequence header ends early")
+        return self._value >> self._left & (1 << count) - 1
+
+    def skip_uvlc(self) -> None:
+        zeros = 0
+        while not self.take(1):
+            zeros += 1
+        if zeros < 32:
+            self.take(zeros)

@@ -1,0 +1,66 @@
+"""Originals: what a file is, and what it looks like.
+
+A hostile file ends as ImageRejectedError or as a correct result, within the memory and time that
+`DEFAULT_PIXEL_LIMITS` stands for; MemoryError and anything unforeseen propagate.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from catalog.domain.sources import Source, SourceFormat
+from PIL import Image
+
+from imaging.colour import to_srgb
+from imaging.containers import Container, open_container
+from imaging.containers.container import too_many_pixels
+from imaging.decoding import decode
+from imaging.orientation import oriented
+
+# Verification of near-duplicates looks at 512 pixels a side, hashes at 64: twice that keeps both sharp.
+CANONICAL_SHORTER_SIDE: Final = 1024
+
+PixelLimits = Mapping[SourceFormat, int]
+
+
+def identify(data: bytes, *, limits: PixelLimits) -> Source:
+    """What these bytes are, by content.  Reads headers only; no pixel is decoded.
+
+    Raises ImageRejectedError(empty | unsupported_format | too_many_pixels | truncated | corrupt).
+    """
+    container = accepted(data, limits=limits)
+    return Source(container.format, *container.shown_size)
+
+
+def accepted(data: bytes, *, limits: PixelLimits) -> Container:
+    """The file taken apart, its declared pixels within the limit of its format.  Raises as `identify`."""
+    container = open_container(data)
+    limit = limits[container.format]
+    if container.coded_pixels > limit:
+        raise too_many_pixels(
+            f"{container.width:,} x {container.height:,} ({container.coded_pixels:,} pixels): "
+            f"the limit for {container.format} is {limit:,}"
+        )
+    return container
+
+
+def canonical_pixels(data: bytes, *, limits: PixelLimits) -> Image.Image:
+    """The original as a viewer shows it: RGB in sRGB, oriented, transparency on white.
+
+    The whole file is decoded.  Large originals come scaled down by 2, 4 or 8, the shorter side never below
+    1024 pixels by it.  Raises as `identify`, truncated and corrupt now for the pixels too.
+    """
+    container = accepted(data, limits=limits)
+    image = decode(container, (CANONICAL_SHORTER_SIDE, CANONICAL_SHORTER_SIDE))
+    while min(image.size) >= 2 * CANONICAL_SHORTER_SIDE:
+        image = image.reduce(2)
+    image = to_srgb(image, container.icc_profile)
+    return oriented(flattened(image, "#ffffff"), container.orientation)
+
+
+def flattened(image: Image.Image, background: str) -> Image.Image:
+    """An RGB or RGBA image as RGB, over `background` (`#rrggbb`)."""
+    if image.mode == "RGB":
+        return image
+    canvas = Image.new("RGB", image.size, background)
+    canvas.paste(image, mask=image.getchannel("A"))
+    return canvas
