@@ -1,0 +1,217 @@
+"""The page the demo ends with: every original beside its renditions, in one folder that needs no network.
+
+.demo/index.html            the page; no script, no address but files beside it
+.demo/originals/{id}.webp   what a browser cannot show of an original (TIFF, CMYK), made showable
+.demo/renditions/{id}/...   the renditions, byte for byte as the pipeline serves them
+"""
+
+import html
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Final
+from urllib.parse import urlsplit
+
+from PIL import Image, ImageOps
+
+from infra.local.client import Rendition
+from infra.local.photos import Photo, printable
+from infra.local.report import End, Figures, Row, byte_size, figures, journey, presets_of
+
+_PREVIEW_SIDE: Final = 640  # pixels; twice what the page shows, for dense screens
+
+
+class RenditionDiffersError(Exception):
+    """A rendition's URL gave other bytes than the API said it would."""
+
+
+class ContactSheet:
+    """A folder of pictures and the page that shows them.  Threads may add pictures at the same time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def page(self) -> Path:
+        return self._folder / "index.html"
+
+    def add_original(self, photo: Photo) -> None:
+        """Keep a small copy that any browser shows upright.  Only for what the pipeline has accepted:
+        its limits stand between a hostile file and this decode."""
+        path = self._original(photo.sha256)
+        if path.exists():
+            return
+        with Image.open(photo.path) as original:
+            original.draft("RGB", (_PREVIEW_SIDE, _PREVIEW_SIDE))
+            profile = original.info.get("icc_profile") if original.mode in {"RGB", "RGBA"} else None
+            preview = original if original.mode in {"RGB", "RGBA"} else original.convert(_showable(original))
+            preview.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE), Image.Resampling.BICUBIC)
+            ImageOps.exif_transpose(preview, in_place=True)
+            encoded = io.BytesIO()
+            preview.save(encoded, "WEBP", quality=82, method=2, icc_profile=profile, exif=b"")
+        _write_whole(path, encoded.getvalue())
+
+    def add_renditions(
+        self, image_id: str, renditions: Sequence[Rendition], *, download: Callable[[Rendition], bytes]
+    ) -> None:
+        """Keep each rendition not here yet.  Raises RenditionDiffersError and what `download` does."""
+        for rendition in renditions:
+            path = self._rendition(image_id, rendition)
+            if path.exists():
+                continue
+            data = download(rendition)
+            if len(data) != rendition.size_bytes:
+                raise RenditionDiffersError(f"{rendition.id}: {len(data)} bytes, not {rendition.size_bytes}")
+            _write_whole(path, data)
+
+    def write(self, rows: Sequence[Row]) -> Path:
+        """The page of these rows; returns where it is."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.page.write_text(self._html(rows), encoding="utf-8")
+        return self.page
+
+    def _original(self, image_id: str) -> Path:
+        return self._folder / "originals" / f"{image_id}.webp"
+
+    def _rendition(self, image_id: str, rendition: Rendition) -> Path:
+        # A rendition's id changes with its bytes, so what lies here is never stale.
+        extension = PurePosixPath(urlsplit(rendition.url).path).suffix
+        return self._folder / "renditions" / image_id / f"{rendition.id}{extension}"
+
+    def _html(self, rows: Sequence[Row]) -> str:
+        presets = presets_of(rows)
+        cards = "\n".join(self._card(row, presets) for row in rows)
+        present = [end for end in End if any(row.end is end for row in rows)]
+        return _PAGE.format(
+            style=_STYLE + "".join(_FILTER_STYLE.format(end=end) for end in present),
+            tiles=_tiles(figures(rows)),
+            filters="".join(
+                f'<label><input type="radio" name="show" value="{end}">{end}</label>' for end in present
+            ),
+            cards=cards,
+        )
+
+    def _card(self, row: Row, presets: Sequence[str]) -> str:
+        facts = [byte_size(row.size_bytes), journey(row)]
+        if row.duplicate_of:
+            facts.append(f"same bytes as {printable(row.duplicate_of)}")
+        pictures = ""
+        if row.id and row.end in {End.READY, End.INCOMPLETE}:
+            by_preset = {rendition.preset: rendition for rendition in row.renditions}
+            figures_ = [self._figure(self._original(row.id), "original", "")]
+            figures_ += [
+                self._figure(
+                    self._rendition(row.id, rendition),
+                    preset,
+                    f"{rendition.width} x {rendition.height}, {byte_size(rendition.size_bytes)}",
+                )
+                for preset in presets
+                if (rendition := by_preset.get(preset))
+            ]
+            pictures = f'<div class="strip">{"".join(figures_)}</div>'
+        said = f"{row.end}: {row.code}" if row.code else str(row.end)
+        return (
+            f'<article data-end="{row.end}"><header><h2>{_text(row.file)}</h2>'
+            f'<span class="end {row.end}">{_text(said)}</span></header>'
+            f"<p>{_text(' · '.join(filter(None, facts)))}</p>{pictures}</article>"
+        )
+
+    def _figure(self, path: Path, title: str, facts: str) -> str:
+        if not path.exists():
+            return f"<figure><div>no preview</div><figcaption><b>{_text(title)}</b></figcaption></figure>"
+        source = _text(path.relative_to(self._folder).as_posix())
+        return (
+            f'<figure><a href="{source}"><img src="{source}" alt="{_text(title)}" loading="lazy" '
+            f'decoding="async"></a><figcaption><b>{_text(title)}</b> {_text(facts)}</figcaption></figure>'
+        )
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """All of the file or none, so that what an interrupted run leaves behind can be trusted."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def _showable(image: Image.Image) -> str:
+    return "RGBA" if image.has_transparency_data else "RGB"
+
+
+def _text(text: str) -> str:
+    """Any text, as HTML text or attribute value: a file's name is somebody else's choice."""
+    return html.escape(printable(text), quote=True)
+
+
+def _tiles(run: Figures) -> str:
+    facts = [(str(run.files), "files")]
+    facts += [(str(run.ends[end]), end) for end in End if run.ends[end]]
+    facts += [
+        (str(run.sent), "sent"),
+        (str(run.known), "already known"),
+        (byte_size(run.bytes_in), "of originals"),
+        (byte_size(run.rendition_bytes), f"in {run.renditions} renditions"),
+    ]
+    if run.p50_seconds is not None and run.p95_seconds is not None:
+        facts += [(f"{run.p50_seconds:.2f} s", "PUT to ready, p50"), (f"{run.p95_seconds:.2f} s", "p95")]
+    return "".join(f"<li><b>{_text(figure)}</b> {_text(name)}</li>" for figure, name in facts)
+
+
+_FILTER_STYLE: Final = """
+main:has(input[value={end}]:checked) article:not([data-end={end}]) {{ display: none }}"""
+
+_STYLE: Final = """
+:root { color-scheme: light dark; --ink: #1d2126; --soft: #687078; --page: #f5f5f2; --card: #fff;
+  --line: #e2e2dc; --mat: #ecece7; --good: #1c7c4a; --odd: #96640a; --bad: #b3261e }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8e8e4; --soft: #9aa0a6; --page: #15171a; --card: #1f2226; --line: #33373c; --mat: #2a2e33;
+    --good: #5fc793; --odd: #e0ae55; --bad: #f28b82 } }
+* { box-sizing: border-box }
+body { margin: 0; background: var(--page); color: var(--ink);
+  font: 15px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
+main { max-width: 1560px; margin: 0 auto; padding: 24px 16px 64px }
+h1 { font-size: 22px; margin: 0 0 12px }
+ul { display: flex; flex-wrap: wrap; gap: 6px 22px; list-style: none; margin: 0 0 16px; padding: 0;
+  color: var(--soft) }
+ul b { color: var(--ink); font-size: 17px; font-variant-numeric: tabular-nums }
+nav { display: flex; flex-wrap: wrap; gap: 8px; margin-bottom: 20px }
+nav label { border: 1px solid var(--line); background: var(--card); border-radius: 99px; padding: 4px 14px;
+  cursor: pointer }
+nav label:has(:checked) { background: var(--ink); color: var(--page); border-color: var(--ink) }
+nav label:has(:focus-visible) { outline: 2px solid var(--good); outline-offset: 2px }
+nav input { position: absolute; opacity: 0 }
+section { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 640px), 1fr)); gap: 14px;
+  align-items: start }
+article { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px;
+  content-visibility: auto; contain-intrinsic-size: auto 260px }
+header { display: flex; gap: 12px; align-items: baseline; justify-content: space-between }
+h2 { font-size: 15px; margin: 0; overflow-wrap: anywhere }
+.end { font-size: 13px; font-weight: 600; text-align: right; color: var(--odd) }
+.ready { color: var(--good) } .incomplete, .unsettled { color: var(--bad) }
+p { margin: 1px 0 0; color: var(--soft); font-size: 13px; overflow-wrap: anywhere }
+.strip { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: 10px;
+  margin-top: 10px }
+figure { margin: 0; min-width: 0 }
+figure a, figure div { display: grid; place-items: center; aspect-ratio: 1; background: var(--mat);
+  border-radius: 6px; overflow: hidden; color: var(--soft); font-size: 13px }
+img { width: 100%; height: 100%; object-fit: contain }
+figcaption { font-size: 12px; color: var(--soft); margin-top: 4px; font-variant-numeric: tabular-nums }
+figcaption b { color: var(--ink); display: block }
+"""
+
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Catalog images: contact sheet</title>
+<style>{style}</style>
+<main>
+<h1>Originals beside their renditions</h1>
+<ul>{tiles}</ul>
+<nav><label><input type="radio" name="show" value="all" checked>all</label>{filters}</nav>
+<section>
+{cards}
+</section>
+</main>
+</html>
+"""

@@ -1,0 +1,347 @@
+"""The whole pipeline on real photos, through its public API only: token, POST, PUT, poll, download.
+
+    python -m infra.local.demo [--photos FOLDER] [--out .demo] [--port 4566] [--name demo]
+
+Brings the embedded stack up and the application onto it, makes a tenant `demo` with a client of its own, and
+sends every file below FOLDER, whatever it is; without a FOLDER, photos it draws.  Leaves a report and a
+contact sheet behind.  Run again, it sends nothing: the catalog knows every file.
+
+Exit status: 0; 1 if an accepted upload came to nothing; 2 if there was nothing to send; 130 after Ctrl-C.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from infra.local import environments
+from infra.local.client import (
+    ApiError,
+    CatalogClient,
+    CatalogError,
+    Credentials,
+    Image,
+    NotSettledError,
+    Ticket,
+    TokenRefusedError,
+    UnreachableError,
+)
+from infra.local.contact_sheet import ContactSheet, RenditionDiffersError
+from infra.local.deploy import DeploymentError, Stack, ensure_deployed
+from infra.local.drawn_photos import draw_photos
+from infra.local.emulator import Emulator, EmulatorError
+from infra.local.emulator import arguments as emulator_arguments
+from infra.local.photos import Photo, PhotoGoneError, Unreadable, collect, printable
+from infra.local.report import BROKEN_PROMISES, End, Row, figures, json_lines, summary, table
+
+TENANT: Final = "demo"
+THREADS: Final = 4
+SETTLE_SECONDS: Final = 120.0  # a render job that failed is tried again after its visibility timeout
+_PLAIN_WIDTH: Final = 200  # columns of a table that goes to a file or a pipe
+_PLAIN_STEP_SECONDS: Final = 5.0  # between two lines of progress where there is no terminal
+
+
+class NothingToSendError(Exception):
+    """The chosen folder is missing or empty."""
+
+
+class TenantError(RuntimeError):
+    """The demo's tenant could not be given a client."""
+
+
+# --- One file's journey -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """Takes files through the public API, and their pictures to the contact sheet."""
+
+    catalog: CatalogClient
+    sheet: ContactSheet
+
+    def of_copies(self, photos: Sequence[Photo]) -> list[Row]:
+        """The rows of files with the same bytes: the first is sent, then the others are only announced."""
+        first, *copies = photos
+        row = self.of(first)
+        if row.end is End.UNSETTLED:  # its copies would wait as long, for the same
+            others = [replace(row, file=copy.name, sent=False) for copy in copies]
+        else:
+            others = [self.of(copy) for copy in copies]
+        return [row, *(replace(other, duplicate_of=first.name) for other in others)]
+
+    def of(self, photo: Photo) -> Row:
+        """One file, from its announcement to its end.  Raises ClientClosedError when interrupted."""
+        row = Row(photo.name, End.UNSETTLED, photo.size_bytes, id=photo.sha256)
+        started = time.time()
+        try:
+            announced = self._announced(photo)
+            if isinstance(announced, Ticket):
+                started = time.time()
+                self.catalog.put(announced, photo.read())
+                row = replace(row, sent=True)
+            image = self._settled(announced)
+        except (ApiError, NotSettledError, UnreachableError, PhotoGoneError) as error:
+            return _failed(row, error)
+        row = replace(row, end=End(image.status), code=image.rejection_code, renditions=image.renditions)
+        if row.sent:
+            # The API's own time of the last change, since polling is late by up to its interval.
+            row = replace(row, seconds=max(0.0, _updated_at(image) - started))
+        elif image.document["original_filename"] != photo.filename:
+            row = replace(row, duplicate_of=image.document["original_filename"])
+        return self._shown(row, photo)
+
+    def _announced(self, photo: Photo) -> Image | Ticket:
+        return self.catalog.announce(
+            sha256=photo.sha256,
+            size_bytes=photo.size_bytes,
+            content_type=photo.content_type,
+            filename=photo.filename,
+        )
+
+    def _settled(self, announced: Image | Ticket) -> Image:
+        if isinstance(announced, Image) and announced.is_settled:
+            return announced
+        return self.catalog.wait(announced.id, timeout_seconds=SETTLE_SECONDS)
+
+    def _shown(self, row: Row, photo: Photo) -> Row:
+        if row.end is not End.READY:
+            return row
+        try:
+            self.sheet.add_renditions(photo.sha256, row.renditions, download=self.catalog.download)
+        except (ApiError, UnreachableError, RenditionDiffersError):
+            return replace(row, end=End.INCOMPLETE, code="rendition_missing")
+        self.sheet.add_original(photo)
+        return row
+
+
+def _failed(row: Row, error: ApiError | NotSettledError | UnreachableError | PhotoGoneError) -> Row:
+    match error:
+        case PhotoGoneError():
+            return replace(row, end=End.UNREADABLE, id=None, code="gone_while_sending")
+        case NotSettledError():
+            return replace(row, code=error.status)
+        case UnreachableError():
+            return replace(row, code="unreachable")
+    # A server's fault or its throttling refuses nothing; and what was sent was taken.
+    refused = not row.sent and 400 <= error.status < 500 and error.status != 429
+    return (
+        replace(row, end=End.REFUSED, id=None, code=error.code) if refused else replace(row, code=error.code)
+    )
+
+
+def _updated_at(image: Image) -> float:
+    return datetime.fromisoformat(image.document["updated_at"]).timestamp()
+
+
+# --- All files --------------------------------------------------------------------------------------------
+
+
+def send_all(photos: Sequence[Photo], journey: Journey, *, console: Console) -> tuple[list[Row], bool]:
+    """The rows of all photos, in no particular order, and whether Ctrl-C ended it early."""
+    copies: dict[str, list[Photo]] = {}
+    for photo in photos:
+        copies.setdefault(photo.sha256, []).append(photo)
+    rows: list[Row] = []
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="upload")
+    try:
+        with _progress(console, len(photos)) as advance:
+            journeys = [pool.submit(journey.of_copies, same) for same in copies.values()]
+            for done in as_completed(journeys):
+                rows += done.result()
+                advance(len(rows))
+    except KeyboardInterrupt:
+        journey.catalog.close()
+        return rows, True
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return rows, False
+
+
+@contextmanager
+def _progress(console: Console, total: int) -> Iterator[Callable[[int], None]]:
+    """Shows how many files are done: a live bar, or a line now and then where nobody watches."""
+    if console.is_terminal:
+        columns = (TextColumn("photos"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task("photos", total=total)
+            yield lambda done: bar.update(task, completed=done)
+        return
+    started = last = time.monotonic()
+
+    def say(done: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if done == total or now - last >= _PLAIN_STEP_SECONDS:
+            last = now
+            console.print(f"  {done} of {total} photos, {now - started:.0f} s")
+
+    yield say
+
+
+def unlisted(catalog: CatalogClient, rows: Sequence[Row]) -> list[str]:
+    """Files that ended `ready` or `rejected`, but that GET /images does not list so."""
+    listed = {image.id: image.status for image in catalog.images()}
+    return [
+        row.file
+        for row in rows
+        if row.end in {End.READY, End.REJECTED} and row.id and listed.get(row.id) != row.end
+    ]
+
+
+# --- The tenant -------------------------------------------------------------------------------------------
+
+
+def tenant_credentials(stack: Stack, file: Path) -> Credentials:
+    """The demo tenant's client: the one in `file` if the stack still knows it, else a new one.
+
+    Raises TenantError.
+    """
+    if file.exists():
+        stored = dict(line.split("=", 1) for line in file.read_text().splitlines())
+        credentials = Credentials(stored["CLIENT_ID"], stored["CLIENT_SECRET"])
+        if _is_known(stack, credentials):
+            return credentials
+    created = subprocess.run(
+        [sys.executable, "-m", "infra.operator.tenants", "create", TENANT, "--stack", stack.name],
+        cwd=environments.ROOT,
+        env={**os.environ, **stack.emulator.credentials},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if created.returncode:
+        raise TenantError(f"no client for the tenant {TENANT}: {created.stderr.strip()}")
+    answer = json.loads(created.stdout)
+    credentials = Credentials(answer["client_id"], answer["client_secret"])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as private:
+        private.write(f"CLIENT_ID={credentials.client_id}\nCLIENT_SECRET={credentials.client_secret}\n")
+    return credentials
+
+
+def _is_known(stack: Stack, credentials: Credentials) -> bool:
+    """False where the stack was made anew since these credentials were."""
+    with CatalogClient(stack.api_url, stack.token_url, credentials) as catalog:
+        try:
+            catalog.page(limit=1)
+        except TokenRefusedError:
+            return False
+        except ApiError as error:
+            if error.code == "unknown_client":
+                return False
+            raise
+    return True
+
+
+# --- The command ------------------------------------------------------------------------------------------
+
+
+def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) -> int:
+    """The whole demo; returns the exit status."""
+    found = _found(chosen, out, console)
+    environments.ensure("sam", "emulator")
+    emulator.up()
+    stack = ensure_deployed(emulator)
+    credentials_file = emulator.folder / "client.env"
+    credentials = tenant_credentials(stack, credentials_file)
+    console.print(f"the API answers at {stack.api_url}; sending {len(found)} files with {THREADS} threads")
+
+    sheet = ContactSheet(out)
+    photos = [photo for photo in found if isinstance(photo, Photo)]
+    rows = [Row(one.name, End.UNREADABLE, 0, code=one.code) for one in found if isinstance(one, Unreadable)]
+    with CatalogClient(stack.api_url, stack.token_url, credentials) as catalog:
+        sent, interrupted = send_all(photos, Journey(catalog, sheet), console=console)
+        rows = sorted([*rows, *sent], key=lambda row: row.file)
+        missing = [] if interrupted else unlisted(catalog, rows)
+
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.jsonl").write_text(json_lines(rows), encoding="utf-8")
+    page = sheet.write(rows)
+    console.print(table(rows))
+    console.print(summary(figures(rows)), style="bold", highlight=False)
+    if interrupted:
+        console.print(f"interrupted after {len(rows)} of {len(found)} files; run it again to go on")
+        return 130
+    broken = [row.file for row in rows if row.end in BROKEN_PROMISES]
+    for file in broken:
+        console.print(
+            f"BROKEN PROMISE: {printable(file)} was accepted and came to nothing",
+            style="bold red",
+            markup=False,
+        )
+    for file in missing:
+        console.print(
+            f"BROKEN PROMISE: GET /images does not list {printable(file)}", style="bold red", markup=False
+        )
+    if not missing:
+        console.print("GET /v1/images lists every file that ended ready or rejected, in that state")
+    console.print(f"\n[bold]look at[/bold]  {page.resolve().as_uri()}", highlight=False, soft_wrap=True)
+    console.print(_next_steps(stack, credentials_file), highlight=False, markup=False, soft_wrap=True)
+    return 1 if broken or missing else 0
+
+
+def _found(chosen: Path | None, out: Path, console: Console) -> list[Photo | Unreadable]:
+    folder = chosen
+    if folder is None:
+        folder = out / "photos"
+        console.print("no PHOTOS given: drawing some")
+        draw_photos(folder)
+    try:
+        found = list(collect(folder))
+    except FileNotFoundError as error:
+        raise NothingToSendError(f"{folder}: no such file or folder") from error
+    if not found:
+        raise NothingToSendError(f"{folder}: no files in it")
+    return found
+
+
+def _next_steps(stack: Stack, credentials_file: Path) -> str:
+    relative = os.path.relpath(credentials_file)
+    return f"""
+call the API yourself
+  . {relative if relative.startswith(".") else f"./{relative}"}
+  TOKEN=$(curl -s -u "$CLIENT_ID:$CLIENT_SECRET" -d grant_type=client_credentials {stack.token_url} \\
+    | sed 's/.*"access_token": *"\\([^"]*\\)".*/\\1/')
+  curl -s -H "Authorization: Bearer $TOKEN" "{stack.api_url}/images?limit=2"
+
+the stack stays up; `make down` stops it and keeps its state"""
+
+
+def main() -> None:
+    parser = emulator_arguments("Send photos through the whole pipeline on this machine.")
+    parser.add_argument("--photos", default="", help="a folder, with any files in it; default: drawn photos")
+    parser.add_argument("--out", type=Path, default=environments.ROOT / ".demo", help="default: .demo")
+    given = parser.parse_args()
+    emulator = Emulator(port=given.port, name=given.name, account=given.account)
+    console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
+    try:
+        status = run(emulator, Path(given.photos) if given.photos else None, given.out, console)
+    except NothingToSendError as error:
+        parser.exit(2, f"error: {error}\n")
+    except (
+        CatalogError,
+        DeploymentError,
+        EmulatorError,
+        TenantError,
+        environments.EnvironmentSetupError,
+    ) as error:
+        parser.exit(1, f"error: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "interrupted\n")
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""The files the demo sends: everything below a folder, whatever it is."""
+
+import errno
+import hashlib
+import mimetypes
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_NAMED_TYPES: Final = mimetypes.MimeTypes()  # the built-in table: a machine's own mime.types changes nothing
+_MAGIC: Final = (
+    ("image/jpeg", 0, b"\xff\xd8\xff"),
+    ("image/png", 0, b"\x89PNG\r\n\x1a\n"),
+    ("image/gif", 0, (b"GIF87a", b"GIF89a")),
+    ("image/tiff", 0, (b"II*\0", b"MM\0*")),
+    ("image/webp", 8, b"WEBP"),
+    ("image/avif", 4, (b"ftypavif", b"ftypavis")),
+)
+_SNIFFED_BYTES: Final = 16
+_MAX_FILENAME: Final = 255  # characters the API takes
+
+
+class PhotoGoneError(Exception):
+    """A file could be read a moment ago, and cannot any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A readable file.  `name` is its path below the chosen folder, `sha256` 64 hex digits."""
+
+    path: Path
+    name: str
+    size_bytes: int
+    sha256: str
+    content_type: str
+
+    @property
+    def filename(self) -> str:
+        """The last part of the name, as the API accepts it."""
+        return printable(self.path.name)[:_MAX_FILENAME]
+
+    def read(self) -> bytes:
+        """Raises PhotoGoneError where it cannot be read any more."""
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise PhotoGoneError(self.name) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something in the folder that no bytes can be had of; `code` is `not_a_file` or the system's own."""
+
+    path: Path
+    name: str
+    code: str
+
+
+def collect(chosen: Path) -> Iterator[Photo | Unreadable]:
+    """Every file at or below `chosen`, images or not, by name.  Links are followed, but no folder twice.
+
+    Raises FileNotFoundError where there is nothing at `chosen`.
+    """
+    if not chosen.exists():
+        raise FileNotFoundError(errno.ENOENT, "no such file or folder", str(chosen))
+    if not chosen.is_dir():
+        yield _examined(chosen, chosen.name)
+        return
+    visited: set[tuple[int, int]] = set()
+    failures: list[OSError] = []
+    for folder, folders, files in os.walk(chosen, followlinks=True, onerror=failures.append):
+        here = Path(folder).stat()
+        if (here.st_dev, here.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((here.st_dev, here.st_ino))
+        folders.sort()
+        for file in sorted(files):
+            path = Path(folder, file)
+            yield _examined(path, path.relative_to(chosen).as_posix())
+    for failure in failures:
+        path = Path(failure.filename)
+        yield Unreadable(path, path.relative_to(chosen).as_posix(), _code(failure))
+
+
+def content_type_of(name: str, head: bytes) -> str:
+    """The media type a name tells, or the first bytes where it tells none; what a browser would declare."""
+    named, encoding = _NAMED_TYPES.guess_file_type(name, strict=False)
+    if named and not encoding:
+        return named
+    return _sniffed(head)
+
+
+def printable(text: str) -> str:
+    """`text` without what garbles terminals and pages: control, bidi and undecodable characters."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
+
+
+def _examined(path: Path, name: str) -> Photo | Unreadable:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer for ever
+            return Unreadable(path, name, "not_a_file")
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size_bytes = file.tell()
+            file.seek(0)
+            head = file.read(_SNIFFED_BYTES)
+    except OSError as error:
+        return Unreadable(path, name, _code(error))
+    return Photo(path, name, size_bytes, digest, content_type_of(path.name, head))
+
+
+def _code(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, "unreadable").lower()
+
+
+def _sniffed(head: bytes) -> str:
+    for media_type, offset, magic in _MAGIC:
+        if head.startswith(magic, offset):
+            return media_type
+    return "application/octet-stream"

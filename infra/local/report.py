@@ -1,0 +1,192 @@
+"""What became of each file the demo sent: one row a file, as a table, as JSON lines and in figures."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from rich.table import Table
+from rich.text import Text
+
+from infra.local.client import Rendition
+from infra.local.photos import printable
+
+
+class End(StrEnum):
+    """How a file's journey ended.  The last two mean that the pipeline broke its promise."""
+
+    READY = "ready"
+    REJECTED = "rejected"  # ingest: these bytes can never be an image; `code` says why
+    REFUSED = "refused"  # the API or S3 would not take them; `code` is theirs
+    UNREADABLE = "unreadable"  # never left this machine
+    INCOMPLETE = "incomplete"  # ready, but a rendition cannot be fetched as promised
+    UNSETTLED = "unsettled"  # accepted, and then neither ready nor rejected in time
+
+
+BROKEN_PROMISES: Final = frozenset({End.INCOMPLETE, End.UNSETTLED})
+_STYLES: Final = {
+    End.READY: "green",
+    End.REJECTED: "yellow",
+    End.REFUSED: "yellow",
+    End.UNREADABLE: "yellow",
+    End.INCOMPLETE: "bold red",
+    End.UNSETTLED: "bold red",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One file.  `seconds` from the start of its PUT to its end state; None where nothing was sent."""
+
+    file: str
+    end: End
+    size_bytes: int
+    id: str | None = None
+    code: str | None = None
+    sent: bool = False
+    duplicate_of: str | None = None
+    seconds: float | None = None
+    renditions: tuple[Rendition, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        """The catalog had these bytes already, so nothing was sent."""
+        return self.id is not None and not self.sent and self.end in {End.READY, End.REJECTED}
+
+
+def json_lines(rows: Iterable[Row]) -> str:
+    """The report: one JSON object a line.  URLs are left out, since they expire."""
+    return "".join(f"{json.dumps(_json(row))}\n" for row in rows)
+
+
+def _json(row: Row) -> dict[str, Any]:
+    return {
+        "file": row.file,
+        "id": row.id,
+        "status": row.end,
+        "code": row.code,
+        "renditions": [
+            {
+                "preset": rendition.preset,
+                "size_bytes": rendition.size_bytes,
+                "width": rendition.width,
+                "height": rendition.height,
+                "quality": rendition.quality,
+            }
+            for rendition in row.renditions
+        ],
+        "seconds": None if row.seconds is None else round(row.seconds, 3),
+        "sent": row.sent,
+        "duplicate_of": row.duplicate_of,
+        "size_bytes": row.size_bytes,
+    }
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """The rows for a terminal; a column a preset, smallest first."""
+    presets = presets_of(rows)
+    shown = Table(header_style="bold", pad_edge=False)
+    shown.add_column("File", overflow="fold", min_width=12)
+    shown.add_column("End state", min_width=8)
+    shown.add_column("Duplicate of", overflow="fold")
+    shown.add_column("Size in", justify="right", no_wrap=True)
+    for preset in presets:
+        shown.add_column(preset, justify="right", min_width=9)
+    shown.add_column("PUT to ready", justify="right")
+    for row in rows:
+        by_preset = {rendition.preset: rendition for rendition in row.renditions}
+        shown.add_row(
+            Text(printable(row.file)),
+            Text(f"{row.end}: {row.code}" if row.code else row.end, _STYLES[row.end]),
+            Text(printable(row.duplicate_of or "")),
+            byte_size(row.size_bytes),
+            *(Text(rendition_size(by_preset[preset]) if preset in by_preset else "") for preset in presets),
+            journey(row),
+        )
+    return shown
+
+
+def presets_of(rows: Iterable[Row]) -> list[str]:
+    """The presets that any row has, in the order in which the API lists them: narrowest first."""
+    widest: dict[str, int] = {}
+    for row in rows:
+        for rendition in row.renditions:
+            widest[rendition.preset] = max(widest.get(rendition.preset, 0), rendition.width, rendition.height)
+    return sorted(widest, key=lambda preset: (widest[preset], preset))
+
+
+def rendition_size(rendition: Rendition) -> str:
+    return f"{rendition.width}x{rendition.height} {byte_size(rendition.size_bytes)}"
+
+
+def journey(row: Row) -> str:
+    """How long it took, or why it took nothing."""
+    if row.seconds is not None:
+        return f"{row.seconds:.2f} s"
+    return "known, not sent" if row.known else ""
+
+
+def byte_size(size_bytes: int) -> str:
+    """`0 B`, `999 B`, `1.0 kB`, `12.3 MB`: three digits that matter, powers of 1000."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    amount, unit = size_bytes / 1000, "kB"
+    for larger in ("MB", "GB", "TB"):
+        if amount < 999.5:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.1f} {unit}" if amount < 99.95 else f"{amount:.0f} {unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A run in figures.  Bytes of renditions count every image once, however many files it came from."""
+
+    files: int
+    ends: Counter[End]
+    sent: int
+    known: int
+    bytes_in: int
+    bytes_sent: int
+    renditions: int
+    rendition_bytes: int
+    p50_seconds: float | None
+    p95_seconds: float | None
+
+
+def figures(rows: Sequence[Row]) -> Figures:
+    renditions = {(row.id, rendition.id): rendition for row in rows for rendition in row.renditions}
+    seconds = sorted(row.seconds for row in rows if row.seconds is not None and row.end is End.READY)
+    return Figures(
+        files=len(rows),
+        ends=Counter(row.end for row in rows),
+        sent=sum(row.sent for row in rows),
+        known=sum(row.known for row in rows),
+        bytes_in=sum(row.size_bytes for row in rows),
+        bytes_sent=sum(row.size_bytes for row in rows if row.sent),
+        renditions=len(renditions),
+        rendition_bytes=sum(rendition.size_bytes for rendition in renditions.values()),
+        p50_seconds=_percentile(seconds, 50),
+        p95_seconds=_percentile(seconds, 95),
+    )
+
+
+def _percentile(ordered: Sequence[float], percent: int) -> float | None:
+    """By nearest rank: a value that was really measured."""
+    return ordered[math.ceil(percent / 100 * len(ordered)) - 1] if ordered else None
+
+
+def summary(run: Figures) -> str:
+    """One line for the end of the run."""
+    ends = ", ".join(f"{run.ends[end]} {end}" for end in End if run.ends[end])
+    parts = [
+        f"{run.files} files: {ends}",
+        f"{run.sent} sent ({byte_size(run.bytes_sent)} of {byte_size(run.bytes_in)}), {run.known} known",
+        f"{run.renditions} renditions, {byte_size(run.rendition_bytes)}",
+    ]
+    if run.p50_seconds is not None and run.p95_seconds is not None:
+        parts.append(f"PUT to ready p50 {run.p50_seconds:.2f} s, p95 {run.p95_seconds:.2f} s")
+    return " | ".join(parts)
