@@ -1,0 +1,80 @@
+# Everything is done through these targets; `make help` lists them.
+
+PYTHON ?= $(shell for python in python3 python3.13; do \
+  "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo "$$python" && break; done)
+PORT ?= 4566
+NAME ?= demo
+ACCOUNT ?= 000000000001
+PHOTOS ?=
+
+DEV := .venvs/dev/bin
+SAM := .venvs/sam/bin/sam
+EMULATOR = --port $(PORT) --name $(NAME) --account $(ACCOUNT)
+TEMPLATES := template.yaml $(wildcard infra/*.yaml)
+export SAM_CLI_TELEMETRY = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format up down deploy build requirements clean python environments
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make demo PHOTOS=<folder>   any folder of your own; PORT=, NAME= and ACCOUNT= choose the emulator"
+
+# ── Try it ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+demo: environments ## Push photos through the whole pipeline on this machine and show them
+	@$(DEV)/python -m infra.local.demo $(EMULATOR) $(if $(PHOTOS),--photos "$(PHOTOS)")
+
+up: environments ## Start the local AWS emulator
+	@$(DEV)/python -m infra.local.emulator up $(EMULATOR)
+
+down: environments ## Stop it; what it holds is kept for the next `make up`
+	@$(DEV)/python -m infra.local.emulator down $(EMULATOR)
+
+deploy: environments ## Build and deploy the application to the emulator
+	@$(DEV)/python -m infra.local.deploy $(EMULATOR)
+
+# ── Before a commit ─────────────────────────────────────────────────────────────────────────────────────────
+
+check: environments ## Format, lint, types, import rules, templates
+	$(DEV)/ruff format --check .
+	$(DEV)/ruff check .
+	$(DEV)/mypy layers functions
+	$(DEV)/pytest -q tests/unit/test_architecture.py
+	$(DEV)/cfn-lint $(TEMPLATES)
+	$(SAM) validate --lint --region us-east-1
+
+test: environments ## Every test: unit, functional, template, end-to-end
+	$(DEV)/pytest $(TESTS)
+
+format: environments ## Format the code and sort its imports
+	$(DEV)/ruff format .
+	$(DEV)/ruff check --fix .
+
+# ── For AWS ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+build: environments ## Build for AWS; then `.venvs/sam/bin/sam deploy --guided`
+	PATH="$(CURDIR)/.venvs/sam/bin:$$PATH" $(SAM) build
+
+# ── Environments ────────────────────────────────────────────────────────────────────────────────────────────
+
+python:
+	@test -n "$(PYTHON)" || { echo "error: Python 3.13 is needed (the functions run on it) and neither" \
+	  "python3 nor python3.13 is it. Install it, or: make PYTHON=/path/to/python3.13 ..." >&2; exit 1; }
+
+environments: python ## Install what is pinned in requirements/ (costs nothing when it is there)
+	@$(PYTHON) -m infra.local.environments
+
+COMPILE = $(DEV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+  --python-version 3.13
+
+requirements: environments ## Compile requirements/*.in and layers/*/requirements.in to pinned, hashed .txt
+	for name in bootstrap sam emulator dev; do \
+	  $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for layer in catalog imaging; do \
+	  $(COMPILE) --no-deps --no-annotate layers/$$layer/requirements.in -o layers/$$layer/requirements.txt || exit 1; done
+
+clean: python ## Stop the emulator and remove everything that can be made again
+	@if [ -x $(DEV)/python ]; then $(DEV)/python -m infra.local.emulator down $(EMULATOR); fi
+	rm -rf .aws-sam .demo .local .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis
