@@ -38,7 +38,7 @@ class EmulatorError(RuntimeError):
     """The emulator could not be started or stopped; the message says why and where its log is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Emulator:
     """One emulated account.  `name` is its folder under `.local/`; two need different names and ports.
 

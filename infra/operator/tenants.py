@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from catalog.adapters.identity import IdentityProvider
 from catalog.adapters.clients_table import Clients
+from catalog.adapters.identity import IdentityProvider
 from catalog.domain.keys import NotATenantIdError, tenant_id
 from catalog.domain.tenants import ClientCredentials, Scope
 from catalog.use_cases.tenants import create_client
