@@ -1,0 +1,86 @@
+"""The CloudFormation templates as plain Python: `!Ref X` is {"Ref": "X"}, `!Sub X` is {"Fn::Sub": "X"}."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms."""
+
+
+def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    name = suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}"
+    if isinstance(node, yaml.ScalarNode):
+        return {name: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    assert isinstance(node, yaml.MappingNode)
+    return {name: loader.construct_mapping(node, deep=True)}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+
+class Template:
+    """One template file."""
+
+    def __init__(self, name: str) -> None:
+        self.path = ROOT / name
+        self.document: dict[str, Any] = yaml.load(self.path.read_text(), Loader=_Loader)  # noqa: S506 - a SafeLoader
+
+    def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The properties of every resource of a type, by logical name."""
+        return {
+            name: resource.get("Properties", {})
+            for name, resource in self.document["Resources"].items()
+            if resource["Type"] == kind
+        }
+
+    def default(self, parameter: str) -> Any:
+        return self.document["Parameters"][parameter]["Default"]
+
+
+APPLICATION = Template("template.yaml")
+STORAGE = Template("infra/storage.yaml")
+ALL = [Template(str(path.relative_to(ROOT))) for path in [ROOT / "template.yaml", *ROOT.glob("infra/*.yaml")]]
+
+FUNCTIONS = APPLICATION.of_type("AWS::Serverless::Function")
+GLOBALS: Mapping[str, Any] = APPLICATION.document["Globals"]["Function"]
+
+
+def environment(function: str) -> dict[str, Any]:
+    """The variables a function gets, the global ones included."""
+    return {
+        **GLOBALS["Environment"]["Variables"],
+        **FUNCTIONS[function].get("Environment", {}).get("Variables", {}),
+    }
+
+
+def layers(function: str) -> list[str]:
+    """The layers of a function; SAM appends its own to the global ones."""
+    listed = [*GLOBALS["Layers"], *FUNCTIONS[function].get("Layers", [])]
+    return [layer["Ref"] for layer in listed]
+
+
+def handler(function: str) -> Path:
+    return ROOT / FUNCTIONS[function]["CodeUri"] / "handler.py"
+
+
+def statements(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return list(policy["Statement"])
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def role_of(function: str) -> dict[str, Any]:
+    """The role of a function, which must be its own: `!GetAtt <name>Role.Arn`."""
+    role, _, attribute = FUNCTIONS[function]["Role"]["Fn::GetAtt"].partition(".")
+    assert (role, attribute) == (f"{function}Role", "Arn")
+    return APPLICATION.of_type("AWS::IAM::Role")[role]
