@@ -82,4 +82,4 @@ def test_render_killed_anywhere_and_run_again_leaves_a_ready_asset(
 
 
 def test_an_upload_request_killed_anywhere_can_be_made_again(cloud: Cloud) -> None:
-    survives_every_kill(cloud, lambda: cloud.announce(PHOTO), lambda: None)
+    survives_every_kill(cloud, lambda: cloud.announce(PHOTO), cloud.configure)

@@ -139,11 +139,11 @@ def test_an_original_deleted_before_its_event_is_left_alone(cloud: Cloud) -> Non
     ],
 )
 def test_an_object_that_is_no_original_is_reported_and_skipped(
-    cloud: Cloud, key: str, capsys: pytest.CaptureFixture[str]
+    cloud: Cloud, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert cloud.ingest(key) == NO_FAILURES
 
-    assert "object is no original" in capsys.readouterr().out
+    assert "object is no original" in caplog.messages
     assert cloud.snapshot()["objects"] == {}
 
 

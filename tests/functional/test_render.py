@@ -166,4 +166,4 @@ def test_a_ready_asset_stays_ready_when_its_original_is_gone(cloud: Cloud) -> No
 
 @pytest.mark.parametrize("message", ["not json", "{}", '{"tenant": "../x", "id": "y", "presets": []}'])
 def test_a_message_that_is_no_job_goes_the_way_of_dead_letters(cloud: Cloud, message: str) -> None:
-    assert cloud.render(message) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+    assert cloud.render(job("thumb"), message) == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
