@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from infra.local.client import Rendition
 from infra.local.photos import Photo, printable
-from infra.local.report import End, Figures, Row, byte_size, figures, journey, presets_of
+from infra.local.report import End, Figures, Row, byte_size, figures, presets_of
 
 _PREVIEW_SIDE: Final = 640  # pixels; twice what the page shows, for dense screens
 
@@ -80,7 +80,8 @@ class ContactSheet:
 
     def _html(self, rows: Sequence[Row]) -> str:
         presets = presets_of(rows)
-        cards = "\n".join(self._card(row, presets) for row in rows)
+        pictured = [(row, row.id) for row in rows if row.id and row.renditions]
+        plain = [row for row in rows if not row.renditions]
         present = [end for end in End if any(row.end is end for row in rows)]
         return _PAGE.format(
             style=_STYLE + "".join(_FILTER_STYLE.format(end=end) for end in present),
@@ -88,41 +89,28 @@ class ContactSheet:
             filters="".join(
                 f'<label><input type="radio" name="show" value="{end}">{end}</label>' for end in present
             ),
-            cards=cards,
+            pictured="\n".join(_card(row, self._strip(row, id_, presets)) for row, id_ in pictured),
+            plain="\n".join(_card(row, "") for row in plain),
         )
 
-    def _card(self, row: Row, presets: Sequence[str]) -> str:
-        facts = [byte_size(row.size_bytes), journey(row)]
-        if row.duplicate_of:
-            facts.append(f"same bytes as {printable(row.duplicate_of)}")
-        pictures = ""
-        if row.id and row.end in {End.READY, End.INCOMPLETE}:
-            by_preset = {rendition.preset: rendition for rendition in row.renditions}
-            figures_ = [self._figure(self._original(row.id), "original", "")]
-            figures_ += [
-                self._figure(
-                    self._rendition(row.id, rendition),
-                    preset,
-                    f"{rendition.width} x {rendition.height}, {byte_size(rendition.size_bytes)}",
-                )
-                for preset in presets
-                if (rendition := by_preset.get(preset))
-            ]
-            pictures = f'<div class="strip">{"".join(figures_)}</div>'
-        said = f"{row.end}: {row.code}" if row.code else str(row.end)
-        return (
-            f'<article data-end="{row.end}"><header><h2>{_text(row.file)}</h2>'
-            f'<span class="end {row.end}">{_text(said)}</span></header>'
-            f"<p>{_text(' · '.join(filter(None, facts)))}</p>{pictures}</article>"
-        )
+    def _strip(self, row: Row, id_: str, presets: Sequence[str]) -> str:
+        """The original of a row with renditions, and those in the order of `presets`."""
+        by_preset = {rendition.preset: rendition for rendition in row.renditions}
+        facts = f"{row.width} x {row.height}, {byte_size(row.size_bytes)}"
+        shown = [self._figure(self._original(id_), "original", facts)]
+        for preset in presets:
+            if rendition := by_preset.get(preset):
+                facts = f"{rendition.width} x {rendition.height}, {byte_size(rendition.size_bytes)}"
+                shown.append(self._figure(self._rendition(id_, rendition), preset, facts))
+        return f'<div class="strip">{"".join(shown)}</div>'
 
     def _figure(self, path: Path, title: str, facts: str) -> str:
         if not path.exists():
             return f"<figure><div>no preview</div><figcaption><b>{_text(title)}</b></figcaption></figure>"
         source = _text(path.relative_to(self._folder).as_posix())
         return (
-            f'<figure><a href="{source}"><img src="{source}" alt="{_text(title)}" loading="lazy" '
-            f'decoding="async"></a><figcaption><b>{_text(title)}</b> {_text(facts)}</figcaption></figure>'
+            f'<figure><a href="{source}"><img src="{source}" alt="{_text(title)}" loading="lazy">'
+            f"</a><figcaption><b>{_text(title)}</b> {_text(facts)}</figcaption></figure>"
         )
 
 
@@ -136,6 +124,22 @@ def _write_whole(path: Path, data: bytes) -> None:
 
 def _showable(image: Image.Image) -> str:
     return "RGBA" if image.has_transparency_data else "RGB"
+
+
+def _card(row: Row, pictures: str) -> str:
+    said = f"{row.end}: {row.code}" if row.code else str(row.end)
+    facts = [] if pictures else [byte_size(row.size_bytes)]
+    if row.seconds is not None:
+        facts.append(f"{row.seconds:.2f} s from PUT to {row.end}")
+    if row.known:
+        facts.append("known, nothing sent")
+    if row.duplicate_of:
+        facts.append(f"same bytes as {row.duplicate_of}")
+    return (
+        f'<article data-end="{row.end}"><header><h2>{_text(row.file)}</h2>'
+        f'<span class="end {row.end}">{_text(said)}</span></header>'
+        f"<p>{_text(', '.join(facts))}</p>{pictures}</article>"
+    )
 
 
 def _text(text: str) -> str:
@@ -182,8 +186,8 @@ nav label:has(:focus-visible) { outline: 2px solid var(--good); outline-offset: 
 nav input { position: absolute; opacity: 0 }
 section { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 640px), 1fr)); gap: 14px;
   align-items: start }
-article { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px;
-  content-visibility: auto; contain-intrinsic-size: auto 260px }
+.plain { grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)); margin-top: 14px }
+article { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px }
 header { display: flex; gap: 12px; align-items: baseline; justify-content: space-between }
 h2 { font-size: 15px; margin: 0; overflow-wrap: anywhere }
 .end { font-size: 13px; font-weight: 600; text-align: right; color: var(--odd) }
@@ -192,9 +196,9 @@ p { margin: 1px 0 0; color: var(--soft); font-size: 13px; overflow-wrap: anywher
 .strip { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: 10px;
   margin-top: 10px }
 figure { margin: 0; min-width: 0 }
-figure a, figure div { display: grid; place-items: center; aspect-ratio: 1; background: var(--mat);
-  border-radius: 6px; overflow: hidden; color: var(--soft); font-size: 13px }
-img { width: 100%; height: 100%; object-fit: contain }
+figure a, figure div { position: relative; display: grid; place-items: center; aspect-ratio: 1;
+  background: var(--mat); border-radius: 6px; overflow: hidden; color: var(--soft); font-size: 13px }
+img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain }
 figcaption { font-size: 12px; color: var(--soft); margin-top: 4px; font-variant-numeric: tabular-nums }
 figcaption b { color: var(--ink); display: block }
 """
@@ -210,7 +214,10 @@ _PAGE: Final = """<!doctype html>
 <ul>{tiles}</ul>
 <nav><label><input type="radio" name="show" value="all" checked>all</label>{filters}</nav>
 <section>
-{cards}
+{pictured}
+</section>
+<section class="plain">
+{plain}
 </section>
 </main>
 </html>

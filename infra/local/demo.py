@@ -93,7 +93,14 @@ class Journey:
             image = self._settled(announced)
         except (ApiError, NotSettledError, UnreachableError, PhotoGoneError) as error:
             return _failed(row, error)
-        row = replace(row, end=End(image.status), code=image.rejection_code, renditions=image.renditions)
+        row = replace(
+            row,
+            end=End(image.status),
+            code=image.rejection_code,
+            width=image.document["original_width"],
+            height=image.document["original_height"],
+            renditions=image.renditions,
+        )
         if row.sent:
             # The API's own time of the last change, since polling is late by up to its interval.
             row = replace(row, seconds=max(0.0, _updated_at(image) - started))

@@ -49,6 +49,8 @@ class Row:
     sent: bool = False
     duplicate_of: str | None = None
     seconds: float | None = None
+    width: int | None = None  # pixels, as a viewer shows it
+    height: int | None = None
     renditions: tuple[Rendition, ...] = ()
 
     @property
@@ -82,6 +84,8 @@ def _json(row: Row) -> dict[str, Any]:
         "sent": row.sent,
         "duplicate_of": row.duplicate_of,
         "size_bytes": row.size_bytes,
+        "width": row.width,
+        "height": row.height,
     }
 
 
