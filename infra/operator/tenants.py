@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.identity import IdentityProvider
 from catalog.domain.keys import NotATenantIdError, tenant_id

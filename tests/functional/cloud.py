@@ -14,13 +14,13 @@ from typing import Any
 import boto3
 import botocore.client
 import pytest
+from cfnlint.decode import cfn_yaml
+
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
 from catalog.domain.assets import Asset
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.tenants import Client
-from cfnlint.decode import cfn_yaml
-
 from tests.builders.events import REGION, api_event, s3_notification, sqs_event
 
 ROOT = Path(__file__).parents[2]

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from catalog.adapters import sdk
 from moto import mock_aws
 
+from catalog.adapters import sdk
 from tests.builders.events import REGION
 from tests.functional.cloud import Cloud
 

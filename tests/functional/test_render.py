@@ -5,9 +5,9 @@ import io
 import json
 
 import pytest
-from catalog.domain.presets import parse_presets
 from PIL import Image
 
+from catalog.domain.presets import parse_presets
 from tests.builders.images import camera_jpeg_bytes, jpeg_bytes, png_bytes, product_cutout, product_photo
 from tests.functional.cloud import PRESETS, Cloud
 

@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
 from catalog.domain.assets import STALLED_AFTER
 from catalog.domain.rejections import Rejection, RejectionCode
-
 from tests.builders.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from catalog.domain.assets import Inspection, PerceptualHashes
 from catalog.domain.sources import SourceFormat
-
 from imaging.hashes import average_hash, phash256
 from imaging.originals import canonical_pixels, identify
 
