@@ -105,7 +105,7 @@ def ensure_deployed(
             return stack
         log = emulator.folder / "deploy.log"
         log.write_text("")
-        stamp.unlink(missing_ok=True)
+        stamp.write_text("unfinished")
         with _locked(STATE_ROOT / "build.lock"):
             _build(sources, emulator, log)
             _deploy(name, overrides, emulator, log)
@@ -118,6 +118,7 @@ def ensure_deployed(
             cloudformation=stack.client("cloudformation"),
             apigateway=stack.client("apigateway"),
         )
+        emulator.checkpoint()
         stamp.write_text(wanted)
     return stack
 
@@ -165,7 +166,13 @@ def _build(sources: str, emulator: Emulator, log: Path) -> None:
 def _deploy(name: str, overrides: Mapping[str, str], emulator: Emulator, log: Path) -> None:
     pairs = [f"{key}={value}" for key, value in overrides.items()]
     command = ["deploy", "--config-env", "local", "--stack-name", name, "--parameter-overrides", *pairs]
-    _sam(command, "deploy", emulator, log)
+    try:
+        _sam(command, "deploy", emulator, log)
+    except DeploymentError as error:
+        reasons = _failures(name, emulator)
+        if not reasons:
+            raise
+        raise DeploymentError("\n".join([str(error), *reasons])) from error
 
 
 def _sam(arguments_: list[str], step: str, emulator: Emulator, log: Path) -> None:
@@ -195,11 +202,26 @@ def _sam(arguments_: list[str], step: str, emulator: Emulator, log: Path) -> Non
 
 
 def _reason(log: Path) -> str:
-    """The lines that say why: CloudFormation's failed resources, else the end of the log."""
+    """sam's last error, else the end of its log."""
     text = log.read_text(errors="replace")
-    failed = [line for line in text.splitlines() if "_FAILED" in line]
-    _, error, detail = text.rpartition("\nError: ")
-    return "\n".join([*failed, error.strip() + " " + detail if error else "\n".join(text.splitlines()[-20:])])
+    _, _, error = text.rpartition("\nError: ")
+    return error.strip() or "\n".join(text.splitlines()[-20:])
+
+
+def _failures(name: str, emulator: Emulator) -> list[str]:
+    """Why resources of a stack and of those within it failed, in CloudFormation's words, oldest first."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - see session()
+
+    cloudformation = session(emulator).client("cloudformation", endpoint_url=emulator.endpoint)
+    try:
+        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    except ClientError:
+        return []  # it failed before there was a stack, and sam has said why
+    return [
+        f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
+        for event in reversed(events)
+        if event["ResourceStatus"].endswith("_FAILED") and event.get("ResourceStatusReason")
+    ]
 
 
 @contextmanager
