@@ -164,6 +164,27 @@ def rgb16_png_bytes(image: Image.Image) -> bytes:
     return _png(header, zlib.compress(rows))
 
 
+def interlaced_png_bytes(image: Image.Image) -> bytes:
+    """An RGB PNG in Adam7's seven passes (Pillow cannot write one)."""
+    pixels = np.asarray(image.convert("RGB"))
+    passes = (
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    )
+    rows = b"".join(
+        b"\0" + row.tobytes()
+        for left, top, across, down in passes
+        for row in pixels[top::down, left::across]
+        if row.size
+    )
+    return _png(struct.pack(">IIBBBBB", *image.size, 8, 2, 0, 0, 1), zlib.compress(rows))
+
+
 # --- Metadata --------------------------------------------------------------------------------------------
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from PIL import Image
+
+from catalog.domain.rejections import ImageRejectedError, RejectionCode
 
 # The limits by format are ours, checked before Pillow opens anything; its own would warn from 89 million on.
 Image.MAX_IMAGE_PIXELS = None

@@ -4,9 +4,9 @@ import importlib
 import io
 from typing import Final
 
-from catalog.domain.sources import SourceFormat
 from PIL import Image, ImageFile
 
+from catalog.domain.sources import SourceFormat
 from imaging.containers import Container
 from imaging.containers.container import corrupt, unsupported
 from imaging.containers.png import fills_its_rows

@@ -3,8 +3,9 @@
 import io
 from typing import Any, Final
 
-from catalog.domain.presets import Format
 from PIL import Image
+
+from catalog.domain.presets import Format
 
 CONTENT_TYPES: Final = {
     Format.JPEG: "image/jpeg",

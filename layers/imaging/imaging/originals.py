@@ -7,9 +7,9 @@ A hostile file ends as ImageRejectedError or as a correct result, within the mem
 from collections.abc import Mapping
 from typing import Final
 
-from catalog.domain.sources import Source, SourceFormat
 from PIL import Image
 
+from catalog.domain.sources import Source, SourceFormat
 from imaging.colour import to_srgb
 from imaging.containers import Container, open_container
 from imaging.containers.container import too_many_pixels

@@ -32,9 +32,9 @@ class Source:
 DEFAULT_PIXEL_LIMITS: Final[Mapping[SourceFormat, int]] = {
     SourceFormat.JPEG: 100_000_000,
     SourceFormat.PNG: 50_000_000,
-    SourceFormat.WEBP: 40_000_000,
+    SourceFormat.WEBP: 50_000_000,
     SourceFormat.GIF: 50_000_000,
-    SourceFormat.AVIF: 40_000_000,
+    SourceFormat.AVIF: 30_000_000,
     SourceFormat.TIFF: 50_000_000,
 }
 

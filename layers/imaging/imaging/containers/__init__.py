@@ -5,7 +5,6 @@ from typing import Final
 
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from catalog.domain.sources import SourceFormat
-
 from imaging.containers.container import Container, unsupported
 
 __all__ = ["Container", "open_container", "sniff"]

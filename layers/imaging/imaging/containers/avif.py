@@ -8,9 +8,9 @@ import io
 import struct
 from collections.abc import Iterator
 
-from catalog.domain.sources import SourceFormat
 from PIL import AvifImagePlugin
 
+from catalog.domain.sources import SourceFormat
 from imaging.containers.container import (
     MAX_PARTS,
     MAX_PROFILE_BYTES,
@@ -72,12 +72,16 @@ def _check_brands(data: bytes, boxes: list[Box]) -> None:
 
 
 def _without_track(data: bytes, boxes: list[Box]) -> bytes:
-    """The file with its track (`moov`) renamed to free space: same offsets, and libavif takes the still."""
+    """The file with its sequence brands and track (`moov`) blanked out: same offsets, only the still left."""
+    _, start, end = boxes[0]
+    brands = data[start:end].replace(b"avis", b"avif").replace(b"msf1", b"mif1")
+    blanked = bytearray(data)
+    blanked[start : start + len(brands)] = brands
     for name, start, _ in boxes:
         if name == b"moov":
             at = data.rindex(b"moov", 0, start)
-            data = data[:at] + b"free" + data[at + 4 :]
-    return data.replace(b"ftypavis", b"ftypavif", 1)
+            blanked[at : at + 4] = b"free"
+    return bytes(blanked)
 
 
 def _boxes(data: bytes, at: int, stop: int) -> Iterator[Box]:
@@ -197,9 +201,9 @@ def _sequence_pixels(header: bytes) -> int:
         _skip_operating_points(bits)
     width_bits, height_bits = bits.take(4) + 1, bits.take(4) + 1
     width, height = bits.take(width_bits) + 1, bits.take(height_bits) + 1
-    # Without the reduced header a frame may override its size up to what the bits hold; honest encoders
-    # take the fewest bits, under 4 times the area.
-    return width * height if reduced else max(width * height, 1 << width_bits + height_bits >> 2)
+    # Without the reduced header a frame may override its size up to what the bits hold.  Honest encoders
+    # take the fewest bits, up to 4 times the area; twice the area still fits the memory bound.
+    return width * height if reduced else max(width * height, (1 << width_bits + height_bits) // 2)
 
 
 def _skip_operating_points(bits: "_Bits") -> None:

@@ -5,7 +5,6 @@ from typing import Final
 
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from catalog.domain.sources import SourceFormat
-
 from imaging.exif import NO_EXIF, Exif
 
 # Larger ICC profiles are ignored: press profiles with CMYK tables reach 2.7 MB, bombs are larger.

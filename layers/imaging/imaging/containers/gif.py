@@ -3,7 +3,6 @@
 import struct
 
 from catalog.domain.sources import SourceFormat
-
 from imaging.containers.container import MAX_PARTS, Container, corrupt, truncated
 
 _TABLE, _EXTENSION, _IMAGE, _TRAILER, _GRAPHIC_CONTROL = 0x80, b"!", b",", b";", 0xF9

@@ -5,7 +5,6 @@ import zlib
 from typing import Final
 
 from catalog.domain.sources import SourceFormat
-
 from imaging.containers.container import MAX_PARTS, MAX_PROFILE_BYTES, Container, corrupt, truncated
 from imaging.exif import NO_EXIF, read_exif
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from catalog.domain.sources import SourceFormat
-
 from imaging.containers.container import (
     MAX_PARTS,
     MAX_PROFILE_BYTES,

@@ -4,7 +4,6 @@ import struct
 from dataclasses import dataclass
 
 from catalog.domain.sources import SourceFormat
-
 from imaging.containers.container import MAX_PARTS, MAX_PROFILE_BYTES, Container, corrupt, truncated
 from imaging.exif import NO_EXIF, read_exif
 
