@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator, FormatChecker
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
 from catalog import http
 from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
 from catalog.domain.keys import AssetId, AssetKey, TenantId
@@ -16,8 +19,6 @@ from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import DECLARED_TYPES, PresignedUpload, UploadTicket
 from catalog.representations import asset_json, ticket_json
 from catalog.requests import MAX_PAGE, InvalidRequestError, list_request, path_asset_id, upload_request
-from jsonschema import Draft202012Validator, FormatChecker
-from openapi_spec_validator import OpenAPIV31SpecValidator
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
