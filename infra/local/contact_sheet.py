@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from infra.local.client import Rendition
 from infra.local.photos import Photo, printable
@@ -36,20 +36,18 @@ class ContactSheet:
         return self._folder / "index.html"
 
     def add_original(self, photo: Photo) -> None:
-        """Keep a small copy that any browser shows upright.  Only for what the pipeline has accepted:
-        its limits stand between a hostile file and this decode."""
+        """Keep a small copy that any browser shows upright; none where Pillow cannot make one.
+
+        Only for what the pipeline has accepted: its limits stand between a hostile file and this decode.
+        """
         path = self._original(photo.sha256)
         if path.exists():
             return
-        with Image.open(photo.path) as original:
-            original.draft("RGB", (_PREVIEW_SIDE, _PREVIEW_SIDE))
-            profile = original.info.get("icc_profile") if original.mode in {"RGB", "RGBA"} else None
-            preview = original if original.mode in {"RGB", "RGBA"} else original.convert(_showable(original))
-            preview.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE), Image.Resampling.BICUBIC)
-            ImageOps.exif_transpose(preview, in_place=True)
-            encoded = io.BytesIO()
-            preview.save(encoded, "WEBP", quality=82, method=2, icc_profile=profile, exif=b"")
-        _write_whole(path, encoded.getvalue())
+        try:
+            preview = _preview(photo.path)
+        except (OSError, ValueError, ImageCms.PyCMSError):
+            return  # the page says "no preview" in its place
+        _write_whole(path, preview)
 
     def add_renditions(
         self, image_id: str, renditions: Sequence[Rendition], *, download: Callable[[Rendition], bytes]
@@ -122,8 +120,30 @@ def _write_whole(path: Path, data: bytes) -> None:
     part.replace(path)
 
 
-def _showable(image: Image.Image) -> str:
-    return "RGBA" if image.has_transparency_data else "RGB"
+def _preview(path: Path) -> bytes:
+    with Image.open(path) as original:
+        original.draft("RGB", (_PREVIEW_SIDE, _PREVIEW_SIDE))
+        preview = _showable(ImageOps.exif_transpose(original))
+    preview.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE), Image.Resampling.BICUBIC)
+    encoded = io.BytesIO()
+    # A profile of RGB pixels stays with them, for the browser to apply.
+    preview.save(encoded, "WEBP", quality=82, method=2, icc_profile=preview.info.get("icc_profile"), exif=b"")
+    return encoded.getvalue()
+
+
+def _showable(image: Image.Image) -> Image.Image:
+    """`image` as RGB or RGBA, of which alone a browser's formats and colour management are sure."""
+    if image.mode in {"RGB", "RGBA"}:
+        return image
+    profile = image.info.pop("icc_profile", None)
+    if profile and image.mode in {"CMYK", "L"}:
+        srgb = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, io.BytesIO(profile), srgb, outputMode="RGB")
+        return converted or image
+    if image.mode.startswith(("I", "F")):
+        white = 1.0 if image.mode == "F" else 65535.0
+        image = image.convert("F").point(lambda value: value * (255 / white) + 0).convert("L")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 def _card(row: Row, pictures: str) -> str:

@@ -179,9 +179,9 @@ def send_all(photos: Sequence[Photo], journey: Journey, *, console: Console) -> 
 def _progress(console: Console, total: int) -> Iterator[Callable[[int], None]]:
     """Shows how many files are done: a live bar, or a line now and then where nobody watches."""
     if console.is_terminal:
-        columns = (TextColumn("photos"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (TextColumn("files"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console) as bar:
-            task = bar.add_task("photos", total=total)
+            task = bar.add_task("files", total=total)
             yield lambda done: bar.update(task, completed=done)
         return
     started = last = time.monotonic()
@@ -191,7 +191,7 @@ def _progress(console: Console, total: int) -> Iterator[Callable[[int], None]]:
         now = time.monotonic()
         if done == total or now - last >= _PLAIN_STEP_SECONDS:
             last = now
-            console.print(f"  {done} of {total} photos, {now - started:.0f} s")
+            console.print(f"  {done} of {total} files, {now - started:.0f} s")
 
     yield say
 
@@ -263,10 +263,9 @@ def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) ->
     stack = ensure_deployed(emulator)
     credentials_file = emulator.folder / "client.env"
     credentials = tenant_credentials(stack, credentials_file)
-    console.print(f"the API answers at {stack.api_url}; sending {len(found)} files with {THREADS} threads")
-
     sheet = ContactSheet(out)
     photos = [photo for photo in found if isinstance(photo, Photo)]
+    console.print(f"the API answers at {stack.api_url}; {len(photos)} files to send, {THREADS} at a time")
     rows = [Row(one.name, End.UNREADABLE, 0, code=one.code) for one in found if isinstance(one, Unreadable)]
     with CatalogClient(stack.api_url, stack.token_url, credentials) as catalog:
         sent, interrupted = send_all(photos, Journey(catalog, sheet), console=console)

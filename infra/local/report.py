@@ -93,9 +93,9 @@ def table(rows: Sequence[Row]) -> Table:
     """The rows for a terminal; a column a preset, smallest first."""
     presets = presets_of(rows)
     shown = Table(header_style="bold", pad_edge=False)
-    shown.add_column("File", overflow="fold", min_width=12)
+    shown.add_column("File", overflow="fold", min_width=12, max_width=60)
     shown.add_column("End state", min_width=8)
-    shown.add_column("Duplicate of", overflow="fold")
+    shown.add_column("Duplicate of", overflow="fold", max_width=40)
     shown.add_column("Size in", justify="right", no_wrap=True)
     for preset in presets:
         shown.add_column(preset, justify="right", min_width=9)
