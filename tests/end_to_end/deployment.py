@@ -97,7 +97,9 @@ class Deployment:
     def workers(self, function: str) -> list[int]:
         """Process ids of a function's running workers; `function` is the name of a stack output."""
         wanted = f"AWS_LAMBDA_FUNCTION_NAME={self.output(function)}".encode()
-        listed = subprocess.run(["ps", "-e", "-o", "pid=,args="], capture_output=True, text=True, check=True)
+        listed = subprocess.run(
+            ["ps", "-eww", "-o", "pid=,args="], capture_output=True, text=True, check=True
+        )
         pids = [int(line.split()[0]) for line in listed.stdout.splitlines() if "_worker.py" in line]
         return [pid for pid in pids if wanted in _environment(pid)]
 
