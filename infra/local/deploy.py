@@ -34,8 +34,6 @@ _SOURCES: Final = (
     "samconfig.toml",
     "functions",
     "layers",
-    "infra/storage.yaml",
-    "infra/identity.yaml",
     "infra/observability.yaml",
     "infra/build_layer.py",
     "requirements/bootstrap.txt",

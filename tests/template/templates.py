@@ -46,7 +46,6 @@ class Template:
 
 
 APPLICATION = Template("template.yaml")
-STORAGE = Template("infra/storage.yaml")
 ALL = [Template(str(path.relative_to(ROOT))) for path in [ROOT / "template.yaml", *ROOT.glob("infra/*.yaml")]]
 
 FUNCTIONS = APPLICATION.of_type("AWS::Serverless::Function")

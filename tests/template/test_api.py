@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.template.templates import APPLICATION, FUNCTIONS, Template
+from tests.template.templates import APPLICATION, FUNCTIONS
 
 API = APPLICATION.of_type("AWS::Serverless::Api")["Api"]
 CALLS = {
@@ -13,10 +13,9 @@ CALLS = {
     for event in function["Events"].values()
     if event["Type"] == "Api"
 }
-IDENTITY = Template("infra/identity.yaml")
 SCOPES = {
     f"{server['Identifier']}/{scope['ScopeName']}"
-    for server in IDENTITY.of_type("AWS::Cognito::UserPoolResourceServer").values()
+    for server in APPLICATION.of_type("AWS::Cognito::UserPoolResourceServer").values()
     for scope in server["Scopes"]
 }
 

@@ -3,9 +3,9 @@
 import re
 
 import pytest
+
 from catalog.domain.presets import DEFAULT_PRESETS, InvalidPresetsError, parse_presets
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS, parse_pixel_limits
-
 from tests.template.templates import (
     ALL,
     APPLICATION,
@@ -44,7 +44,7 @@ def test_a_function_may_use_no_wildcard_action_and_no_wildcard_resource(function
         for resource in as_list(statement["Resource"]):
             ((intrinsic, target),) = resource.items()
             assert intrinsic in {"Fn::GetAtt", "Fn::Sub"}
-            objects = r"arn:\$\{AWS::Partition\}:s3:::\$\{Storage\.Outputs\.\w+\}/(originals|renditions)/\*"
+            objects = r"\$\{\w+Bucket\.Arn\}/(originals|renditions)/\*"
             assert "*" not in target or re.fullmatch(objects, target), target
 
 

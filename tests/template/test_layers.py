@@ -22,8 +22,8 @@ def _build(target: Path) -> Path:
     environ = {key: value for key, value in os.environ.items() if key != "LAYER_PLATFORM"}
     for layer, folder in FOLDERS.items():
         makefile = ROOT / "layers" / folder / "Makefile"
-        subprocess.run(  # noqa: S603
-            ["make", "--silent", "-f", str(makefile), f"build-{layer}", f"ARTIFACTS_DIR={target / layer}"],  # noqa: S607
+        subprocess.run(
+            ["make", "--silent", "-f", str(makefile), f"build-{layer}", f"ARTIFACTS_DIR={target / layer}"],
             env=environ,
             cwd=target,
             check=True,
@@ -109,7 +109,7 @@ def _import_in_a_fresh_interpreter(function, path, check="pass"):
         name: value if isinstance(value, str) else _stand_in(name)
         for name, value in environment(function).items()
     }
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [sys.executable, "-I", "-S", "-c", program],
         env={"AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1", **given},
         capture_output=True,

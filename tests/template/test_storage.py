@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.template.templates import ALL, APPLICATION, FUNCTIONS, GLOBALS, STORAGE, as_list, statements
+from tests.template.templates import ALL, APPLICATION, FUNCTIONS, GLOBALS, as_list, statements
 
 BUCKETS = {name: p for template in ALL for name, p in template.of_type("AWS::S3::Bucket").items()}
 QUEUES = {name: p for template in ALL for name, p in template.of_type("AWS::SQS::Queue").items()}
@@ -69,7 +69,7 @@ def test_plain_http_is_allowed_by_no_default():
 
 @pytest.mark.parametrize("bucket", sorted(BUCKETS))
 def test_a_bucket_outlives_its_stack(bucket):
-    resource = STORAGE.document["Resources"][bucket]
+    resource = APPLICATION.document["Resources"][bucket]
     assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
     assert resource["UpdateReplacePolicy"] == "Retain"
 
@@ -100,8 +100,7 @@ def test_a_message_stays_hidden_for_at_least_six_timeouts_of_the_function_that_r
         function.get("Timeout", GLOBALS["Timeout"])
         for function in FUNCTIONS.values()
         for event in function.get("Events", {}).values()
-        if event["Type"] == "SQS"
-        and event["Properties"]["Queue"]["Fn::GetAtt"] == f"Storage.Outputs.{queue}Arn"
+        if event["Type"] == "SQS" and event["Properties"]["Queue"]["Fn::GetAtt"] == f"{queue}.Arn"
     ]
     assert timeouts, f"nothing reads {queue}"
     assert QUEUES[queue]["VisibilityTimeout"] >= 6 * max(timeouts)
@@ -132,7 +131,7 @@ def test_only_the_originals_bucket_of_this_account_may_send_to_the_uploads_queue
 def test_a_table_is_on_demand_restorable_and_outlives_its_stack(table):
     assert TABLES[table]["BillingMode"] == "PAY_PER_REQUEST"
     assert TABLES[table]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
-    resource = STORAGE.document["Resources"][table]
+    resource = APPLICATION.document["Resources"][table]
     assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
     assert resource["UpdateReplacePolicy"] == "Retain"
 
