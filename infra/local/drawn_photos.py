@@ -16,7 +16,7 @@ Shape = Callable[[ImageDraw.ImageDraw, int], None]
 
 
 def draw_photos(folder: Path) -> None:
-    """Write product photos and three troublemakers into `folder`: the same bytes every time.
+    """Write product photos and some trouble into `folder`: the same bytes every time.
 
     Every accepted format, a sideways photo, a CMYK print file, a transparent cut-out, an exact copy under
     another name, a text file named .jpg, a photo cut in half, and a note that is no image at all.
@@ -58,9 +58,7 @@ def _photo(shape: Shape, colour: Colour, backdrop: Colour, *, side: int = _SIDE)
     falloff = Image.linear_gradient("L").resize((side, side)).point(lambda v: 255 - v // 7)
     scene = ImageChops.multiply(Image.new("RGB", (side, side), backdrop), Image.merge("RGB", [falloff] * 3))
     product = _cutout(shape, colour, side=side)
-    shadow = Image.new("L", (side, side), 0)
-    ImageDraw.Draw(shadow).ellipse((side * 0.24, side * 0.83, side * 0.8, side * 0.93), fill=150)
-    scene.paste((30, 30, 36), mask=shadow.filter(ImageFilter.GaussianBlur(side / 45)))
+    scene.paste((30, 30, 36), mask=_soft_ellipse((0.24, 0.83, 0.8, 0.93), 150, side=side))
     scene.paste(product, mask=product)
     return scene
 
@@ -80,11 +78,17 @@ def _cutout(shape: Shape, colour: Colour, *, side: int) -> Image.Image:
     shade = light.point([round(255 * (0.42 + 0.58 * (0.5 + 0.5 * math.sin(v / 255 * math.pi * 1.25))))
                          for v in range(256)])  # fmt: skip
     body = ImageChops.multiply(Image.new("RGB", (side, side), colour), Image.merge("RGB", [shade] * 3))
-    gleam = Image.new("L", (side, side), 0)
-    ImageDraw.Draw(gleam).ellipse((side * 0.34, side * 0.2, side * 0.44, side * 0.78), fill=110)
-    body.paste((255, 255, 255), mask=gleam.filter(ImageFilter.GaussianBlur(side / 40)))
+    body.paste((255, 255, 255), mask=_soft_ellipse((0.34, 0.2, 0.44, 0.78), 110, side=side))
     body.putalpha(mask)
     return body
+
+
+def _soft_ellipse(box: tuple[float, float, float, float], strength: int, *, side: int) -> Image.Image:
+    """A blurred mask; `box` in parts of the side.  Blurred small, since nothing of it is sharp."""
+    small = side // 6
+    mask = Image.new("L", (small, small), 0)
+    ImageDraw.Draw(mask).ellipse([edge * small for edge in box], fill=strength)
+    return mask.filter(ImageFilter.GaussianBlur(small / 42)).resize((side, side), Image.Resampling.BICUBIC)
 
 
 def _bottle(draw: ImageDraw.ImageDraw, s: int) -> None:

@@ -1,0 +1,202 @@
+import base64
+import hashlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import responses
+
+from infra.local.client import (
+    ApiError,
+    CatalogClient,
+    ClientClosedError,
+    Credentials,
+    Image,
+    NotSettledError,
+    Ticket,
+    TokenRefusedError,
+    UnreachableError,
+    UploadRefusedError,
+)
+
+API, TOKEN, S3 = "https://api.test/v1", "https://pool.test/oauth2/token", "https://s3.test/key?X-Amz=1"
+DATA = b"bytes of a photo"
+ID = hashlib.sha256(DATA).hexdigest()
+HEADERS = {
+    "content-length": str(len(DATA)),
+    "content-type": "image/jpeg",
+    "x-amz-checksum-sha256": base64.b64encode(hashlib.sha256(DATA).digest()).decode(),
+}
+UPLOAD = {"method": "PUT", "url": S3, "headers": HEADERS, "expires_at": "2026-01-01T00:15:00Z"}
+TICKET = {"id": ID, "status": "awaiting_upload", "upload": UPLOAD}
+
+
+def image(status: str, **fields: Any) -> dict[str, Any]:
+    return {"id": ID, "status": status, "rejection": None, "renditions": []} | fields
+
+
+@pytest.fixture
+def http() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mock:
+        mock.post(TOKEN, json={"access_token": "token-1", "expires_in": 3600})
+        yield mock
+
+
+@pytest.fixture
+def catalog() -> Iterator[CatalogClient]:
+    with CatalogClient(API, TOKEN, Credentials("id", "secret"), retries=0) as client:
+        yield client
+
+
+def test_one_token_serves_many_calls(http: responses.RequestsMock, catalog: CatalogClient) -> None:
+    http.get(f"{API}/images/{ID}", json=image("ready"))
+    catalog.get(ID)
+    catalog.get(ID)
+    assert [call.request.url for call in http.calls].count(TOKEN) == 1
+    assert (
+        http.calls[0].request.headers["Authorization"] == f"Basic {base64.b64encode(b'id:secret').decode()}"
+    )
+    assert http.calls[1].request.headers["Authorization"] == "Bearer token-1"
+
+
+def test_a_token_about_to_expire_is_replaced(catalog: CatalogClient) -> None:
+    with responses.RequestsMock() as http:
+        http.post(TOKEN, json={"access_token": "token-1", "expires_in": 30})
+        http.post(TOKEN, json={"access_token": "token-2", "expires_in": 3600})
+        assert [catalog.token() for _ in range(3)] == ["token-1", "token-2", "token-2"]
+
+
+def test_a_token_that_died_early_is_replaced_once(
+    http: responses.RequestsMock, catalog: CatalogClient
+) -> None:
+    http.get(f"{API}/images/{ID}", status=401, json={"message": "Unauthorized"})
+    http.get(f"{API}/images/{ID}", json=image("ready"))
+    http.post(TOKEN, json={"access_token": "token-2", "expires_in": 3600})
+    assert catalog.get(ID).status == "ready"
+    assert http.calls[-1].request.headers["Authorization"] == "Bearer token-2"
+
+
+def test_unknown_credentials_are_named(catalog: CatalogClient) -> None:
+    with responses.RequestsMock() as http:
+        http.post(TOKEN, status=400, json={"error": "invalid_client"})
+        with pytest.raises(TokenRefusedError) as refused:
+            catalog.token()
+    assert refused.value.code == "invalid_client"
+
+
+def test_an_upload_sends_the_bytes_with_exactly_the_signed_headers(
+    http: responses.RequestsMock, catalog: CatalogClient
+) -> None:
+    http.post(f"{API}/images", status=201, json=TICKET)
+    http.put(S3)
+    assert isinstance(catalog.upload(DATA, content_type="image/jpeg", filename="a.jpg"), Ticket)
+    put = http.calls[-1].request
+    assert put.body == DATA
+    sent = {name.lower(): value for name, value in put.headers.items()}
+    assert {name: sent[name] for name in HEADERS} == HEADERS
+    assert "authorization" not in sent
+
+
+def test_bytes_the_catalog_knows_are_not_sent(http: responses.RequestsMock, catalog: CatalogClient) -> None:
+    http.post(f"{API}/images", json=image("ready"))
+    known = catalog.upload(DATA, content_type="image/jpeg", filename="a.jpg")
+    assert isinstance(known, Image) and known.is_settled
+
+
+def test_a_refusal_carries_the_apis_code_and_every_fault(
+    http: responses.RequestsMock, catalog: CatalogClient
+) -> None:
+    fault = {"field": "sha256", "message": "must be hex"}
+    error = {
+        "code": "invalid_request",
+        "message": "sha256: must be hex",
+        "request_id": "r",
+        "faults": [fault],
+    }
+    http.post(f"{API}/images", status=400, json={"error": error})
+    with pytest.raises(ApiError) as refused:
+        catalog.announce(sha256="x", size_bytes=1, content_type="image/jpeg", filename="a")
+    assert (refused.value.status, refused.value.code, refused.value.request_id) == (
+        400,
+        "invalid_request",
+        "r",
+    )
+    assert refused.value.faults == (fault,)
+
+
+def test_an_answer_that_is_not_the_apis_own_is_an_api_error_too(
+    http: responses.RequestsMock, catalog: CatalogClient
+) -> None:
+    http.get(f"{API}/images/{ID}", status=502, body="<html>bad gateway</html>")
+    with pytest.raises(ApiError) as failed:
+        catalog.get(ID)
+    assert (failed.value.status, failed.value.code) == (502, "http_502")
+
+
+def test_a_refused_put_carries_s3s_code(http: responses.RequestsMock, catalog: CatalogClient) -> None:
+    http.post(f"{API}/images", status=201, json=TICKET)
+    http.put(S3, status=400, body="<Error><Code>BadDigest</Code><Message>no match</Message></Error>")
+    with pytest.raises(UploadRefusedError) as refused:
+        catalog.upload(DATA, content_type="image/jpeg", filename="a.jpg")
+    assert (refused.value.code, refused.value.message) == ("BadDigest", "no match")
+
+
+def test_waiting_ends_with_the_settled_image(http: responses.RequestsMock, catalog: CatalogClient) -> None:
+    http.get(f"{API}/images/{ID}", json=image("processing"))
+    http.get(f"{API}/images/{ID}", json=image("rejected", rejection={"code": "truncated", "detail": "cut"}))
+    assert catalog.wait(ID).rejection_code == "truncated"
+
+
+def test_waiting_has_an_end_that_names_the_state(
+    http: responses.RequestsMock, catalog: CatalogClient
+) -> None:
+    http.get(f"{API}/images/{ID}", json=image("processing"))
+    with pytest.raises(NotSettledError) as late:
+        catalog.wait(ID, timeout_seconds=0)
+    assert late.value.status == "processing"
+
+
+def test_closing_the_client_ends_every_wait(http: responses.RequestsMock, catalog: CatalogClient) -> None:
+    http.get(f"{API}/images/{ID}", json=image("processing"))
+    threading.Timer(0.05, catalog.close).start()
+    with pytest.raises(ClientClosedError):
+        catalog.wait(ID, timeout_seconds=30)
+
+
+def test_listing_follows_the_cursor_to_the_end(http: responses.RequestsMock, catalog: CatalogClient) -> None:
+    http.get(f"{API}/images", json={"images": [image("ready")], "cursor": "next"})
+    http.get(f"{API}/images", json={"images": [image("rejected")], "cursor": None})
+    assert [listed.status for listed in catalog.images()] == ["ready", "rejected"]
+    assert "cursor=next" in str(http.calls[-1].request.url)
+
+
+def test_a_raw_call_sends_what_it_is_told_and_returns_any_answer(
+    http: responses.RequestsMock, catalog: CatalogClient
+) -> None:
+    http.post(f"{API}/images", status=400, json={})
+    answer = catalog.call("POST", "/images", data=b"{", headers={"X-Odd": "1"}, token="forged")
+    assert answer.status_code == 400
+    assert answer.request.body == b"{" and answer.request.headers["X-Odd"] == "1"
+    assert answer.request.headers["Authorization"] == "Bearer forged"
+    assert "Authorization" not in catalog.call("POST", "/images", token="").request.headers
+    catalog.token()
+
+
+def test_no_answer_is_an_error_of_its_own(catalog: CatalogClient) -> None:
+    with responses.RequestsMock() as http:
+        http.post(TOKEN, body=requests.ConnectionError())
+        with pytest.raises(UnreachableError):
+            catalog.token()
+
+
+def test_throttling_is_waited_out() -> None:
+    with (
+        responses.RequestsMock() as http,
+        CatalogClient(API, TOKEN, Credentials("id", "secret"), retries=2) as catalog,
+    ):
+        http.post(TOKEN, json={"access_token": "token-1", "expires_in": 3600})
+        http.get(f"{API}/images/{ID}", status=429)
+        http.get(f"{API}/images/{ID}", json=image("ready"))
+        assert catalog.get(ID).status == "ready"
