@@ -1,4 +1,4 @@
-"""The pipeline on moto: tables exactly as infra/storage.yaml defines them, handlers as Lambda loads them."""
+"""The pipeline on moto: tables exactly as template.yaml defines them, handlers as Lambda loads them."""
 
 import hashlib
 import importlib
@@ -37,7 +37,7 @@ TENANTS = {"client-of-acme": "acme", "second-client-of-acme": "acme", "client-of
 
 def tables_of_the_template() -> dict[str, dict[str, Any]]:
     """Logical name -> the create_table arguments that the template's properties amount to."""
-    template = cfn_yaml.load(str(ROOT / "infra" / "storage.yaml"))
+    template = cfn_yaml.load(str(ROOT / "template.yaml"))
     accepted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     return {
         name: {
