@@ -8,7 +8,13 @@ from typing import Any, Final
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
-from catalog.domain.assets import AssetNotFoundError
+from catalog.domain.assets import (
+    MAX_REFERENCES,
+    AssetBeingDeletedError,
+    AssetNotFoundError,
+    AssetStateError,
+    TooManyReferencesError,
+)
 from catalog.domain.tenants import UnknownClientError
 from catalog.requests import InvalidRequestError, UnsupportedTypeError, UploadTooLargeError
 from catalog.telemetry import count, logger
@@ -20,6 +26,21 @@ _ANSWERS: Final[Mapping[type[Exception], tuple[HTTPStatus, str, str | None]]] = 
     InvalidCursorError: (HTTPStatus.BAD_REQUEST, "invalid_cursor", "cursor is not one this API gave you"),
     UnknownClientError: (HTTPStatus.FORBIDDEN, "unknown_client", "this client belongs to no tenant"),
     AssetNotFoundError: (HTTPStatus.NOT_FOUND, "image_not_found", "you have no image with this id"),
+    AssetBeingDeletedError: (
+        HTTPStatus.CONFLICT,
+        "image_being_deleted",
+        "this image is being deleted; try again in a minute",
+    ),
+    AssetStateError: (
+        HTTPStatus.CONFLICT,
+        "image_state",
+        "this image is rejected or being deleted, and cannot be used",
+    ),
+    TooManyReferencesError: (
+        HTTPStatus.CONFLICT,
+        "too_many_references",
+        f"an image has at most {MAX_REFERENCES} references",
+    ),
     NotFoundError: (HTTPStatus.NOT_FOUND, "not_found", "there is no such resource"),
     UploadTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", None),
     UnsupportedTypeError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", None),

@@ -3,7 +3,7 @@
 docs/data-model.md describes the items; AWS errors are translated here and nowhere above.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -13,21 +13,24 @@ from pynamodb.attributes import (
     UnicodeAttribute,
     UnicodeSetAttribute,
 )
-from pynamodb.exceptions import DoesNotExist, UpdateError
-from pynamodb.expressions.condition import Condition
+from pynamodb.exceptions import DeleteError, DoesNotExist, UpdateError
+from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.update import Action
-from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
+from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
 from catalog.adapters.tables import bind, timestamp
 from catalog.domain.assets import (
     AWAITED_FOR,
+    MAX_REFERENCES,
+    REFERABLE,
     Asset,
     AssetNotFoundError,
     AssetStateError,
     PerceptualHashes,
     Rendition,
     Status,
+    TooManyReferencesError,
 )
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.rejections import Rejection, RejectionCode
@@ -52,10 +55,12 @@ class _ByCreatedAt(GlobalSecondaryIndex["_AssetItem"]):
 class _ByUnusedSince(GlobalSecondaryIndex["_AssetItem"]):
     class Meta:
         index_name = "by_unused_since"
-        projection = KeysOnlyProjection()
+        projection = IncludeProjection(["status"])
 
     tenant = UnicodeAttribute(hash_key=True)
     unused_since = UnicodeAttribute(range_key=True)
+    id = UnicodeAttribute()
+    status = UnicodeAttribute()
 
 
 class _AssetItem(Model):
@@ -82,6 +87,9 @@ class _AssetItem(Model):
     updated_at = UnicodeAttribute()
     correlation_id = UnicodeAttribute(null=True)
     expires_at = NumberAttribute(null=True)
+    duplicates = NumberAttribute(null=True)
+    purge_run = UnicodeAttribute(null=True)
+    revision = NumberAttribute(null=True)
 
     by_created_at = _ByCreatedAt()
     by_unused_since = _ByUnusedSince()
@@ -105,7 +113,16 @@ def _asset(item: _AssetItem) -> Asset:
         if item.rejection_code
         else None,
         correlation_id=item.correlation_id,
+        unused_since=datetime.fromisoformat(item.unused_since) if item.unused_since else None,
+        duplicates=int(item.duplicates or 0),
+        purge_run=item.purge_run,
+        revision=int(item.revision or 0),
     )
+
+
+def asset_of_image(image: Mapping[str, Any]) -> Asset:
+    """The asset in an image of the table's stream, in DynamoDB's own JSON."""
+    return _asset(_AssetItem.from_raw_data(dict(image)))
 
 
 class Assets:
@@ -224,6 +241,133 @@ class Assets:
             item.status == Status.PROCESSING,
         )
 
+    def note_duplicate(self, key: AssetKey, *, now: datetime) -> Asset:
+        """Count one upload that was not sent because these bytes are here.
+
+        Raises AssetStateError where they are not, or not any more.
+        """
+        item = self._model
+        return self._update(
+            key,
+            [item.duplicates.add(1), item.updated_at.set(timestamp(now))],
+            item.status.is_in(Status.PROCESSING, Status.READY, Status.REJECTED),
+        )
+
+    # --- References -------------------------------------------------------------------------------------
+
+    def take_reference(self, key: AssetKey, reference: str, *, now: datetime) -> Asset:
+        """Add a name to the asset's references, which ends its being unused.  Taken again, nothing changes.
+
+        Raises AssetNotFoundError; AssetStateError where it is rejected or being deleted;
+        TooManyReferencesError.
+        """
+        item = self._model
+        holds = item.references.contains(reference)
+        room = item.references.does_not_exist() | (size(item.references) < MAX_REFERENCES)
+        try:
+            return self._update(
+                key,
+                [
+                    item.references.add({reference}),
+                    item.unused_since.remove(),
+                    item.updated_at.set(timestamp(now)),
+                ],
+                _referable(item) & ~holds & room,
+            )
+        except AssetStateError:
+            asset = self.get(key)
+            if reference in asset.references:
+                return asset
+            if asset.status in REFERABLE and len(asset.references) >= MAX_REFERENCES:
+                raise TooManyReferencesError(key.id) from None
+            raise
+
+    def release_reference(self, key: AssetKey, reference: str, *, now: datetime) -> Asset:
+        """Remove a name from the asset's references; with the last one the asset is unused from `now` on.
+
+        Releasing it again changes nothing.  Raises AssetNotFoundError.
+        """
+        item = self._model
+        others = item.references.contains(reference) & (size(item.references) > 1)
+        last = item.references == {reference}
+        releases = (
+            ([item.references.delete({reference})], others),
+            # In one write: between two, a crash could leave an asset without references that is never unused.
+            ([item.references.remove(), item.unused_since.set(timestamp(now))], last),
+        )
+        while True:
+            for actions, condition in releases:
+                try:
+                    return self._update(key, [*actions, item.updated_at.set(timestamp(now))], condition)
+                except AssetStateError:
+                    continue
+            asset = self.get(key)
+            if reference not in asset.references:
+                return asset
+            # Other references came and went between the two attempts: look again.
+
+    # --- Purge ------------------------------------------------------------------------------------------
+
+    def unused(
+        self, tenant: TenantId, *, before: datetime, after: tuple[str, str] | None, limit: int
+    ) -> tuple[list[tuple[AssetId, Status, datetime]], tuple[str, str] | None]:
+        """Assets unused since before a moment, longest first, from behind the position `after`.
+
+        Reads `limit` index entries at most, and no asset.  Returns them and the next position, None at the
+        end.
+        """
+        resume: dict[str, dict[str, Any]] | None = None
+        if after is not None:
+            resume = {"tenant": {"S": tenant}, "unused_since": {"S": after[0]}, "id": {"S": after[1]}}
+        entries = self._model.by_unused_since.query(
+            tenant,
+            self._model.unused_since < timestamp(before),
+            limit=limit,
+            page_size=limit,
+            last_evaluated_key=resume,
+        )
+        found = [
+            (AssetId(entry.id), Status(entry.status), datetime.fromisoformat(entry.unused_since))
+            for entry in entries
+        ]
+        last = entries.last_evaluated_key
+        return found, (last["unused_since"]["S"], last["id"]["S"]) if last else None
+
+    def many(self, tenant: TenantId, ids: Iterable[AssetId]) -> dict[AssetId, Asset]:
+        """The assets that exist of those named, read eventually consistent."""
+        items = self._model.batch_get([(tenant, id_) for id_ in ids])
+        return {AssetId(item.id): _asset(item) for item in items}
+
+    def mark_deleting(self, key: AssetKey, *, unused_before: datetime, run: str, now: datetime) -> Asset:
+        """Take the asset out of use for `run`, unless somebody has begun to use it since it was found.
+
+        Raises AssetStateError where it has a reference, was used after `unused_before`, or is gone.
+        """
+        item = self._model
+        return self._update(
+            key,
+            [
+                item.status.set(Status.DELETING),
+                item.purge_run.set(run),
+                item.updated_at.set(timestamp(now)),
+                item.expires_at.remove(),
+            ],
+            item.references.does_not_exist()
+            & (item.unused_since < timestamp(unused_before))
+            & item.status.is_in(Status.READY, Status.REJECTED, Status.PROCESSING, Status.AWAITING_UPLOAD),
+        )
+
+    def forget(self, key: AssetKey) -> None:
+        """Remove the record of an asset that is being deleted; removing it again changes nothing."""
+        item = self._model(key.tenant, key.id)
+        try:
+            item.delete(condition=self._model.status == Status.DELETING)
+        except DeleteError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+            if self.find(key) is not None:
+                raise AssetStateError(key.id) from error
+
     def page(
         self, tenant: TenantId, *, limit: int, after: tuple[str, str] | None, status: Status | None
     ) -> tuple[list[Asset], tuple[str, str] | None]:
@@ -267,7 +411,8 @@ class Assets:
     def _update(self, key: AssetKey, actions: Iterable[Action], condition: Condition) -> Asset:
         item = self._model(key.tenant, key.id)
         try:
-            item.update(actions=list(actions), condition=condition)
+            # The revision orders the stream's records of an asset, whatever order they arrive in.
+            item.update(actions=[*actions, self._model.revision.add(1)], condition=condition)
         except UpdateError as error:
             if error.cause_response_code == "ConditionalCheckFailedException":
                 raise AssetStateError(key.id) from error
@@ -277,3 +422,7 @@ class Assets:
 
 def _if_absent(attribute: Any, value: Any) -> Action:
     return cast(Action, attribute.set(attribute | value))
+
+
+def _referable(item: type[_AssetItem]) -> Condition:
+    return cast(Condition, item.status.is_in(*REFERABLE))

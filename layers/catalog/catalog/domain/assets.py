@@ -27,12 +27,26 @@ class Status(StrEnum):
     DELETING = "deleting"
 
 
+# Whoever announces an upload may already say what it is for.
+REFERABLE: Final = (Status.AWAITING_UPLOAD, Status.PROCESSING, Status.READY)
+# Names of up to 128 characters: they take a third of the 400 KiB an item may have.
+MAX_REFERENCES: Final = 1_000
+
+
 class AssetNotFoundError(LookupError):
     """This tenant has no such asset."""
 
 
 class AssetStateError(Exception):
     """The asset is not, or no longer, in a state that allows the change."""
+
+
+class AssetBeingDeletedError(AssetStateError):
+    """The asset is on its way out; what is asked can be asked again once it is gone."""
+
+
+class TooManyReferencesError(Exception):
+    """The asset has as many references as it can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,11 @@ class Rendition:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """All that is known of one original.  Times are aware UTC."""
+    """All that is known of one original.  Times are aware UTC.
+
+    `duplicates` counts the uploads that were not sent because it was here; `purge_run` names the run that is
+    deleting it; `revision` grows by one with every change.
+    """
 
     tenant: TenantId
     id: AssetId
@@ -81,6 +99,10 @@ class Asset:
     references: frozenset[str] = frozenset()
     rejection: Rejection | None = None
     correlation_id: str | None = None
+    unused_since: datetime | None = None
+    duplicates: int = 0
+    purge_run: str | None = None
+    revision: int = 0
 
     @property
     def key(self) -> AssetKey:
