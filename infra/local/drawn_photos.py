@@ -22,26 +22,25 @@ def draw_photos(folder: Path) -> None:
     another name, a text file named .jpg, a photo cut in half, and a note that is no image at all.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    photo, cutout = _photo, _cutout
     written = {
-        "bottle-green.jpg": _jpeg(photo(_bottle, (46, 122, 84), (238, 243, 238))),
-        "bottle-amber.jpg": _jpeg(_portrait(photo(_bottle, (176, 98, 28), (246, 240, 230)))),
-        "mug-red.jpg": _jpeg(photo(_mug, (196, 52, 48), (250, 250, 250))),
-        "mug-navy.png": _encoded(photo(_mug, (38, 58, 112), (250, 250, 250), side=1200), "PNG"),
-        "lamp-brass.webp": _encoded(photo(_lamp, (206, 164, 72), (228, 224, 216)), "WEBP", quality=90),
-        "lamp-teal.avif": _encoded(photo(_lamp, (30, 128, 132), (240, 244, 244)), "AVIF", speed=9),
+        "bottle-green.jpg": _jpeg(_photo(_bottle, (46, 122, 84), (238, 243, 238))),
+        "bottle-amber.jpg": _jpeg(_portrait(_photo(_bottle, (176, 98, 28), (246, 240, 230)))),
+        "mug-red.jpg": _jpeg(_photo(_mug, (196, 52, 48), (250, 250, 250))),
+        "mug-navy.png": _encoded(_photo(_mug, (38, 58, 112), (250, 250, 250), side=1200), "PNG"),
+        "lamp-brass.webp": _encoded(_photo(_lamp, (206, 164, 72), (228, 224, 216)), "WEBP", quality=90),
+        "lamp-teal.avif": _encoded(_photo(_lamp, (30, 128, 132), (240, 244, 244)), "AVIF", speed=9),
         "vase-blue.tiff": _encoded(
-            photo(_vase, (70, 104, 190), (244, 244, 248), side=1200), "TIFF", compression="tiff_lzw"
+            _photo(_vase, (70, 104, 190), (244, 244, 248), side=1200), "TIFF", compression="tiff_lzw"
         ),
-        "vase-clay.gif": _encoded(photo(_vase, (188, 104, 72), (250, 246, 240), side=900), "GIF"),
-        "chair-oak.jpg": _jpeg(photo(_chair, (170, 124, 74), (236, 236, 232))),
-        "chair-black.jpg": _jpeg(_portrait(photo(_chair, (44, 44, 48), (226, 228, 232)))),
-        "ball-orange.jpg": _jpeg(photo(_ball, (232, 116, 32), (245, 245, 245))),
-        "ball-small.jpg": _jpeg(photo(_ball, (92, 168, 60), (245, 245, 245), side=320)),
-        "book-sideways.jpg": _sideways(photo(_book, (120, 44, 92), (240, 238, 244))),
-        "book-print-cmyk.jpg": _jpeg(photo(_book, (24, 92, 148), (250, 250, 250)).convert("CMYK")),
-        "mug-cutout.png": _encoded(cutout(_mug, (232, 186, 40), side=1200), "PNG"),
-        "lamp-cutout.webp": _encoded(cutout(_lamp, (150, 60, 130), side=1200), "WEBP", quality=90),
+        "vase-clay.gif": _encoded(_photo(_vase, (188, 104, 72), (250, 246, 240), side=900), "GIF"),
+        "chair-oak.jpg": _jpeg(_photo(_chair, (170, 124, 74), (236, 236, 232))),
+        "chair-black.jpg": _jpeg(_portrait(_photo(_chair, (44, 44, 48), (226, 228, 232)))),
+        "ball-orange.jpg": _jpeg(_photo(_ball, (232, 116, 32), (245, 245, 245))),
+        "ball-small.jpg": _jpeg(_photo(_ball, (92, 168, 60), (245, 245, 245), side=320)),
+        "book-sideways.jpg": _sideways(_photo(_book, (120, 44, 92), (240, 238, 244))),
+        "book-print-cmyk.jpg": _jpeg(_photo(_book, (24, 92, 148), (250, 250, 250)).convert("CMYK")),
+        "mug-cutout.png": _encoded(_cutout(_mug, (232, 186, 40), side=1200), "PNG"),
+        "lamp-cutout.webp": _encoded(_cutout(_lamp, (150, 60, 130), side=1200), "WEBP", quality=90),
     }
     written["copies/red mug (copy).jpg"] = written["mug-red.jpg"]
     written["broken/cut-in-half.jpg"] = written["chair-oak.jpg"][: len(written["chair-oak.jpg"]) // 2]
