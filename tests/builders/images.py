@@ -265,17 +265,20 @@ def cmyk_profile() -> bytes:
 # --- Attacks and damage ----------------------------------------------------------------------------------
 
 
-def png_bomb(side: int = 13_000) -> bytes:
-    """A valid, black RGB PNG of `side` x `side`: half a megabyte that asks for half a gigabyte."""
+def png_bomb(side: int = 13_000, *, colour_type: int = 2, depth: int = 8) -> bytes:
+    """A valid PNG of `side` x `side` zeros: half a megabyte that asks for half a gigabyte.
+
+    `colour_type` 2 is RGB (black), 6 RGBA (transparent); `depth` is 8 or 16 bits a channel.
+    """
     rows_at_once = 100
-    row = 1 + 3 * side
+    row = 1 + {2: 3, 6: 4}[colour_type] * depth // 8 * side
     deflater = zlib.compressobj(9, wbits=-15)
     block = deflater.compress(bytes(row * rows_at_once)) + deflater.flush(zlib.Z_FULL_FLUSH)
     whole, rest = divmod(side, rows_at_once)
     last = zlib.compressobj(9, wbits=-15)
     tail = last.compress(bytes(row * rest)) + last.flush()
     adler = (row * side % 65521) << 16 | 1  # of zeros only, in closed form
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", side, side, depth, colour_type, 0, 0, 0)
     return _png(header, b"\x78\xda" + block * whole + tail + struct.pack(">I", adler))
 
 

@@ -108,9 +108,8 @@ def _converted(image: Image.Image, profile: bytes | None) -> Image.Image | None:
     from PIL import ImageCms  # noqa: PLC0415 (few images need it; half of Pillow's import time)
 
     try:
-        transform = _transform(image.mode, profile)
-        return ImageCms.applyTransform(image, transform)
-    except ImageCms.PyCMSError:
+        return ImageCms.applyTransform(image, _transform(image.mode, profile))
+    except (ImageCms.PyCMSError, OSError):  # OSError: not a profile at all
         return None
 
 

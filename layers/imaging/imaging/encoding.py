@@ -21,9 +21,9 @@ _PLUGINS: Final = {
     Format.PNG: "PngImagePlugin",
 }
 
-# Progressive JPEG costs five times the CPU of baseline and saves 2-6% of the bytes from here on; below, it
-# is as often larger.
-PROGRESSIVE_FROM_PIXELS: Final = 60_000
+# Progressive JPEG costs twice the CPU of optimised baseline and saves 2% of the bytes at 200 pixels, 6% from
+# 600 on; at 150 it is already larger.
+PROGRESSIVE_FROM_PIXELS: Final = 30_000
 
 _OPTIONS: Final[dict[Format, dict[str, Any]]] = {
     Format.JPEG: {"optimize": True},

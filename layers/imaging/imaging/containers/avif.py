@@ -16,6 +16,7 @@ from imaging.containers.container import (
     MAX_PROFILE_BYTES,
     Container,
     corrupt,
+    too_many_pixels,
     truncated,
     unsupported,
 )
@@ -27,6 +28,7 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 _BRANDS = frozenset((b"avif", b"avis"))
 _SEQUENCE_HEADER = 1
+_LIBAVIF_MAX_PIXELS = 16_384**2  # it calls larger ones invalid
 # Pictures of one file a decoder may decode, in areas of the largest: colour, alpha, and grids' rounding up.
 _MAX_LAYERS = 4
 
@@ -46,6 +48,8 @@ def parse(data: bytes) -> Container:
         stated, coded = _declared_pixels(data, list(_boxes(data, *meta)))
     except (struct.error, IndexError) as error:
         raise corrupt("the image index does not hold together") from error
+    if max(stated, coded) > _LIBAVIF_MAX_PIXELS:
+        raise too_many_pixels(f"{max(stated, coded):,} pixels: more than the decoder takes")
     stripped = _without_track(data, boxes)
     with decoder_faults(complete=complete):
         image = AvifImagePlugin.AvifImageFile(io.BytesIO(stripped))
