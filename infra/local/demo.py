@@ -275,7 +275,7 @@ def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) ->
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.jsonl").write_text(json_lines(rows), encoding="utf-8")
     page = sheet.write(rows)
-    console.print(table(rows))
+    console.print(table(rows, width=console.width))
     console.print(summary(figures(rows)), style="bold", highlight=False)
     if interrupted:
         console.print(f"interrupted after {len(rows)} of {len(found)} files; run it again to go on")

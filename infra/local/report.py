@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +26,8 @@ class End(StrEnum):
     INCOMPLETE = "incomplete"  # ready, but a rendition cannot be fetched as promised
     UNSETTLED = "unsettled"  # accepted, and then neither ready nor rejected in time
 
+
+_ONE_LINE_WIDTH: Final = 130  # columns; three presets and a name of 20 characters need as many
 
 BROKEN_PROMISES: Final = frozenset({End.INCOMPLETE, End.UNSETTLED})
 _STYLES: Final = {
@@ -89,17 +92,18 @@ def _json(row: Row) -> dict[str, Any]:
     }
 
 
-def table(rows: Sequence[Row]) -> Table:
-    """The rows for a terminal; a column a preset, smallest first."""
+def table(rows: Sequence[Row], *, width: int) -> Table:
+    """The rows for a terminal `width` columns wide; a column a preset, smallest first."""
     presets = presets_of(rows)
-    shown = Table(header_style="bold", pad_edge=False)
-    shown.add_column("File", overflow="fold", min_width=12, max_width=60)
-    shown.add_column("End state", min_width=8)
-    shown.add_column("Duplicate of", overflow="fold", max_width=40)
+    between = " " if width >= _ONE_LINE_WIDTH else "\n"
+    shown = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1 if width >= _ONE_LINE_WIDTH else 0))
+    shown.add_column("File", overflow="fold", min_width=10, max_width=60)
+    shown.add_column("End state", min_width=8, overflow="fold")
+    shown.add_column("Duplicate of", overflow="fold", min_width=9, max_width=40)
     shown.add_column("Size in", justify="right", no_wrap=True)
     for preset in presets:
         shown.add_column(preset, justify="right", min_width=9)
-    shown.add_column("PUT to ready", justify="right")
+    shown.add_column("PUT to ready", justify="right", min_width=8)
     for row in rows:
         by_preset = {rendition.preset: rendition for rendition in row.renditions}
         shown.add_row(
@@ -107,7 +111,7 @@ def table(rows: Sequence[Row]) -> Table:
             Text(f"{row.end}: {row.code}" if row.code else row.end, _STYLES[row.end]),
             Text(printable(row.duplicate_of or "")),
             byte_size(row.size_bytes),
-            *(Text(rendition_size(by_preset[preset]) if preset in by_preset else "") for preset in presets),
+            *(_rendition_cell(by_preset.get(preset), between) for preset in presets),
             journey(row),
         )
     return shown
@@ -122,8 +126,10 @@ def presets_of(rows: Iterable[Row]) -> list[str]:
     return sorted(widest, key=lambda preset: (widest[preset], preset))
 
 
-def rendition_size(rendition: Rendition) -> str:
-    return f"{rendition.width}x{rendition.height} {byte_size(rendition.size_bytes)}"
+def _rendition_cell(rendition: Rendition | None, between: str) -> str:
+    if rendition is None:
+        return ""
+    return f"{rendition.width}x{rendition.height}{between}{byte_size(rendition.size_bytes)}"
 
 
 def journey(row: Row) -> str:
