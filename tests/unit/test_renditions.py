@@ -122,6 +122,11 @@ def test_renditions_look_like_a_full_decode_and_one_lanczos_resize(data: bytes) 
         assert ssim(opened(rendition), ideal) >= ssim(reference, ideal) - 0.012
 
 
+def test_a_rendition_is_made_from_the_smallest_one_at_least_half_as_large_again() -> None:
+    sizes = [(1600, 1200), (1500, 1125), (600, 450), (500, 375), (200, 150)]
+    assert renditions.cascade(sizes) == [None, None, 1, 1, 3]
+
+
 def test_colour_under_transparency_does_not_bleed_into_edges() -> None:
     cutout = Image.new("RGBA", (400, 400), (255, 0, 255, 0))
     cutout.paste((255, 255, 255, 255), (100, 100, 300, 300))

@@ -20,12 +20,15 @@ from imaging.resizing import Size, resized
 # A rendition is made from a larger one only where that is at least this many times its size: two Lanczos
 # passes close together soften, and many presets close together would soften step by step.
 _CASCADE_STEP: Final = 1.5
-_KEPT_STEP: Final = 1.25
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedImage:
-    """One rendition, encoded.  `quality` is the encoder's setting, None where it has none (PNG)."""
+    """One rendition, encoded.
+
+    `quality` is the encoder's setting, None where it has none (PNG); `transparent` whether it has an alpha
+    channel.
+    """
 
     preset: Preset
     data: bytes
@@ -34,6 +37,7 @@ class RenderedImage:
     content_type: str
     extension: str
     quality: int | None
+    transparent: bool
 
 
 def render(data: bytes, presets: Sequence[Preset], *, limits: PixelLimits) -> Iterator[RenderedImage]:
@@ -44,61 +48,62 @@ def render(data: bytes, presets: Sequence[Preset], *, limits: PixelLimits) -> It
     container = accepted(data, limits=limits)
     plan = [(preset, placement(preset, container.shown_size)) for preset in presets]
     plan.sort(key=lambda entry: entry[1].scaled, reverse=True)
-    masters = _Masters(container, [_as_stored(where.scaled, container) for _, where in plan])
-    return (_rendered(masters.at(where.scaled), preset, where, container) for preset, where in plan)
+    sizes = list(dict.fromkeys(where.scaled for _, where in plan))
+    masters = _masters(container, _decoded(container, sizes), sizes)
+    return (
+        _rendered(master, preset, where, container)
+        for master, size in zip(masters, sizes, strict=True)
+        for preset, where in plan
+        if where.scaled == size
+    )
 
 
-class _Masters:
-    """The whole image in sRGB, oriented, at sizes asked for in falling order."""
-
-    def __init__(self, container: Container, stored_sizes: Sequence[Size]) -> None:
-        wanted = max(width for width, _ in stored_sizes), max(height for _, height in stored_sizes)
-        self._container = container
-        self._decoded = _without_idle_alpha(decode(container, wanted))
-        self._last: Image.Image | None = None
-        self._kept: list[Image.Image] = []  # each well below the one before: together under 2.8 of the first
-
-    def at(self, size: Size) -> Image.Image:
-        if self._last is not None and self._last.size == size:
-            return self._last
-        source = next((image for image in reversed(self._kept) if _times(image, size) >= _CASCADE_STEP), None)
-        if source is None:
-            # Orientation after the resize: 6 ms at 1600 pixels, 43 at 12 megapixels.
-            stored = resized(self._decoded, _as_stored(size, self._container))
-            image = oriented(to_srgb(stored, self._container.icc_profile), self._container.orientation)
-        else:
-            image = resized(source, size)
-        if not self._kept or _times(self._kept[-1], size) >= _KEPT_STEP:
-            self._kept.append(image)
-        self._last = image
-        return image
+def cascade(sizes: Sequence[Size]) -> list[int | None]:
+    """For each of the falling `sizes`, the index of the one it is resized from; None is the decoded image."""
+    sources: list[int | None] = []
+    for index, size in enumerate(sizes):
+        serving = (i for i in reversed(range(index)) if _times(sizes[i], size) >= _CASCADE_STEP)
+        sources.append(next(serving, None))
+    return sources
 
 
-def _times(image: Image.Image, size: Size) -> float:
-    return min(image.width / size[0], image.height / size[1])
+def _times(larger: Size, size: Size) -> float:
+    return min(larger[0] / size[0], larger[1] / size[1])
 
 
-def _as_stored(size: Size, container: Container) -> Size:
-    return size if container.shown_size == (container.width, container.height) else size[::-1]
-
-
-def _without_idle_alpha(image: Image.Image) -> Image.Image:
-    """`image` without its alpha channel where no pixel is transparent: transparency then matters nowhere."""
+def _decoded(container: Container, sizes: Sequence[Size]) -> Image.Image:
+    widest, tallest = max(width for width, _ in sizes), max(height for _, height in sizes)
+    image = decode(container, as_stored((widest, tallest), container))
     if image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema() == (255, 255):
-        return image.convert(image.mode[:-1])
+        return image.convert(image.mode[:-1])  # alpha without a transparent pixel matters nowhere
     return image
 
 
+def _masters(container: Container, decoded: Image.Image, sizes: Sequence[Size]) -> Iterator[Image.Image]:
+    """The whole image in sRGB and oriented at each of `sizes`; none is held longer than others need it."""
+    sources = cascade(sizes)
+    last_use = {source: index for index, source in enumerate(sources)}
+    held: dict[int | None, Image.Image] = {None: decoded}
+    del decoded
+    for index, (size, source) in enumerate(zip(sizes, sources, strict=True)):
+        image = resized(held[source], as_stored(size, container) if source is None else size)
+        if source is None:  # oriented after the resize: 6 ms at 1600 pixels, 43 at 12 megapixels
+            image = oriented(to_srgb(image, container.icc_profile), container.orientation)
+        held[index] = image
+        for done in [one for one in held if last_use.get(one, -1) <= index]:
+            del held[done]
+        yield image
+
+
+def as_stored(size: Size, container: Container) -> Size:
+    """A size of the shown image as one of the stored image, which may lie on its side."""
+    return size if container.shown_size == (container.width, container.height) else size[::-1]
+
+
 def _rendered(master: Image.Image, preset: Preset, where: Placement, container: Container) -> RenderedImage:
-    output = preset.format
-    if output is Format.AUTO:
-        transparent = master.mode == "RGBA" and preset.fit is not Fit.PAD
-        output = Format.WEBP if transparent else Format.JPEG
-    image = _cropped(master, where.crop)
-    if output is Format.JPEG or preset.fit is Fit.PAD:
-        image = flattened(image, preset.background)
-    if where.canvas != where.crop:
-        image = _padded(image, where.canvas, preset.background)
+    transparent = master.mode == "RGBA" and preset.fit is not Fit.PAD
+    output = resolved(preset.format, transparent=transparent)
+    image = composed(master, preset, where, output)
     return RenderedImage(
         preset,
         encoded(
@@ -111,7 +116,25 @@ def _rendered(master: Image.Image, preset: Preset, where: Placement, container: 
         content_type=CONTENT_TYPES[output],
         extension=EXTENSIONS[output],
         quality=None if output is Format.PNG else preset.quality,
+        transparent=image.mode == "RGBA",
     )
+
+
+def resolved(output: Format, *, transparent: bool) -> Format:
+    """`output` itself, or what `auto` means for an image."""
+    if output is not Format.AUTO:
+        return output
+    return Format.WEBP if transparent else Format.JPEG
+
+
+def composed(master: Image.Image, preset: Preset, where: Placement, output: Format) -> Image.Image:
+    """The pixels that `preset` encodes as `output`, from the whole image at `where.scaled`."""
+    image = _cropped(master, where.crop)
+    if output is Format.JPEG or preset.fit is Fit.PAD:
+        image = flattened(image, preset.background)
+    if where.canvas != where.crop:
+        image = _padded(image, where.canvas, preset.background)
+    return image
 
 
 def _cropped(image: Image.Image, size: Size) -> Image.Image:
