@@ -1,0 +1,40 @@
+"""GET /v1/metrics: what a tenant has stored and been spared; of other tenants for administrators."""
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from catalog import settings
+from catalog.adapters.clients_table import Clients
+from catalog.adapters.tenants_table import Tenants
+from catalog.adapters.usage_table import Counters
+from catalog.http import api, client_id, is_admin, ok
+from catalog.representations import metrics_json
+from catalog.requests import metrics_request
+from catalog.telemetry import count, logger, metrics
+from catalog.use_cases.metrics import metrics_of, metrics_of_all
+
+clients = Clients(settings.clients_table())
+tenants = Tenants(settings.tenants_table())
+counters = Counters(settings.usage_table())
+app = api(allow_origin=settings.cors_allow_origin())
+
+
+@app.get("/metrics")
+def get_metrics() -> Response[str]:
+    own = clients.tenant_of(client_id(app))
+    asked = metrics_request(app.current_event.query_string_parameters or {})
+    admin = is_admin(app)
+    if asked.every_tenant:
+        found = metrics_of_all(is_admin=admin, tenants=tenants, counters=counters)
+    else:
+        found = metrics_of(asked.tenant or own, own=own, is_admin=admin, tenants=tenants, counters=counters)
+    count("MetricsRead")
+    return ok(metrics_json(found))
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return app.resolve(event, context)

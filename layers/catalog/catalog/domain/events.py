@@ -1,0 +1,233 @@
+"""Events: what the catalog tells others of, derived from what a record was before a change and after it.
+
+The same change gives the same events with the same ids, however often it is looked at: they are delivered at
+least once, and whoever receives one twice can tell.  docs/events.md is the contract.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Final
+
+from catalog.domain.assets import Asset, Rendition, Status
+from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.purge import PurgeRun, RunSource, RunState
+from catalog.domain.rejections import RejectionCode
+from catalog.domain.sources import SourceFormat
+
+_IDS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "catalog.images")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """`event_id` is the same each time an event is delivered; `correlation_id` is that of the upload."""
+
+    type: ClassVar[str]
+
+    event_id: str
+    tenant: TenantId
+    correlation_id: str | None
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageReady(Event):
+    """A rendition of every preset exists.  `width` x `height` in pixels, of the upright original."""
+
+    type: ClassVar[str] = "image.ready"
+
+    id: AssetId
+    filename: str | None
+    size_bytes: int
+    format: SourceFormat | None
+    width: int | None
+    height: int | None
+    renditions: Sequence[Rendition]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRejected(Event):
+    """These bytes can never be an asset."""
+
+    type: ClassVar[str] = "image.rejected"
+
+    id: AssetId
+    filename: str | None
+    size_bytes: int
+    code: RejectionCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageDuplicate(Event):
+    """Bytes that are here were announced again and not sent; `duplicates` counts how often by now."""
+
+    type: ClassVar[str] = "image.duplicate"
+
+    id: AssetId
+    status: Status
+    size_bytes: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageDeleted(Event):
+    """A purge removed the asset: its renditions, its original and its record."""
+
+    type: ClassVar[str] = "image.deleted"
+
+    id: AssetId
+    filename: str | None
+    size_bytes: int
+    purge_run: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeCompleted(Event):
+    """A purge has dealt with all its candidates: `deleted` are gone, `kept` came into use meanwhile."""
+
+    type: ClassVar[str] = "purge.completed"
+
+    run_id: str
+    source: RunSource
+    candidates: int
+    deleted: int
+    kept: int
+
+
+EVENTS: Final[tuple[type[Event], ...]] = (
+    ImageReady,
+    ImageRejected,
+    ImageDuplicate,
+    ImageDeleted,
+    PurgeCompleted,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AssetChange:
+    """One change of one asset's record: `before` None where it is new, `after` None where it is gone."""
+
+    before: Asset | None
+    after: Asset | None
+
+    @property
+    def asset(self) -> Asset:
+        """The asset as the change leaves it, or as it was before it went."""
+        asset = self.after or self.before
+        assert asset is not None, "a change of nothing"  # noqa: S101  a record that never was cannot change
+        return asset
+
+    @property
+    def key(self) -> AssetKey:
+        return self.asset.key
+
+    def events(self) -> tuple[Event, ...]:
+        before, after = self.before, self.after
+        if after is None:
+            return (_deleted(self.asset),) if self.asset.status is Status.DELETING else ()
+        events: list[Event] = []
+        was = before.status if before else None
+        if after.status is Status.READY and was is not Status.READY:
+            events.append(_ready(after))
+        if after.status is Status.REJECTED and was is not Status.REJECTED:
+            events.append(_rejected(after))
+        if after.duplicates > (before.duplicates if before else 0):
+            events.append(_duplicate(after))
+        return tuple(events)
+
+
+@dataclass(frozen=True, slots=True)
+class RunChange:
+    """One change of the record of a purge run."""
+
+    before: PurgeRun | None
+    after: PurgeRun | None
+
+    def events(self) -> tuple[Event, ...]:
+        before, after = self.before, self.after
+        completed = after is not None and after.state is RunState.COMPLETED
+        if after is None or not completed or (before and before.state is RunState.COMPLETED):
+            return ()
+        return (
+            PurgeCompleted(
+                event_id=_event_id(PurgeCompleted, after.tenant, after.id),
+                tenant=after.tenant,
+                correlation_id=None,
+                occurred_at=after.completed_at or after.as_of,
+                run_id=after.id,
+                source=after.source,
+                candidates=len(after.candidates),
+                deleted=after.deleted,
+                kept=len(after.kept),
+            ),
+        )
+
+
+def _event_id(kind: type[Event], *what: object) -> str:
+    return str(uuid.uuid5(_IDS, "/".join(map(str, (kind.type, *what)))))
+
+
+def _image_event_id(kind: type[Event], asset: Asset) -> str:
+    """An asset's revision happens once in each of its lives."""
+    return _event_id(kind, asset.tenant, asset.id, asset.created_at.isoformat(), asset.revision)
+
+
+def _ready(asset: Asset) -> ImageReady:
+    source = asset.source
+    return ImageReady(
+        event_id=_image_event_id(ImageReady, asset),
+        tenant=asset.tenant,
+        correlation_id=asset.correlation_id,
+        occurred_at=asset.updated_at,
+        id=asset.id,
+        filename=asset.filename,
+        size_bytes=asset.size_bytes,
+        format=source.format if source else None,
+        width=source.width if source else None,
+        height=source.height if source else None,
+        renditions=sorted(asset.renditions.values(), key=lambda stored: (stored.width, stored.preset)),
+    )
+
+
+def _rejected(asset: Asset) -> ImageRejected:
+    rejection = asset.rejection
+    assert rejection is not None, "a rejected asset has its reason"  # noqa: S101  written in one update
+    return ImageRejected(
+        event_id=_image_event_id(ImageRejected, asset),
+        tenant=asset.tenant,
+        correlation_id=asset.correlation_id,
+        occurred_at=asset.updated_at,
+        id=asset.id,
+        filename=asset.filename,
+        size_bytes=asset.size_bytes,
+        code=rejection.code,
+        detail=rejection.detail,
+    )
+
+
+def _duplicate(asset: Asset) -> ImageDuplicate:
+    return ImageDuplicate(
+        event_id=_image_event_id(ImageDuplicate, asset),
+        tenant=asset.tenant,
+        correlation_id=asset.correlation_id,
+        occurred_at=asset.updated_at,
+        id=asset.id,
+        status=asset.status,
+        size_bytes=asset.size_bytes,
+        duplicates=asset.duplicates,
+    )
+
+
+def _deleted(asset: Asset) -> ImageDeleted:
+    return ImageDeleted(
+        event_id=_image_event_id(ImageDeleted, asset),
+        tenant=asset.tenant,
+        correlation_id=asset.correlation_id,
+        occurred_at=asset.updated_at,
+        id=asset.id,
+        filename=asset.filename,
+        size_bytes=asset.size_bytes,
+        purge_run=asset.purge_run,
+    )
