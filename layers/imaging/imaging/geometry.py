@@ -31,6 +31,12 @@ def placement(preset: Preset, shown: Size) -> Placement:
     return Placement(scaled, scaled, box if preset.fit is Fit.PAD else scaled)
 
 
+def fills_box(preset: Preset, shown: Size) -> bool:
+    """Whether an image of `shown` pixels is large enough for the box: in one direction, to cover in both."""
+    wide, tall = shown[0] >= preset.width, shown[1] >= preset.height
+    return wide and tall if preset.fit is Fit.COVER else wide or tall
+
+
 def _inside(box: Size, shown: Size) -> Size:
     (box_width, box_height), (width, height) = box, shown
     if width <= box_width and height <= box_height:
