@@ -21,6 +21,10 @@ from imaging.resizing import Size, resized
 # passes close together soften, and many presets close together would soften step by step.
 _CASCADE_STEP: Final = 1.5
 
+# A JPEG's scaled decode must leave this many times the largest rendition, for Lanczos to work on.  Without
+# it a zoom loses up to 0.0096 of SSIM (3,296 pixels wide, decoded to 1,648), with it 0.001, for 8% more CPU.
+_DRAFT_MARGIN: Final = 1.2
+
 
 @dataclass(frozen=True, slots=True)
 class RenderedImage:
@@ -72,7 +76,7 @@ def _times(larger: Size, size: Size) -> float:
 
 
 def _decoded(container: Container, sizes: Sequence[Size]) -> Image.Image:
-    widest, tallest = max(width for width, _ in sizes), max(height for _, height in sizes)
+    widest, tallest = (int(_DRAFT_MARGIN * max(sides)) for sides in zip(*sizes, strict=True))
     image = decode(container, as_stored((widest, tallest), container))
     if image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema() == (255, 255):
         return image.convert(image.mode[:-1])  # alpha without a transparent pixel matters nowhere
