@@ -15,16 +15,43 @@ from catalog.domain.assets import (
     AssetStateError,
     TooManyReferencesError,
 )
-from catalog.domain.tenants import UnknownClientError
-from catalog.requests import InvalidRequestError, UnsupportedTypeError, UploadTooLargeError
+from catalog.domain.limits import StorageLimitReachedError, TooManyUploadsError
+from catalog.domain.purge import (
+    ConfirmTokenExpiredError,
+    InvalidConfirmTokenError,
+    RunAlreadyConfirmedError,
+)
+from catalog.domain.rejections import ImageRejectedError
+from catalog.domain.tenants import (
+    ClientNotFoundError,
+    OwnTenantError,
+    Scope,
+    TenantBeingRemovedError,
+    TenantExistsError,
+    TenantNotEmptyError,
+    TenantNotFoundError,
+    UnknownClientError,
+)
+from catalog.domain.uploads import OriginalTooLargeError
+from catalog.requests import (
+    BodyTooLargeError,
+    InvalidRequestError,
+    UnsupportedTypeError,
+    UploadTooLargeError,
+)
 from catalog.telemetry import count, logger
 from catalog.use_cases.browsing import InvalidCursorError
+from catalog.use_cases.metrics import NotYourTenantError
 
 # The facts a caller can act on, with the stable code each is answered with.
 _ANSWERS: Final[Mapping[type[Exception], tuple[HTTPStatus, str, str | None]]] = {
     InvalidRequestError: (HTTPStatus.BAD_REQUEST, "invalid_request", None),
     InvalidCursorError: (HTTPStatus.BAD_REQUEST, "invalid_cursor", "cursor is not one this API gave you"),
-    UnknownClientError: (HTTPStatus.FORBIDDEN, "unknown_client", "this client belongs to no tenant"),
+    UnknownClientError: (
+        HTTPStatus.FORBIDDEN,
+        "unknown_client",
+        "this client belongs to no tenant, or to one being removed",
+    ),
     AssetNotFoundError: (HTTPStatus.NOT_FOUND, "image_not_found", "you have no image with this id"),
     AssetBeingDeletedError: (
         HTTPStatus.CONFLICT,
@@ -41,15 +68,76 @@ _ANSWERS: Final[Mapping[type[Exception], tuple[HTTPStatus, str, str | None]]] = 
         "too_many_references",
         f"an image has at most {MAX_REFERENCES} references",
     ),
+    InvalidConfirmTokenError: (
+        HTTPStatus.FORBIDDEN,
+        "invalid_confirm_token",
+        "confirm_token is not one of a dry run of this tenant",
+    ),
+    ConfirmTokenExpiredError: (
+        HTTPStatus.CONFLICT,
+        "confirm_token_expired",
+        "confirm_token has expired; a new dry run gives a new one",
+    ),
+    RunAlreadyConfirmedError: (
+        HTTPStatus.CONFLICT,
+        "confirm_token_used",
+        "confirm_token was used; GET /v1/purge/runs tells what became of the run",
+    ),
+    TenantNotFoundError: (HTTPStatus.NOT_FOUND, "tenant_not_found", "there is no such tenant"),
+    ClientNotFoundError: (HTTPStatus.NOT_FOUND, "client_not_found", "this tenant has no such client"),
+    TenantExistsError: (
+        HTTPStatus.CONFLICT,
+        "tenant_exists",
+        "this tenant exists; POST /v1/tenants/{tenant}/clients gives it another client",
+    ),
+    TenantNotEmptyError: (
+        HTTPStatus.CONFLICT,
+        "tenant_not_empty",
+        "this tenant has images; purge them first",
+    ),
+    TenantBeingRemovedError: (HTTPStatus.CONFLICT, "tenant_being_removed", "this tenant is being removed"),
+    OwnTenantError: (
+        HTTPStatus.CONFLICT,
+        "own_tenant",
+        "a client cannot remove the tenant it acts for",
+    ),
+    NotYourTenantError: (
+        HTTPStatus.FORBIDDEN,
+        "forbidden",
+        "only a token with the scope catalog/admin may name another tenant",
+    ),
+    StorageLimitReachedError: (
+        HTTPStatus.FORBIDDEN,
+        "storage_limit_reached",
+        "this upload would take your tenant over the bytes it may store",
+    ),
+    TooManyUploadsError: (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "too_many_uploads",
+        "your tenant's uploads of this minute are used up; Retry-After says when to go on",
+    ),
     NotFoundError: (HTTPStatus.NOT_FOUND, "not_found", "there is no such resource"),
     UploadTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", None),
+    BodyTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", None),
+    OriginalTooLargeError: (
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "too_large",
+        "this original is larger than an upload may be today",
+    ),
     UnsupportedTypeError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", None),
 }
+# An image that was sent to be looked at and cannot be: its code is that of the rejection.
+_REJECTED: Final = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def api(*, allow_origin: str) -> APIGatewayRestResolver:
     """A resolver that answers every known fact with its code, and anything unknown with a logged 500."""
-    cors = CORSConfig(allow_origin=allow_origin, allow_headers=["Authorization", "Content-Type"], max_age=600)
+    cors = CORSConfig(
+        allow_origin=allow_origin,
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Retry-After"],
+        max_age=600,
+    )
     app = APIGatewayRestResolver(cors=cors, strip_prefixes=["/v1"])
 
     def answer_known(error: Exception) -> Response[str]:
@@ -59,7 +147,13 @@ def api(*, allow_origin: str) -> APIGatewayRestResolver:
             if isinstance(error, InvalidRequestError)
             else None
         )
-        return _error(app, status, code, message or str(error), faults)
+        answer = _error(app, status, code, message or str(error), faults)
+        if isinstance(error, TooManyUploadsError):
+            answer.headers["Retry-After"] = str(error.retry_after)
+        return answer
+
+    def answer_rejected(error: ImageRejectedError) -> Response[str]:
+        return _error(app, _REJECTED, error.rejection.code, error.rejection.detail)
 
     def answer_unknown(error: Exception) -> Response[str]:
         logger.exception("unhandled error", exc_info=error)
@@ -69,6 +163,7 @@ def api(*, allow_origin: str) -> APIGatewayRestResolver:
         )
 
     app.exception_handler([*_ANSWERS])(answer_known)
+    app.exception_handler(ImageRejectedError)(answer_rejected)
     app.exception_handler(Exception)(answer_unknown)
     return app
 
@@ -89,9 +184,20 @@ def client_id(app: APIGatewayRestResolver) -> str:
     return str(claims.get("client_id", ""))
 
 
+def is_admin(app: APIGatewayRestResolver) -> bool:
+    """Whether the verified token has the scope catalog/admin."""
+    claims = app.current_event.request_context.authorizer.claims or {}
+    return Scope.ADMIN in str(claims.get("scope", "")).split()
+
+
 def request_id(app: APIGatewayRestResolver) -> str:
     """The id of this request: in every answer's error, in the logs, and on the asset it created."""
     return app.current_event.request_context.request_id or ""
+
+
+def accepted(body: Any) -> Response[str]:
+    """202: it has begun; the answer says how it goes on."""
+    return _answer(HTTPStatus.ACCEPTED, body)
 
 
 def _error(

@@ -1,11 +1,16 @@
 """The catalog as JSON, in the shapes docs/openapi.yaml promises."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from catalog.domain.assets import Asset, Rendition, Status
+from catalog.domain.assets import Asset, Rendition
+from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison, recommended
+from catalog.domain.purge import PurgeRun, RunState
+from catalog.domain.tenants import ClientCredentials, Tenant
 from catalog.domain.uploads import UploadTicket
+from catalog.use_cases.metrics import Metrics
+from catalog.use_cases.purging import Proposal
 
 UrlOf = Callable[[str], str]
 """The URL at which a browser can GET the rendition stored under an object key."""
@@ -52,17 +57,122 @@ def _rendition_json(rendition: Rendition, url_of: UrlOf) -> dict[str, Any]:
     }
 
 
+def comparison_json(comparisons: Sequence[PresetComparison]) -> dict[str, Any]:
+    """A comparison in the shape of the original description, with likeness and formats."""
+    best = recommended(comparisons)
+    return {
+        "results": [_preset_comparison_json(each) for each in comparisons],
+        "recommended": best.preset.name,
+        "recommended_format": best.recommended.format,
+        "ssim_target": SSIM_TARGET,
+    }
+
+
+def _preset_comparison_json(comparison: PresetComparison) -> dict[str, Any]:
+    own = comparison.own
+    return {
+        "preset": comparison.preset.name,
+        "width": own.width,
+        "height": own.height,
+        "needs_upscaling": comparison.needs_upscaling,
+        **_encoding_json(own),
+        "formats": [_encoding_json(encoding) for encoding in comparison.encodings],
+        "recommended_format": comparison.recommended.format,
+    }
+
+
+def _encoding_json(encoding: Encoding) -> dict[str, Any]:
+    return {
+        "format": encoding.format,
+        "size_bytes": encoding.size_bytes,
+        "quality_metric": round(encoding.bytes_per_pixel, 4),
+        "quality": encoding.quality,
+        "ssim": encoding.ssim,
+        "transparent": encoding.transparent,
+    }
+
+
 def ticket_json(ticket: UploadTicket) -> dict[str, Any]:
     """Where and how to send the bytes."""
     return {
         "id": ticket.key.id,
-        "status": Status.AWAITING_UPLOAD,
         "upload": {
             "method": "PUT",
             "url": ticket.upload.url,
             "headers": ticket.upload.headers,
             "expires_at": _instant(ticket.upload.expires_at),
         },
+    }
+
+
+def proposal_json(proposal: Proposal) -> dict[str, Any]:
+    """A dry run: what would be deleted, and the token that confirms exactly that."""
+    return run_json(proposal.run) | {
+        "confirm_token": proposal.token,
+        "confirm_token_expires_at": _instant(proposal.expires_at),
+    }
+
+
+def run_json(run: PurgeRun) -> dict[str, Any]:
+    """A purge run with its candidates, in the shape of the original description and more."""
+    return summary_json(run) | {"candidates": list(run.candidates)}
+
+
+def summary_json(run: PurgeRun) -> dict[str, Any]:
+    """A purge run without its candidates."""
+    return {
+        "run_id": run.id,
+        "tenant_id": run.tenant,
+        "dry_run": run.state is RunState.PROPOSED,
+        "state": run.state,
+        "source": run.source,
+        "requested_by": run.requested_by,
+        "older_than_days": run.older_than.days,
+        "candidate_count": len(run.candidates),
+        "candidate_bytes": run.size_bytes,
+        "more": run.more,
+        "deleted_count": run.deleted,
+        "kept": [{"id": id_, "reason": reason} for id_, reason in sorted(run.kept.items())],
+        "created_at": _instant(run.as_of),
+        "confirmed_at": _instant(run.confirmed_at) if run.confirmed_at else None,
+        "completed_at": _instant(run.completed_at) if run.completed_at else None,
+    }
+
+
+def tenant_json(tenant: Tenant) -> dict[str, Any]:
+    """A tenant, without its clients."""
+    return {
+        "tenant": tenant.id,
+        "status": tenant.status,
+        "limits": {
+            "uploads_per_minute": tenant.limits.uploads_per_minute,
+            "stored_bytes": tenant.limits.stored_bytes,
+        },
+        "created_at": _instant(tenant.created_at),
+        "removable_from": _instant(tenant.removable_from) if tenant.removable_from else None,
+    }
+
+
+def credentials_json(credentials: ClientCredentials) -> dict[str, Any]:
+    """A new client; its secret is in this answer and nowhere else."""
+    return {
+        "tenant": credentials.client.tenant,
+        "client_id": credentials.client.client_id,
+        "client_secret": credentials.client_secret,
+        "scopes": list(credentials.scopes),
+    }
+
+
+def metrics_json(metrics: Metrics) -> dict[str, Any]:
+    """Metrics in the shape of the original description, and more; bytes and counts."""
+    together = metrics.together
+    return {
+        "tenant_counts": {tenant: usage.assets for tenant, usage in sorted(metrics.by_tenant.items())},
+        "bytes_per_preset": dict(sorted(together.bytes_per_preset.items())),
+        "bytes_originals": together.bytes_originals,
+        "duplicates_avoided": together.duplicates_avoided,
+        "bytes_saved": together.bytes_saved,
+        "rejected": together.rejected,
     }
 
 

@@ -22,7 +22,7 @@ from imaging.resizing import Size, resized
 
 _COMPARED: Final = (Format.JPEG, Format.WEBP, Format.AVIF, Format.PNG)
 
-# Encoding, decoding and measuring a megapixel takes 0.1 s (JPEG) to 0.45 (PNG), 0.22 on average over the four:
+# Encoding, decoding and measuring a megapixel takes 0.1 s (JPEG) to 0.45 (PNG), 0.22 on average over four:
 # 9 to 18 s, beside the 2 to 5 an original at its pixel limit takes, of API Gateway's 29.  The three default
 # presets in four formats are 12 million pixels.
 MAX_COMPARED_PIXELS: Final = 40_000_000
@@ -132,7 +132,7 @@ def ssim(first: Luma, second: Luma) -> float:
     for top in range(0, rows - tall + 1, _STRIP):
         strip = slice(top, top + _STRIP + tall - 1)
         total += _similarity(first[strip], second[strip], tall, wide)
-    return total / windows
+    return float(total / windows)
 
 
 def _similarity(first: Luma, second: Luma, tall: int, wide: int) -> float:

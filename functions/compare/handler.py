@@ -1,0 +1,51 @@
+"""POST /v1/compare: what every preset would make of an image, in every format.  Nothing is stored."""
+
+from functools import partial
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from catalog import settings
+from catalog.adapters.assets_table import Assets
+from catalog.adapters.clients_table import Clients
+from catalog.adapters.objects import Originals
+from catalog.domain.keys import AssetKey
+from catalog.http import api, client_id, ok
+from catalog.representations import comparison_json
+from catalog.requests import compare_request
+from catalog.telemetry import count, logger, metrics
+from catalog.use_cases.comparing import compare_image
+from imaging.comparison import compare
+
+clients = Clients(settings.clients_table())
+compare_with_presets = partial(
+    compare_image,
+    assets=Assets(settings.assets_table()),
+    originals=Originals(settings.originals_bucket()),
+    compare=partial(compare, limits=settings.pixel_limits()),
+    presets=settings.presets(),
+    max_upload_bytes=settings.max_upload_bytes(),
+)
+app = api(allow_origin=settings.cors_allow_origin())
+
+
+@app.post("/compare")
+def post_comparison() -> Response[str]:
+    tenant = clients.tenant_of(client_id(app))
+    event = app.current_event
+    given = compare_request(
+        event.body,
+        is_base64=bool(event.is_base64_encoded),
+        content_type=event.headers.get("Content-Type", ""),
+    )
+    comparisons = compare_with_presets(given if isinstance(given, bytes) else AssetKey(tenant, given))
+    logger.info("image compared", tenant=tenant, stored=not isinstance(given, bytes))
+    count("ImageCompared")
+    return ok(comparison_json(comparisons))
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return app.resolve(event, context)
