@@ -125,12 +125,14 @@ import resource, sys, time
 from pathlib import Path
 from catalog.domain.presets import DEFAULT_PRESETS
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS as limits
-from imaging import hashes, originals, renditions
+from imaging import comparison, hashes, originals, renditions
 
 data = Path(sys.argv[1]).read_bytes()
 if sys.argv[2] == "ingest":
     originals.identify(data, limits=limits)
     hashes.phash256(originals.canonical_pixels(data, limits=limits))
+elif sys.argv[2] == "compare":
+    assert len(comparison.compare(data, DEFAULT_PRESETS, limits=limits)) == 3
 else:
     assert len(list(renditions.render(data, DEFAULT_PRESETS, limits=limits))) == 3
 status = Path("/proc/self/status")
@@ -149,7 +151,7 @@ def test_the_largest_accepted_file_stays_within_the_bounds_of_memory_and_time(
     path = tmp_path / name
     path.write_bytes(WORST[name]())
     layers = f"import sys; sys.path[:0] = {[entry for entry in sys.path if 'layers' in entry]!r}\n"
-    for job in ("ingest", "render"):
+    for job in ("ingest", "render", "compare"):
         run = subprocess.run(
             [sys.executable, "-c", layers + _CHILD, str(path), job],
             capture_output=True,
