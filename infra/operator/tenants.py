@@ -2,6 +2,7 @@
 
     python -m infra.operator.tenants create acme --stack catalog-images [--scope catalog/read ...]
 
+The way to the first administrator: a client with `--scope catalog/admin` makes further tenants through the API.
 Needs the operator's AWS credentials (or AWS_ENDPOINT_URL, for the embedded stack).  Prints one JSON object:
 `tenant, client_id, client_secret, scopes`.  The secret is shown this once.
 """
@@ -17,11 +18,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.identity import IdentityProvider
+from catalog.adapters.tenants_table import Tenants
 from catalog.domain.keys import NotATenantIdError, tenant_id
-from catalog.domain.tenants import ClientCredentials, Scope
+from catalog.domain.tenants import DEFAULT_SCOPES, ClientCredentials, Scope, TenantBeingRemovedError
+from catalog.representations import credentials_json
 from catalog.use_cases.tenants import create_client
-
-DEFAULT_SCOPES = (Scope.READ, Scope.WRITE)
 
 
 def stack_outputs(stack: str) -> dict[str, str]:
@@ -33,10 +34,14 @@ def stack_outputs(stack: str) -> dict[str, str]:
 def create_tenant_client(
     tenant: str, *, scopes: Sequence[Scope], outputs: Mapping[str, str]
 ) -> ClientCredentials:
-    """A new client of `tenant` in the deployment with these stack outputs.  Raises NotATenantIdError."""
+    """A new client of `tenant`, made where it is new, in the deployment with these stack outputs.
+
+    Raises NotATenantIdError, TenantBeingRemovedError.
+    """
     return create_client(
         tenant_id(tenant),
         scopes=scopes,
+        tenants=Tenants(outputs["TenantsTable"]),
         identity=IdentityProvider(outputs["UserPoolId"]),
         clients=Clients(outputs["ClientsTable"]),
         now=datetime.now(UTC),
@@ -46,7 +51,7 @@ def create_tenant_client(
 def main() -> None:
     parser = argparse.ArgumentParser(description="Give a tenant a client of the catalog API.")
     commands = parser.add_subparsers(dest="command", required=True)
-    create = commands.add_parser("create", help="a new client; the tenant exists from its first client on")
+    create = commands.add_parser("create", help="a new client; its tenant is made where it does not exist")
     create.add_argument("tenant", help="1 to 63 of a-z, 0-9 and inner hyphens")
     create.add_argument("--stack", required=True, help="name of the deployed stack")
     create.add_argument(
@@ -59,18 +64,11 @@ def main() -> None:
         )
     except NotATenantIdError:
         sys.exit(f"error: {chosen.tenant!r} is no tenant id: 1 to 63 of a-z, 0-9 and inner hyphens")
+    except TenantBeingRemovedError:
+        sys.exit(f"error: the tenant {chosen.tenant} is being removed")
     except (ClientError, BotoCoreError) as error:
         sys.exit(f"error: {error}")
-    print(
-        json.dumps(
-            {
-                "tenant": credentials.client.tenant,
-                "client_id": credentials.client.client_id,
-                "client_secret": credentials.client_secret,
-                "scopes": list(credentials.scopes),
-            }
-        )
-    )
+    print(json.dumps(credentials_json(credentials)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -18,8 +18,10 @@ from cfnlint.decode import cfn_yaml
 
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
+from catalog.adapters.tenants_table import Tenants
 from catalog.domain.assets import Asset
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
+from catalog.domain.limits import NO_LIMITS
 from catalog.domain.tenants import Client
 from tests.builders.events import REGION, api_event, s3_notification, sqs_event
 
@@ -88,6 +90,7 @@ class Answer:
 
     status: int
     json: dict[str, Any]
+    headers: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Cloud:
@@ -95,22 +98,30 @@ class Cloud:
 
     originals = "originals-bucket"
     renditions = "renditions-bucket"
+    event_bus = "catalog"
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
         self.s3 = boto3.client("s3")
         self.sqs = boto3.client("sqs")
         self.dynamodb = boto3.client("dynamodb")
+        boto3.client("events").create_event_bus(Name=self.event_bus)
+        self.cognito = boto3.client("cognito-idp")
         for bucket in (self.originals, self.renditions):
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         for name, arguments in tables_of_the_template().items():
             self.dynamodb.create_table(TableName=name, **arguments)
         self.render_queue = self.sqs.create_queue(QueueName="render")["QueueUrl"]
+        self.purge_queue = self.sqs.create_queue(QueueName="purge")["QueueUrl"]
+        key = boto3.client("kms").create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+        self.signing_key: str = key["KeyMetadata"]["KeyId"]
         self._handlers: dict[str, ModuleType] = {}
         self.configure(
             ASSETS_TABLE="AssetsTable",
             CLIENTS_TABLE="ClientsTable",
+            TENANTS_TABLE="TenantsTable",
+            USER_POOL_ID=self.cognito.create_user_pool(PoolName="clients")["UserPool"]["Id"],
             ORIGINALS_BUCKET=self.originals,
             RENDITIONS_BUCKET=self.renditions,
             RENDER_QUEUE_URL=self.render_queue,
@@ -118,8 +129,17 @@ class Cloud:
             PRESETS_PER_JOB="1",
             MAX_UPLOAD_BYTES=str(10 * 1024 * 1024),
             CORS_ALLOW_ORIGIN="*",
+            PURGE_RUNS_TABLE="PurgeRunsTable",
+            USAGE_TABLE="UsageTable",
+            EVENT_BUS_NAME=self.event_bus,
+            PURGE_QUEUE_URL=self.purge_queue,
+            PURGE_GRACE_DAYS="30",
+            SIGNING_KEY_ID=self.signing_key,
         )
         self.assets = Assets("AssetsTable")
+        self.tenants = Tenants("TenantsTable")
+        for tenant in dict.fromkeys(TENANTS.values()):
+            self.tenants.add(tenant_id(tenant), NO_LIMITS, now=_NOW)
         clients = Clients("ClientsTable")
         for client_id, tenant in TENANTS.items():
             clients.add(Client(client_id, tenant_id(tenant)), now=_NOW)
@@ -152,7 +172,9 @@ class Cloud:
 
     def call(self, function: str, method: str, path: str, **request: Any) -> Answer:
         answer = self.invoke(function, api_event(method, path, **request))
-        return Answer(answer["statusCode"], json.loads(answer["body"]))
+        return Answer(
+            answer["statusCode"], json.loads(answer["body"]), dict(answer.get("multiValueHeaders", {}))
+        )
 
     def announce(self, data: bytes, *, client_id: str = "client-of-acme", **changed: Any) -> Answer:
         body = {
@@ -184,12 +206,16 @@ class Cloud:
 
     def take_jobs(self) -> list[str]:
         """Every message now in the render queue, taken off it."""
+        return self.take_messages(self.render_queue)
+
+    def take_messages(self, queue_url: str) -> list[str]:
+        """Every message now in a queue, taken off it."""
         taken = []
-        while messages := self.sqs.receive_message(QueueUrl=self.render_queue, MaxNumberOfMessages=10).get(
+        while messages := self.sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get(
             "Messages"
         ):
             for message in messages:
-                self.sqs.delete_message(QueueUrl=self.render_queue, ReceiptHandle=message["ReceiptHandle"])
+                self.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
                 taken.append(message["Body"])
         return taken
 
@@ -205,6 +231,14 @@ class Cloud:
                 assert self.render(job) == {"batchItemFailures": []}
         return self.get(announced.json["id"], client_id=client_id).json
 
+    def purge(self, *, client_id: str = "client-of-acme", **body: Any) -> Answer:
+        return self.call(
+            "purge", "POST", "/purge", client_id=client_id, body=body, scope="catalog/read catalog/admin"
+        )
+
+    def reference(self, method: str, id_: str, name: str, *, client_id: str = "client-of-acme") -> Answer:
+        return self.call("references", method, f"/images/{id_}/references/{name}", client_id=client_id)
+
     # --- as fate ----------------------------------------------------------------------------------------
 
     def watched_calls(
@@ -212,6 +246,31 @@ class Cloud:
     ) -> AbstractContextManager[Calls]:
         """The AWS calls made meanwhile; see `watched_calls`."""
         return watched_calls(kill_at=kill_at, after=after)
+
+    def age(self, id_: str, *, days: float, tenant: str = "acme") -> None:
+        """The asset has been unused since so many days ago."""
+        since = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="microseconds")
+        self.dynamodb.update_item(
+            TableName="AssetsTable",
+            Key={"tenant": {"S": tenant}, "id": {"S": id_}},
+            UpdateExpression="SET unused_since = :since",
+            ExpressionAttributeValues={":since": {"S": since}},
+        )
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    @contextmanager
+    def later(self, passed: timedelta) -> Iterator[None]:
+        """The purge's clock is ahead by so much."""
+        function = self.function("purge")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(function, "clock", lambda: datetime.now(UTC) + passed)
+            yield
+
+    def forget_messages(self) -> None:
+        for queue in (self.render_queue, self.purge_queue):
+            self.take_messages(queue)
 
     def forget_everything(self) -> None:
         """No assets, objects or messages; tenants and settings stay."""
@@ -222,7 +281,7 @@ class Cloud:
         for bucket in (self.originals, self.renditions):
             for version in self.s3.list_object_versions(Bucket=bucket).get("Versions", []):
                 self.s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
-        self.take_jobs()
+        self.forget_messages()
 
     # --- what is left -----------------------------------------------------------------------------------
 

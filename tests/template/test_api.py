@@ -31,8 +31,17 @@ def test_a_call_needs_a_token_with_a_scope_that_exists(call):
 @pytest.mark.parametrize("call", sorted(CALLS))
 def test_a_call_that_changes_something_needs_more_than_the_read_scope(call):
     method, _ = call
+    (scope,) = CALLS[call]["Auth"]["AuthorizationScopes"]
+    if method == "GET" or call == ("POST", "/compare"):
+        assert scope in {"catalog/read", "catalog/admin"}
+    else:
+        assert scope in {"catalog/write", "catalog/admin"}
+
+
+@pytest.mark.parametrize("call", sorted(CALLS))
+def test_tenants_and_purges_are_an_administrators_business_alone(call):
     scopes = CALLS[call]["Auth"]["AuthorizationScopes"]
-    assert (scopes == ["catalog/read"]) == (method == "GET" or call == ("POST", "/compare"))
+    assert (scopes == ["catalog/admin"]) == (call[1].split("/")[1] in {"tenants", "purge"})
 
 
 def test_a_preflight_needs_no_token_and_a_call_without_auth_of_its_own_needs_one():

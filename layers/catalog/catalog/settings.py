@@ -4,6 +4,7 @@ Where AWS is comes from the SDK's own variables; nothing here knows whether this
 """
 
 import os
+from datetime import timedelta
 
 from catalog.domain.presets import Preset, parse_presets
 from catalog.domain.sources import SourceFormat, parse_pixel_limits
@@ -39,6 +40,14 @@ def assets_table() -> str:
 
 def clients_table() -> str:
     return text("CLIENTS_TABLE")
+
+
+def tenants_table() -> str:
+    return text("TENANTS_TABLE")
+
+
+def user_pool_id() -> str:
+    return text("USER_POOL_ID")
 
 
 def originals_bucket() -> str:
@@ -85,3 +94,28 @@ def pixel_limits() -> dict[SourceFormat, int]:
         return dict(parse_pixel_limits(os.environ.get("PIXEL_LIMITS") or "{}"))
     except ValueError as error:
         raise SettingError(str(error)) from error
+
+
+def purge_runs_table() -> str:
+    return text("PURGE_RUNS_TABLE")
+
+
+def purge_queue_url() -> str:
+    return text("PURGE_QUEUE_URL")
+
+
+def signing_key_id() -> str:
+    return text("SIGNING_KEY_ID")
+
+
+def purge_grace() -> timedelta:
+    """How long an asset stays unused before the schedule, or a request that says nothing else, purges it."""
+    return timedelta(days=whole("PURGE_GRACE_DAYS", low=0, high=3650))
+
+
+def usage_table() -> str:
+    return text("USAGE_TABLE")
+
+
+def event_bus_name() -> str:
+    return text("EVENT_BUS_NAME")

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from botocore.exceptions import ClientError
+
 from catalog.adapters.sdk import client
 from catalog.domain.keys import TenantId
 from catalog.domain.tenants import Client, ClientCredentials, Scope
@@ -25,3 +27,11 @@ class IdentityProvider:
             SupportedIdentityProviders=["COGNITO"],
         )["UserPoolClient"]
         return ClientCredentials(Client(created["ClientId"], tenant), created["ClientSecret"], tuple(scopes))
+
+    def delete_client(self, gone: Client) -> None:
+        """No new token for this client; one it holds lives out its hour.  Deleting it again changes nothing."""
+        try:
+            client("cognito-idp").delete_user_pool_client(UserPoolId=self._pool, ClientId=gone.client_id)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise

@@ -7,7 +7,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from catalog.adapters.sdk import client
-from catalog.domain.keys import AssetKey
+from catalog.domain.keys import ORIGINALS_PREFIX, RENDITIONS_PREFIX, AssetKey, TenantId
 from catalog.domain.uploads import (
     Announcement,
     OriginalMissingError,
@@ -19,6 +19,10 @@ UPLOAD_URL_SECONDS: Final = 900
 DOWNLOAD_URL_SECONDS: Final = 3600
 
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"  # a changed rendition has a changed key
+
+
+class ObjectsNotDeletedError(Exception):
+    """S3 refused to delete some of a batch; the purge is retried."""
 
 
 class Originals:
@@ -70,6 +74,14 @@ class Originals:
             Tagging={"TagSet": [{"Key": "status", "Value": "rejected"}]},
         )
 
+    def delete(self, key: AssetKey) -> None:
+        """Remove the original; its version stays restorable as long as the bucket keeps old versions."""
+        client("s3").delete_object(Bucket=self._bucket, Key=key.original)
+
+    def has_any(self, tenant: TenantId) -> bool:
+        """Whether any original of the tenant lies here, one that no record knows included."""
+        return _has_any(self._bucket, f"{ORIGINALS_PREFIX}{tenant}/")
+
 
 class Renditions:
     """The renditions bucket.  `base_url` is a CDN in front of it; without one, URLs are presigned GETs."""
@@ -97,3 +109,27 @@ class Renditions:
             "get_object", Params=params, ExpiresIn=DOWNLOAD_URL_SECONDS
         )
         return url
+
+    def delete_all(self, key: AssetKey) -> None:
+        """Remove every rendition of an asset, also those of older presets.  Raises ObjectsNotDeletedError."""
+        pages = (
+            client("s3").get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=key.renditions)
+        )
+        for page in pages:
+            stored = [{"Key": entry["Key"]} for entry in page.get("Contents", [])]
+            if not stored:
+                continue
+            answer = client("s3").delete_objects(
+                Bucket=self._bucket, Delete={"Objects": stored, "Quiet": True}
+            )
+            if left := answer.get("Errors"):
+                raise ObjectsNotDeletedError(", ".join(sorted({error["Code"] for error in left})))
+
+    def has_any(self, tenant: TenantId) -> bool:
+        """Whether any rendition of the tenant lies here, one that no record knows included."""
+        return _has_any(self._bucket, f"{RENDITIONS_PREFIX}{tenant}/")
+
+
+def _has_any(bucket: str, prefix: str) -> bool:
+    answer = client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+    return bool(answer["KeyCount"])

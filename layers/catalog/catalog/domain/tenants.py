@@ -1,9 +1,16 @@
 """Tenants and the clients that act for them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from catalog.domain.keys import TenantId
+from catalog.domain.limits import NO_LIMITS, Limits
+
+# From a tenant's last upload ticket until nothing can come of it any more: a function may know the tenant as
+# active for 60 s and run for 28 s, its URL is good for 15 minutes, and a slow PUT begun in time may go on.
+LATE_UPLOADS_END_AFTER: Final = timedelta(minutes=20)
 
 
 class Scope(StrEnum):
@@ -14,8 +21,63 @@ class Scope(StrEnum):
     ADMIN = "catalog/admin"
 
 
+# Administration is never given by omission.
+DEFAULT_SCOPES: Final = (Scope.READ, Scope.WRITE)
+
+
+class TenantStatus(StrEnum):
+    """`active -> removing -> removed`; a removed tenant has no record, and its name is free."""
+
+    ACTIVE = "active"
+    REMOVING = "removing"
+    REMOVED = "removed"
+
+
 class UnknownClientError(LookupError):
-    """A valid token whose client belongs to no tenant."""
+    """A valid token whose client belongs to no tenant, or to one that is being removed."""
+
+
+class ClientNotFoundError(LookupError):
+    """This tenant has no such client."""
+
+
+class TenantNotFoundError(LookupError):
+    """There is no such tenant."""
+
+
+class TenantExistsError(Exception):
+    """The tenant is here already, with whatever clients it has."""
+
+
+class TenantBeingRemovedError(Exception):
+    """The tenant is on its way out: it gets no client and no upload, and its name is not free yet."""
+
+
+class TenantNotEmptyError(Exception):
+    """The tenant has assets, or objects of assets, which its removal would orphan."""
+
+
+class OwnTenantError(Exception):
+    """A client asked to remove the tenant it acts for: its own token would end before the removal does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One customer of the catalog.  Times are aware UTC."""
+
+    id: TenantId
+    created_at: datetime
+    limits: Limits = NO_LIMITS
+    removing_since: datetime | None = None
+
+    @property
+    def status(self) -> TenantStatus:
+        return TenantStatus.REMOVING if self.removing_since else TenantStatus.ACTIVE
+
+    @property
+    def removable_from(self) -> datetime | None:
+        """When the last upload it was allowed has arrived or never will; None of an active tenant."""
+        return self.removing_since + LATE_UPLOADS_END_AFTER if self.removing_since else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +93,5 @@ class ClientCredentials:
     """A new client with its secret, which is shown this once and stored by the identity provider only."""
 
     client: Client
-    client_secret: str
+    client_secret: str = field(repr=False)  # a repr may end in a log
     scopes: tuple[Scope, ...]

@@ -1,32 +1,159 @@
-"""Tenants: who may use the catalog, and the credentials they use it with."""
+"""Tenants: who may use the catalog, the credentials they use it with, and how they leave it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from catalog.domain.tenants import ClientCredentials, Scope
+from catalog.domain.keys import NotATenantIdError, tenant_id
+from catalog.domain.limits import NO_LIMITS, Limits
+from catalog.domain.tenants import (
+    ClientCredentials,
+    OwnTenantError,
+    Scope,
+    Tenant,
+    TenantExistsError,
+    TenantNotEmptyError,
+)
+from catalog.use_cases.browsing import InvalidCursorError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from catalog.adapters.assets_table import Assets
     from catalog.adapters.clients_table import Clients
     from catalog.adapters.identity import IdentityProvider
+    from catalog.adapters.objects import Originals, Renditions
+    from catalog.adapters.tenants_table import Tenants
     from catalog.domain.keys import TenantId
+
+
+def create_tenant(
+    tenant: TenantId,
+    limits: Limits,
+    scopes: Sequence[Scope],
+    *,
+    tenants: Tenants,
+    identity: IdentityProvider,
+    clients: Clients,
+    now: datetime,
+) -> tuple[Tenant, ClientCredentials]:
+    """A new tenant with its first client.  Raises TenantExistsError.
+
+    The tenant is recorded first.  Who gets no answer asks again, is told that the tenant exists, and adds a
+    client to it: a secret that was lost on its way is shown to nobody again.
+    """
+    created = tenants.add(tenant, limits, now=now)
+    return created, _new_client(tenant, scopes, identity=identity, clients=clients, now=now)
+
+
+def add_client(
+    tenant: TenantId,
+    scopes: Sequence[Scope],
+    *,
+    tenants: Tenants,
+    identity: IdentityProvider,
+    clients: Clients,
+    now: datetime,
+) -> ClientCredentials:
+    """Another client of a tenant.  Raises TenantNotFoundError, TenantBeingRemovedError."""
+    tenants.active(tenant)
+    return _new_client(tenant, scopes, identity=identity, clients=clients, now=now)
 
 
 def create_client(
     tenant: TenantId,
     *,
     scopes: Sequence[Scope],
+    tenants: Tenants,
     identity: IdentityProvider,
     clients: Clients,
     now: datetime,
 ) -> ClientCredentials:
-    """A client that acts for `tenant`; the tenant exists from its first client on.
+    """A client of `tenant`, which is made, without limits, where it does not exist.
 
-    The client is created before it is recorded: a crash in between leaves a client that no tenant answers to
-    (403 `unknown_client`), never a tenant's record without its secret's owner.
+    Raises TenantBeingRemovedError.
+    """
+    try:
+        return create_tenant(
+            tenant, NO_LIMITS, scopes, tenants=tenants, identity=identity, clients=clients, now=now
+        )[1]
+    except TenantExistsError:
+        return add_client(tenant, scopes, tenants=tenants, identity=identity, clients=clients, now=now)
+
+
+def revoke_client(client_id: str, tenant: TenantId, *, identity: IdentityProvider, clients: Clients) -> None:
+    """No new token for this client, and a minute later no use of one it holds.  Raises ClientNotFoundError.
+
+    Its record goes last: as long as it is there, the revocation can be asked for again.
+    """
+    client = clients.get(client_id, tenant)
+    identity.delete_client(client)
+    clients.forget(client)
+
+
+def remove_tenant(
+    tenant: TenantId,
+    *,
+    asked_by: TenantId,
+    tenants: Tenants,
+    identity: IdentityProvider,
+    clients: Clients,
+    assets: Assets,
+    originals: Originals,
+    renditions: Renditions,
+    now: datetime,
+) -> Tenant | None:
+    """Take the next steps of a tenant's removal: the tenant as it is then, None once it is gone.
+
+    The first call marks it and takes its clients away.  Uploads it was allowed just before may still arrive,
+    so its record goes with a call after `Tenant.removable_from`.  Any call may die anywhere and be repeated.
+
+    Raises TenantNotFoundError, OwnTenantError, and TenantNotEmptyError where anything of it is stored: then
+    the removal, if it had begun, is given up, so that the tenant can be given a client, used and purged.
+    """
+    if tenant == asked_by:
+        raise OwnTenantError(tenant)
+    found = tenants.get(tenant)
+    if assets.has_any(tenant) or originals.has_any(tenant) or renditions.has_any(tenant):
+        tenants.keep(found)
+        raise TenantNotEmptyError(tenant)
+    found = tenants.mark_removing(tenant, now=now)
+    for client in clients.of_tenant(tenant):
+        identity.delete_client(client)
+        clients.forget(client)
+    if found.removable_from is None or now < found.removable_from:
+        return found
+    tenants.forget(found)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPage:
+    """Some tenants and the cursor of the next page, None at the end."""
+
+    tenants: tuple[Tenant, ...]
+    cursor: str | None
+
+
+def list_tenants(*, limit: int, cursor: str | None, tenants: Tenants) -> TenantPage:
+    """Raises InvalidCursorError."""
+    try:
+        after = tenant_id(cursor) if cursor else None
+    except NotATenantIdError as error:
+        raise InvalidCursorError(repr(cursor)[:80]) from error
+    found, position = tenants.page(limit=limit, after=after)
+    return TenantPage(tuple(found), position)
+
+
+def _new_client(
+    tenant: TenantId, scopes: Sequence[Scope], *, identity: IdentityProvider, clients: Clients, now: datetime
+) -> ClientCredentials:
+    """The client is created before it is recorded.
+
+    A crash in between leaves a client that no tenant answers to (403 `unknown_client`), never a record of one
+    that does not exist.
     """
     credentials = identity.create_client(tenant, scopes)
     clients.add(credentials.client, now=now)

@@ -1,0 +1,133 @@
+"""/v1/tenants: an administrator makes, lists, limits and removes tenants, and gives and takes their clients."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from catalog import settings
+from catalog.adapters.assets_table import Assets
+from catalog.adapters.clients_table import Clients
+from catalog.adapters.identity import IdentityProvider
+from catalog.adapters.objects import Originals, Renditions
+from catalog.adapters.tenants_table import Tenants
+from catalog.domain.keys import TenantId
+from catalog.domain.tenants import TenantStatus
+from catalog.http import accepted, api, client_id, created, ok
+from catalog.representations import credentials_json, tenant_json
+from catalog.requests import (
+    client_request,
+    limits_request,
+    path_client_id,
+    path_tenant,
+    tenant_request,
+    tenants_request,
+)
+from catalog.telemetry import count, logger, metrics
+from catalog.use_cases.tenants import add_client, create_tenant, list_tenants, remove_tenant, revoke_client
+
+clock = partial(datetime.now, UTC)
+clients = Clients(settings.clients_table())
+tenants = Tenants(settings.tenants_table())
+identity = IdentityProvider(settings.user_pool_id())
+assets = Assets(settings.assets_table())
+originals = Originals(settings.originals_bucket())
+renditions = Renditions(settings.renditions_bucket())
+app = api(allow_origin=settings.cors_allow_origin())
+
+
+@app.post("/tenants")
+def post_tenant() -> Response[str]:
+    by = caller()
+    asked = tenant_request(app.current_event.decoded_body)
+    tenant, credentials = create_tenant(
+        asked.tenant,
+        asked.limits,
+        asked.scopes,
+        tenants=tenants,
+        identity=identity,
+        clients=clients,
+        now=clock(),
+    )
+    audit("tenant created", tenant.id, by, client=credentials.client.client_id, scopes=asked.scopes)
+    count("TenantCreated")
+    return created(tenant_json(tenant) | credentials_json(credentials))
+
+
+@app.get("/tenants")
+def get_tenants() -> Response[str]:
+    caller()
+    asked = tenants_request(app.current_event.query_string_parameters or {})
+    page = list_tenants(limit=asked.limit, cursor=asked.cursor, tenants=tenants)
+    count("PageRead")
+    return ok({"tenants": [tenant_json(tenant) for tenant in page.tenants], "cursor": page.cursor})
+
+
+@app.delete("/tenants/<tenant>")
+def delete_tenant(tenant: str) -> Response[str]:
+    by = caller()
+    id_ = path_tenant(tenant)
+    left = remove_tenant(
+        id_,
+        asked_by=by,
+        tenants=tenants,
+        identity=identity,
+        clients=clients,
+        assets=assets,
+        originals=originals,
+        renditions=renditions,
+        now=clock(),
+    )
+    if left:
+        audit("tenant being removed", id_, by, removable_from=left.removable_from)
+        count("TenantBeingRemoved")
+        return accepted(tenant_json(left))
+    audit("tenant removed", id_, by)
+    count("TenantRemoved")
+    return ok({"tenant": id_, "status": TenantStatus.REMOVED})
+
+
+@app.put("/tenants/<tenant>/limits")
+def put_limits(tenant: str) -> Response[str]:
+    by = caller()
+    changed = tenants.set_limits(path_tenant(tenant), limits_request(app.current_event.decoded_body))
+    audit("tenant limited", changed.id, by)
+    count("TenantLimited")
+    return ok(tenant_json(changed))
+
+
+@app.post("/tenants/<tenant>/clients")
+def post_client(tenant: str) -> Response[str]:
+    by = caller()
+    id_, scopes = path_tenant(tenant), client_request(app.current_event.decoded_body)
+    credentials = add_client(id_, scopes, tenants=tenants, identity=identity, clients=clients, now=clock())
+    audit("client created", id_, by, client=credentials.client.client_id, scopes=scopes)
+    count("ClientCreated")
+    return created(credentials_json(credentials))
+
+
+@app.delete("/tenants/<tenant>/clients/<gone>")
+def delete_client(tenant: str, gone: str) -> Response[str]:
+    by = caller()
+    id_, revoked = path_tenant(tenant), path_client_id(gone)
+    revoke_client(revoked, id_, identity=identity, clients=clients)
+    audit("client revoked", id_, by, client=revoked)
+    count("ClientRevoked")
+    return ok({"tenant": id_, "client_id": revoked, "status": "revoked"})
+
+
+def caller() -> TenantId:
+    """The tenant whose administrator this is: one whose own client or tenant is gone administers nothing."""
+    return clients.tenant_of(client_id(app))
+
+
+def audit(what: str, tenant: TenantId, by: TenantId, **facts: Any) -> None:
+    logger.info(what, tenant=tenant, by_tenant=by, by_client=client_id(app), **facts)
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return app.resolve(event, context)

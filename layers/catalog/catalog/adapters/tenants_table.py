@@ -1,0 +1,208 @@
+"""The Tenants table: one item a tenant, with its limits, its removal and its count of this minute's uploads."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Final
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.models import Model
+
+from catalog.adapters.remembered import Remembered
+from catalog.adapters.tables import bind, timestamp
+from catalog.domain.keys import TenantId
+from catalog.domain.limits import Limits, TooManyUploadsError, minute_of, seconds_to_next_minute
+from catalog.domain.tenants import (
+    Tenant,
+    TenantBeingRemovedError,
+    TenantExistsError,
+    TenantNotFoundError,
+    TenantStatus,
+    UnknownClientError,
+)
+
+_REFUSED: Final = "ConditionalCheckFailedException"
+
+
+class _TenantItem(Model):
+    class Meta:
+        table_name = ""
+
+    tenant = UnicodeAttribute(hash_key=True)
+    created_at = UnicodeAttribute()
+    uploads_per_minute = NumberAttribute(null=True)
+    stored_bytes = NumberAttribute(null=True)
+    removing_since = UnicodeAttribute(null=True)
+    # Tickets given in a minute of the clock, of tenants with that limit: written over by the next minute's.
+    upload_minute = NumberAttribute(null=True)
+    uploads = NumberAttribute(null=True)
+
+
+def _tenant(item: _TenantItem) -> Tenant:
+    return Tenant(
+        id=TenantId(item.tenant),
+        created_at=datetime.fromisoformat(item.created_at),
+        limits=Limits(_whole(item.uploads_per_minute), _whole(item.stored_bytes)),
+        removing_since=datetime.fromisoformat(item.removing_since) if item.removing_since else None,
+    )
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
+class Tenants:
+    """The Tenants table."""
+
+    def __init__(self, table_name: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._model = bind(_TenantItem, table_name)
+        self._limits_of = Remembered(self._read_limits, monotonic=monotonic)
+
+    def limits_of(self, tenant: TenantId) -> Limits:
+        """What the tenant may do, as of at most a minute ago.
+
+        Raises UnknownClientError where it is being removed, or unknown.
+        """
+        return self._limits_of(tenant)
+
+    def get(self, tenant: TenantId) -> Tenant:
+        """A consistent read.  Raises TenantNotFoundError."""
+        try:
+            return _tenant(self._model.get(tenant, consistent_read=True))
+        except DoesNotExist as error:
+            raise TenantNotFoundError(tenant) from error
+
+    def active(self, tenant: TenantId) -> Tenant:
+        """A consistent read.  Raises TenantNotFoundError, TenantBeingRemovedError."""
+        found = self.get(tenant)
+        if found.status is TenantStatus.REMOVING:
+            raise TenantBeingRemovedError(tenant)
+        return found
+
+    def page(self, *, limit: int, after: TenantId | None) -> tuple[list[Tenant], TenantId | None]:
+        """At most `limit` tenants, in an order of the table's own, from behind the tenant `after`.
+
+        Returns them and the next position, None at the end.
+        """
+        items = self._model.scan(
+            limit=limit,
+            page_size=limit,
+            last_evaluated_key={"tenant": {"S": after}} if after else None,
+        )
+        found = [_tenant(item) for item in items]
+        last = items.last_evaluated_key
+        return found, TenantId(last["tenant"]["S"]) if last else None
+
+    def ids(self) -> Iterator[TenantId]:
+        """Every tenant, those that are being removed too: the table has one small item each."""
+        for item in self._model.scan(attributes_to_get=["tenant"]):
+            yield TenantId(item.tenant)
+
+    def add(self, tenant: TenantId, limits: Limits, *, now: datetime) -> Tenant:
+        """Record a new tenant.  Raises TenantExistsError."""
+        item = self._model(
+            tenant,
+            created_at=timestamp(now),
+            uploads_per_minute=limits.uploads_per_minute,
+            stored_bytes=limits.stored_bytes,
+        )
+        try:
+            item.save(condition=self._model.tenant.does_not_exist())
+        except PutError as error:
+            if error.cause_response_code == _REFUSED:
+                raise TenantExistsError(tenant) from error
+            raise
+        return _tenant(item)
+
+    def set_limits(self, tenant: TenantId, limits: Limits) -> Tenant:
+        """Replace the limits; seen by every function within a minute.  Raises TenantNotFoundError."""
+        item = self._model
+        actions = [
+            attribute.remove() if limit is None else attribute.set(limit)
+            for attribute, limit in (
+                (item.uploads_per_minute, limits.uploads_per_minute),
+                (item.stored_bytes, limits.stored_bytes),
+            )
+        ]
+        changed = self._update(tenant, actions, item.tenant.exists())
+        if changed is None:
+            raise TenantNotFoundError(tenant)
+        return changed
+
+    def mark_removing(self, tenant: TenantId, *, now: datetime) -> Tenant:
+        """Refuse the tenant's uploads from now on; marked again, it keeps its first time.
+
+        Raises TenantNotFoundError.
+        """
+        item = self._model
+        since = item.removing_since.set(item.removing_since | timestamp(now))
+        marked = self._update(tenant, [since], item.tenant.exists())
+        if marked is None:
+            raise TenantNotFoundError(tenant)
+        return marked
+
+    def keep(self, tenant: Tenant) -> None:
+        """Give up this removal of the tenant; where it is not being removed, nothing changes."""
+        if tenant.removing_since is not None:
+            item = self._model
+            since = item.removing_since == timestamp(tenant.removing_since)
+            self._update(tenant.id, [item.removing_since.remove()], since)
+
+    def forget(self, tenant: Tenant) -> None:
+        """Remove the record of this removal; removing it again changes nothing.
+
+        A tenant that was removed and made anew meanwhile stays.
+        """
+        if tenant.removing_since is None:
+            raise ValueError(f"{tenant.id} is not being removed")
+        try:
+            self._model(tenant.id).delete(
+                condition=self._model.removing_since == timestamp(tenant.removing_since)
+            )
+        except DeleteError as error:
+            if error.cause_response_code != _REFUSED:
+                raise
+
+    def count_upload(self, tenant: TenantId, limits: Limits, *, now: datetime) -> None:
+        """Take one of this minute's uploads.  Raises TooManyUploadsError.
+
+        One write, two in the first upload of a minute: a fixed window, so that around the turn of a minute
+        twice the limit may pass.
+        """
+        if limits.uploads_per_minute is None:
+            return
+        item, minute = self._model, minute_of(now)
+        add: tuple[list[Action], Condition] = (
+            [item.uploads.add(1)],
+            # `>=`: a clock that is behind counts in the minute that has begun.
+            (item.upload_minute >= minute) & (item.uploads < limits.uploads_per_minute),
+        )
+        begin: tuple[list[Action], Condition] = (
+            [item.upload_minute.set(minute), item.uploads.set(1)],
+            item.tenant.exists() & (item.upload_minute.does_not_exist() | (item.upload_minute < minute)),
+        )
+        # Added again at last: somebody else may have begun the minute in between.
+        for actions, condition in (add, begin, add):
+            if self._update(tenant, actions, condition) is not None:
+                return
+        raise TooManyUploadsError(seconds_to_next_minute(now))
+
+    def _read_limits(self, tenant: TenantId) -> Limits:
+        try:
+            return self.active(tenant).limits
+        except (TenantNotFoundError, TenantBeingRemovedError) as error:
+            raise UnknownClientError(tenant) from error
+
+    def _update(self, tenant: TenantId, actions: Iterable[Action], condition: Condition) -> Tenant | None:
+        """The tenant after the change, None where the condition does not hold."""
+        item = self._model(tenant)
+        try:
+            item.update(actions=list(actions), condition=condition)
+        except UpdateError as error:
+            if error.cause_response_code == _REFUSED:
+                return None
+            raise
+        return _tenant(item)

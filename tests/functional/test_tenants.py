@@ -1,0 +1,467 @@
+"""/v1/tenants: made, listed, limited, given clients, removed; whatever dies in between."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from catalog.adapters.clients_table import Clients
+from catalog.adapters.identity import IdentityProvider
+from catalog.adapters.objects import UPLOAD_URL_SECONDS
+from catalog.adapters.remembered import REMEMBERED_SECONDS
+from catalog.adapters.tenants_table import Tenants
+from catalog.domain.keys import tenant_id
+from catalog.domain.tenants import LATE_UPLOADS_END_AFTER, Client, Scope
+from catalog.use_cases.tenants import create_client
+from tests.builders.images import jpeg_bytes, product_photo
+from tests.functional.cloud import Answer, Cloud, Killed
+
+PHOTO = jpeg_bytes(product_photo(1, (320, 240)))
+ADMIN = "client-of-globex"
+
+
+def ask(cloud: Cloud, method: str, path: str = "", **request: Any) -> Answer:
+    return cloud.call("tenants", method, f"/tenants{path}", client_id=ADMIN, **request)
+
+
+def create(cloud: Cloud, tenant: str = "initech", **more: Any) -> Answer:
+    return ask(cloud, "POST", body={"tenant": tenant, **more})
+
+
+def refusal(answer: Answer) -> tuple[int, str]:
+    return answer.status, answer.json["error"]["code"]
+
+
+def cognito_clients(cloud: Cloud, tenant: str = "initech") -> set[str]:
+    pool = cloud.cognito.list_user_pools(MaxResults=1)["UserPools"][0]["Id"]
+    listed = cloud.cognito.list_user_pool_clients(UserPoolId=pool, MaxResults=60)["UserPoolClients"]
+    return {client["ClientId"] for client in listed if client["ClientName"] == f"catalog-{tenant}"}
+
+
+def recorded_clients(cloud: Cloud, tenant: str = "initech") -> set[str]:
+    items = cloud.dynamodb.scan(TableName="ClientsTable")["Items"]
+    return {item["client_id"]["S"] for item in items if item["tenant"]["S"] == tenant}
+
+
+def record(cloud: Cloud, tenant: str = "initech") -> dict[str, Any] | None:
+    item: dict[str, Any] | None = cloud.dynamodb.get_item(
+        TableName="TenantsTable", Key={"tenant": {"S": tenant}}
+    ).get("Item")
+    return item
+
+
+def let_late_uploads_end(cloud: Cloud, tenant: str = "initech") -> None:
+    """The removal began long ago."""
+    item = record(cloud, tenant)
+    assert item is not None
+    since = datetime.fromisoformat(item["removing_since"]["S"]) - LATE_UPLOADS_END_AFTER
+    item["removing_since"] = {"S": since.isoformat(timespec="microseconds")}
+    cloud.dynamodb.put_item(TableName="TenantsTable", Item=item)
+
+
+def forget_what_is_remembered(cloud: Cloud) -> None:
+    """A minute passes: functions ask the tables again."""
+    cloud.configure()
+
+
+# --- Creating -------------------------------------------------------------------------------------------
+
+
+def test_a_tenant_comes_with_a_client_that_may_read_and_write(cloud: Cloud) -> None:
+    answer = create(cloud)
+
+    assert answer.status == 201
+    assert answer.json["tenant"] == "initech"
+    assert answer.json["status"] == "active"
+    assert answer.json["scopes"] == ["catalog/read", "catalog/write"]
+    assert answer.json["limits"] == {"uploads_per_minute": None, "stored_bytes": None}
+    assert answer.json["client_secret"]
+    assert {answer.json["client_id"]} == cognito_clients(cloud) == recorded_clients(cloud)
+    assert cloud.announce(PHOTO, client_id=answer.json["client_id"]).status == 201
+
+
+def test_administration_is_given_only_where_it_is_asked_for(cloud: Cloud) -> None:
+    answer = create(cloud, scopes=["catalog/admin", "catalog/read"])
+
+    assert answer.json["scopes"] == ["catalog/read", "catalog/admin"]
+
+
+def test_a_secret_is_shown_once_and_neither_stored_nor_logged(
+    cloud: Cloud, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = create(cloud)
+    another = ask(cloud, "POST", "/initech/clients")
+    listed = ask(cloud, "GET")
+
+    printed = capfd.readouterr()
+    written = printed.out + printed.err + str([vars(entry) for entry in caplog.records])
+    for answer in (secret, another):
+        shown = answer.json["client_secret"]
+        assert shown not in written
+        assert shown not in json.dumps(cloud.snapshot(), default=list)
+        assert shown not in json.dumps(listed.json)
+    assert "tenant created" in written and "client created" in written
+
+
+def test_a_secret_is_not_in_what_a_log_would_print_of_the_credentials(cloud: Cloud) -> None:
+    pool = cloud.cognito.list_user_pools(MaxResults=1)["UserPools"][0]["Id"]
+    credentials = IdentityProvider(pool).create_client(tenant_id("initech"), [Scope.READ])
+
+    assert credentials.client_secret not in f"{credentials} {credentials!r}"
+
+
+def test_a_tenant_that_exists_is_not_made_again_and_keeps_its_limits_and_clients(cloud: Cloud) -> None:
+    first = create(cloud, limits={"uploads_per_minute": 5})
+
+    assert refusal(create(cloud, limits={"uploads_per_minute": 50})) == (409, "tenant_exists")
+
+    assert cloud.tenants.get(tenant_id("initech")).limits.uploads_per_minute == 5
+    assert cognito_clients(cloud) == {first.json["client_id"]}
+
+
+def test_a_lost_answer_is_made_good_by_another_client_of_the_tenant(cloud: Cloud) -> None:
+    create(cloud)
+    assert refusal(create(cloud)) == (409, "tenant_exists")
+
+    answer = ask(cloud, "POST", "/initech/clients", body={"scopes": ["catalog/read"]})
+
+    assert answer.status == 201
+    assert answer.json["scopes"] == ["catalog/read"]
+    assert cloud.list_images(client_id=answer.json["client_id"]).status == 200
+
+
+def test_a_creation_killed_anywhere_can_be_finished_with_documented_calls(cloud: Cloud) -> None:
+    with cloud.watched_calls() as unharmed:
+        create(cloud, "unharmed")
+    assert len(unharmed.made) >= 3
+    for after in (False, True):
+        for number in range(len(unharmed.made)):
+            tenant = f"killed-{'after' if after else 'before'}-{number}"
+            forget_what_is_remembered(cloud)
+            with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
+                create(cloud, tenant)
+            answer = create(cloud, tenant)
+            if answer.status == 409:
+                answer = ask(cloud, "POST", f"/{tenant}/clients")
+            assert answer.status == 201, tenant
+            assert cloud.announce(PHOTO, client_id=answer.json["client_id"]).status == 201
+            assert recorded_clients(cloud, tenant) <= cognito_clients(cloud, tenant)
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, {"tenant"}),
+        ({"tenant": "Initech"}, {"tenant"}),
+        ({"tenant": "-x"}, {"tenant"}),
+        ({"tenant": "x" * 64}, {"tenant"}),
+        ({"tenant": "a/b"}, {"tenant"}),
+        ({"tenant": 7}, {"tenant"}),
+        ({"tenant": "x", "name": "X"}, {"name"}),
+        ({"tenant": "x", "scopes": []}, {"scopes"}),
+        ({"tenant": "x", "scopes": "catalog/read"}, {"scopes"}),
+        ({"tenant": "x", "scopes": ["catalog/root"]}, {"scopes"}),
+        ({"tenant": "x", "scopes": [{}]}, {"scopes"}),
+        ({"tenant": "x", "limits": 5}, {"limits"}),
+        ({"tenant": "x", "limits": {"uploads_per_minute": 0}}, {"limits.uploads_per_minute"}),
+        ({"tenant": "x", "limits": {"uploads_per_minute": True}}, {"limits.uploads_per_minute"}),
+        ({"tenant": "x", "limits": {"stored_bytes": 1.5}}, {"limits.stored_bytes"}),
+        ({"tenant": "x", "limits": {"stored_bytes": 10**40}}, {"limits.stored_bytes"}),
+        ({"tenant": "x", "limits": {"images": 1}}, {"limits.images"}),
+        ({"tenant": "", "scopes": [1], "limits": {"x": 1}}, {"tenant", "scopes", "limits.x"}),
+    ],
+)
+def test_every_fault_of_a_new_tenant_is_named_and_nothing_is_made(
+    cloud: Cloud, body: dict[str, Any], fields: set[str]
+) -> None:
+    before = cloud.snapshot()
+
+    answer = ask(cloud, "POST", body=body)
+
+    assert refusal(answer) == (400, "invalid_request")
+    assert {fault["field"] for fault in answer.json["error"]["faults"]} == fields
+    assert cloud.snapshot() == before
+
+
+# --- Listing and limiting ---------------------------------------------------------------------------------
+
+
+def test_pages_list_every_tenant_once(cloud: Cloud) -> None:
+    made = {f"tenant-{number}" for number in range(5)}
+    for tenant in made:
+        create(cloud, tenant)
+
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = ask(cloud, "GET", query={"limit": "3"} | ({"cursor": cursor} if cursor else {})).json
+        assert len(page["tenants"]) <= 3
+        seen += [tenant["tenant"] for tenant in page["tenants"]]
+        cursor = page["cursor"]
+        if cursor is None:
+            break
+
+    assert sorted(seen) == sorted(made | {"acme", "globex"})
+
+
+@pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "101"}, {"limit": "x"}, {"tenant": "acme"}])
+def test_a_list_that_asks_for_the_impossible_is_refused(cloud: Cloud, query: dict[str, str]) -> None:
+    assert refusal(ask(cloud, "GET", query=query)) == (400, "invalid_request")
+
+
+def test_a_cursor_that_is_no_tenant_is_refused(cloud: Cloud) -> None:
+    assert refusal(ask(cloud, "GET", query={"cursor": "../x"})) == (400, "invalid_cursor")
+
+
+def test_new_limits_replace_all_of_the_old_ones(cloud: Cloud) -> None:
+    create(cloud, limits={"uploads_per_minute": 5, "stored_bytes": 10})
+
+    answer = ask(cloud, "PUT", "/initech/limits", body={"stored_bytes": 20})
+
+    assert answer.status == 200
+    assert answer.json["limits"] == {"uploads_per_minute": None, "stored_bytes": 20}
+    assert cloud.tenants.get(tenant_id("initech")).limits.stored_bytes == 20
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/nobody/limits", {}),
+        ("POST", "/nobody/clients", None),
+        ("DELETE", "/nobody", None),
+    ],
+)
+def test_a_tenant_that_does_not_exist_is_not_found_and_not_made(
+    cloud: Cloud, method: str, path: str, body: object
+) -> None:
+    before = cloud.snapshot()
+
+    assert refusal(ask(cloud, method, path, body=body)) == (404, "tenant_not_found")
+    assert cloud.snapshot() == before
+    assert not cognito_clients(cloud, "nobody")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("DELETE", "/Nobody", None, "tenant"),
+        ("PUT", "/acme/limits", {"uploads_per_minute": -1}, "uploads_per_minute"),
+        ("PUT", "/acme/limits", {"images": 1}, "images"),
+        ("POST", "/acme/clients", {"scope": "x"}, "scope"),
+        ("DELETE", f"/acme/clients/{'x' * 129}", None, "client_id"),
+    ],
+)
+def test_faults_of_paths_and_bodies_are_named(
+    cloud: Cloud, method: str, path: str, body: object, field: str
+) -> None:
+    answer = ask(cloud, method, path, body=body)
+
+    assert refusal(answer) == (400, "invalid_request")
+    assert [fault["field"] for fault in answer.json["error"]["faults"]] == [field]
+
+
+def test_a_client_that_belongs_to_no_tenant_administers_nothing(cloud: Cloud) -> None:
+    for method, path in (("POST", ""), ("GET", ""), ("DELETE", "/acme"), ("PUT", "/acme/limits")):
+        answer = cloud.call("tenants", method, f"/tenants{path}", client_id="stranger", body={})
+        assert refusal(answer) == (403, "unknown_client")
+
+
+# --- Clients ----------------------------------------------------------------------------------------------
+
+
+def test_a_revoked_client_is_gone_and_the_others_stay(cloud: Cloud) -> None:
+    first, second = create(cloud).json, ask(cloud, "POST", "/initech/clients").json
+    assert cloud.list_images(client_id=first["client_id"]).status == 200
+
+    assert ask(cloud, "DELETE", f"/initech/clients/{first['client_id']}").status == 200
+    forget_what_is_remembered(cloud)
+
+    assert refusal(cloud.list_images(client_id=first["client_id"])) == (403, "unknown_client")
+    assert cloud.list_images(client_id=second["client_id"]).status == 200
+    assert cognito_clients(cloud) == recorded_clients(cloud) == {second["client_id"]}
+
+
+def test_a_client_is_revoked_under_its_own_tenant_only(cloud: Cloud) -> None:
+    client = create(cloud).json["client_id"]
+
+    assert refusal(ask(cloud, "DELETE", f"/acme/clients/{client}")) == (404, "client_not_found")
+    assert refusal(ask(cloud, "DELETE", "/acme/clients/nobody")) == (404, "client_not_found")
+    assert recorded_clients(cloud) == {client}
+
+
+def test_a_revocation_killed_anywhere_can_be_repeated(cloud: Cloud) -> None:
+    create(cloud)
+    client = ask(cloud, "POST", "/initech/clients").json["client_id"]
+    with cloud.watched_calls() as unharmed:
+        ask(cloud, "DELETE", f"/initech/clients/{client}")
+    for after in (False, True):
+        for number in range(len(unharmed.made)):
+            client = ask(cloud, "POST", "/initech/clients").json["client_id"]
+            forget_what_is_remembered(cloud)
+            with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
+                ask(cloud, "DELETE", f"/initech/clients/{client}")
+            assert ask(cloud, "DELETE", f"/initech/clients/{client}").status in {200, 404}
+            assert client not in cognito_clients(cloud) | recorded_clients(cloud)
+
+
+def test_the_operators_way_makes_the_tenant_once_and_a_client_each_time(cloud: Cloud) -> None:
+    pool = cloud.cognito.list_user_pools(MaxResults=1)["UserPools"][0]["Id"]
+    for _ in range(2):
+        create_client(
+            tenant_id("initech"),
+            scopes=[Scope.READ],
+            tenants=Tenants("TenantsTable"),
+            identity=IdentityProvider(pool),
+            clients=Clients("ClientsTable"),
+            now=datetime.now(UTC),
+        )
+
+    assert record(cloud)
+    assert len(cognito_clients(cloud)) == len(recorded_clients(cloud)) == 2
+
+
+# --- Removal ----------------------------------------------------------------------------------------------
+
+
+def test_a_tenant_with_assets_is_not_removed_and_goes_on_working(cloud: Cloud) -> None:
+    client = create(cloud).json["client_id"]
+    cloud.announce(PHOTO, client_id=client)
+
+    assert refusal(ask(cloud, "DELETE", "/initech")) == (409, "tenant_not_empty")
+
+    forget_what_is_remembered(cloud)
+    assert cloud.announce(PHOTO, client_id=client).status == 201
+    assert recorded_clients(cloud) == {client}
+
+
+@pytest.mark.parametrize("bucket", ["originals", "renditions"])
+def test_a_tenant_with_an_object_that_no_record_knows_is_not_removed(cloud: Cloud, bucket: str) -> None:
+    create(cloud)
+    cloud.s3.put_object(Bucket=getattr(cloud, bucket), Key=f"{bucket}/initech/{'0' * 64}/x", Body=b"x")
+
+    assert refusal(ask(cloud, "DELETE", "/initech")) == (409, "tenant_not_empty")
+
+
+def test_another_tenants_assets_under_a_longer_name_do_not_keep_a_tenant(cloud: Cloud) -> None:
+    create(cloud)
+    other = create(cloud, "initech-2").json["client_id"]
+    cloud.announce(PHOTO, client_id=other)
+    cloud.store(PHOTO, tenant="initech-2")
+
+    assert ask(cloud, "DELETE", "/initech").status == 202
+
+
+def test_a_removal_takes_the_clients_at_once_and_the_record_when_no_upload_can_come_any_more(
+    cloud: Cloud,
+) -> None:
+    client = create(cloud).json["client_id"]
+
+    begun = ask(cloud, "DELETE", "/initech")
+
+    assert (begun.status, begun.json["status"]) == (202, "removing")
+    assert not cognito_clients(cloud) and not recorded_clients(cloud)
+    assert refusal(cloud.announce(PHOTO, client_id=client)) == (403, "unknown_client")
+    again = ask(cloud, "DELETE", "/initech")
+    assert (again.status, again.json) == (202, begun.json)
+    let_late_uploads_end(cloud)
+    gone = ask(cloud, "DELETE", "/initech")
+    assert (gone.status, gone.json) == (200, {"tenant": "initech", "status": "removed"})
+    assert record(cloud) is None
+    assert refusal(ask(cloud, "DELETE", "/initech")) == (404, "tenant_not_found")
+
+
+def test_the_wait_outlasts_what_a_function_remembers_and_every_upload_url() -> None:
+    assert timedelta(seconds=REMEMBERED_SECONDS + 28 + UPLOAD_URL_SECONDS) < LATE_UPLOADS_END_AFTER
+
+
+def test_a_tenant_being_removed_gets_no_upload_even_for_a_client_that_is_still_known(cloud: Cloud) -> None:
+    create(cloud)
+    ask(cloud, "DELETE", "/initech")
+    Clients("ClientsTable").add(Client("straggler", tenant_id("initech")), now=datetime.now(UTC))
+
+    assert refusal(cloud.announce(PHOTO, client_id="straggler")) == (403, "unknown_client")
+
+
+def test_a_client_whose_tenant_has_no_record_gets_no_upload(cloud: Cloud) -> None:
+    Clients("ClientsTable").add(Client("stray", tenant_id("unrecorded")), now=datetime.now(UTC))
+
+    assert refusal(cloud.announce(PHOTO, client_id="stray")) == (403, "unknown_client")
+
+
+def test_a_tenant_being_removed_gets_no_client_and_its_name_is_not_free(cloud: Cloud) -> None:
+    create(cloud)
+    ask(cloud, "DELETE", "/initech")
+
+    assert refusal(ask(cloud, "POST", "/initech/clients")) == (409, "tenant_being_removed")
+    assert refusal(create(cloud)) == (409, "tenant_exists")
+    (listed,) = [t for t in ask(cloud, "GET").json["tenants"] if t["tenant"] == "initech"]
+    assert (listed["status"], bool(listed["removable_from"])) == ("removing", True)
+
+
+def test_an_upload_that_slips_in_during_the_removal_ends_it_and_is_not_orphaned(cloud: Cloud) -> None:
+    """A function that learned of the tenant just before its removal may give out one more ticket."""
+    client = create(cloud).json["client_id"]
+    cloud.list_images(client_id=client)
+    cloud.announce(b"first", client_id=client)
+    for item in cloud.dynamodb.scan(TableName="AssetsTable")["Items"]:
+        cloud.dynamodb.delete_item(TableName="AssetsTable", Key={"tenant": item["tenant"], "id": item["id"]})
+    ask(cloud, "DELETE", "/initech")
+    assert cloud.announce(PHOTO, client_id=client).status == 201, "the function still remembers the tenant"
+    let_late_uploads_end(cloud)
+
+    assert refusal(ask(cloud, "DELETE", "/initech")) == (409, "tenant_not_empty")
+
+    assert cloud.tenants.get(tenant_id("initech")).status == "active"
+    new = ask(cloud, "POST", "/initech/clients").json["client_id"]
+    assert len(cloud.list_images(client_id=new).json["images"]) == 1
+
+
+def test_a_name_is_free_again_after_the_removal_and_old_clients_stay_out(cloud: Cloud) -> None:
+    old = create(cloud).json["client_id"]
+    ask(cloud, "DELETE", "/initech")
+    let_late_uploads_end(cloud)
+    ask(cloud, "DELETE", "/initech")
+
+    assert create(cloud).status == 201
+    assert refusal(cloud.announce(PHOTO, client_id=old)) == (403, "unknown_client")
+
+
+def test_nobody_removes_the_tenant_they_act_for(cloud: Cloud) -> None:
+    assert refusal(ask(cloud, "DELETE", "/globex")) == (409, "own_tenant")
+    assert recorded_clients(cloud, "globex") == {ADMIN}
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("waited", [False, True], ids=["begun", "finished"])
+def test_a_removal_killed_anywhere_is_finished_by_asking_again(
+    cloud: Cloud, waited: bool, after: bool
+) -> None:
+    def prepare() -> None:
+        create(cloud)
+        ask(cloud, "POST", "/initech/clients")
+        if waited:
+            cloud.tenants.mark_removing(tenant_id("initech"), now=datetime.now(UTC))
+            let_late_uploads_end(cloud)
+        forget_what_is_remembered(cloud)
+
+    def finish() -> None:
+        if record(cloud):
+            ask(cloud, "DELETE", "/initech")
+        if record(cloud):
+            let_late_uploads_end(cloud)
+            assert ask(cloud, "DELETE", "/initech").status == 200
+
+    prepare()
+    with cloud.watched_calls() as unharmed:
+        assert ask(cloud, "DELETE", "/initech").status == (200 if waited else 202)
+    finish()
+    assert len(unharmed.made) >= 10
+    for number in range(len(unharmed.made)):
+        prepare()
+        with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
+            ask(cloud, "DELETE", "/initech")
+        finish()
+        moment = f"killed at call {number}, {unharmed.made[number]}"
+        assert record(cloud) is None, moment
+        assert not cognito_clients(cloud) | recorded_clients(cloud), moment
