@@ -49,13 +49,15 @@ _TONE_FLOOR, _TONE_ACTIVITY = 3.0, 0.02
 _CHROMA_FLOOR, _CHROMA_ACTIVITY = 2.0, 0.05
 
 # Limits on the worst window.  Measured, not derived: benchmarks/near_duplicates.py, docs/near-duplicates.md.
-_DETAIL: Final = 1.6
-_DETAIL_TO_NOISE: Final = 4.2  # times what 95% of the pair's most active windows stay within
+# Those of detail and presence are multiples of the pair's noise, between bounds.
 _NOISE_FLOOR: Final = 0.03
-_PRESENCE: Final = 3.2
+_DETAIL_TO_NOISE, _DETAIL_AT_MOST = 4.2, 1.8
+_PRESENCE_TO_NOISE, _PRESENCE_AT_LEAST, _PRESENCE_AT_MOST = 15.0, 0.6, 4.8
 _TONE: Final = 7.0
 _COLOUR_DETAIL: Final = 38.0
 _COLOUR: Final = 9.0
+# Tone and colour get up to half as much again where luma shows a coarse quantiser (JPEG below about q70).
+_COARSE_NOISE, _COARSE_ALLOWANCE = 0.15, 1.5
 
 _BLANK_DEVIATION: Final = 2.0
 
@@ -105,7 +107,8 @@ def verify(left: Image.Image, right: Image.Image) -> Verification:
             first,
         )  # predict the softer from the sharper: detail can be removed, not invented
     predicted = _predicted(first[0], second[0], resampled)
-    scores = frame | _luma_scores(predicted, second[0]) | _chroma_scores(first[1:], second[1:])
+    windows = _luma_windows(predicted, second[0])
+    scores = frame | _luma_scores(windows) | _chroma_scores(first[1:], second[1:], windows.allowance)
     if max(scores.values()) > 1 and _is_mirrored(first[0], second[0]):
         return Verification(False, _named(scores), Refusal.MIRRORED)
     return _verdict(scores)
@@ -190,7 +193,21 @@ def _predicted(source: Plane, target: Plane, resampled: list[Plane]) -> Plane:
     return prediction
 
 
-def _luma_scores(left: Plane, right: Plane) -> dict[Refusal, float]:
+@dataclass(frozen=True, slots=True)
+class _LumaWindows:
+    """The worst window of each measure, and the noise of the pair: what its busiest windows stay within."""
+
+    detail: float
+    presence: float
+    tone: float
+    noise: float
+
+    @property
+    def allowance(self) -> float:
+        return min(max(self.noise / _COARSE_NOISE, 1.0), _COARSE_ALLOWANCE)
+
+
+def _luma_windows(left: Plane, right: Plane) -> _LumaWindows:
     left_mean, right_mean = _window_mean(left, _WINDOW), _window_mean(right, _WINDOW)
     left_energy = np.maximum(_window_mean(left * left, _WINDOW) - left_mean**2, 0)
     right_energy = np.maximum(_window_mean(right * right, _WINDOW) - right_mean**2, 0)
@@ -198,22 +215,35 @@ def _luma_scores(left: Plane, right: Plane) -> dict[Refusal, float]:
     activity = np.minimum(_variance(left, _NEIGHBOURHOOD), _variance(right, _NEIGHBOURHOOD))
     expected = activity * _ACTIVITY_CEILING / (activity + _ACTIVITY_CEILING) + _ACTIVITY_FLOOR
 
+    # Of the weaker image's energy, the share that no gain and offset make of the other's (1 - r squared).
     unexplained = 1 - np.maximum(shared, 0) ** 2 / (left_energy * right_energy + 1)
     detail = np.maximum(np.minimum(left_energy, right_energy) * unexplained, 0) / expected
     presence = np.maximum(left_energy + right_energy - 2 * shared, 0) / expected
     tone = (right_mean - left_mean) ** 2 / (_TONE_FLOOR + _TONE_ACTIVITY * activity)
 
-    # Every second window each way; the tenth with most activity is where a codec errs most.
+    # Every second window each way; the tenth with most activity is where a codec errs most, and a changed
+    # line of print is too small a part of it to raise its own limit.
     sampled = activity[::2, ::2]
-    noise = float(np.quantile(detail[::2, ::2][sampled >= np.quantile(sampled, 0.9)], 0.95))
+    busiest = detail[::2, ::2][sampled >= np.quantile(sampled, 0.9)]
+    return _LumaWindows(
+        detail=float(detail.max()),
+        presence=float(presence.max()),
+        tone=float(tone.max()),
+        noise=float(np.quantile(busiest, 0.95)),
+    )
+
+
+def _luma_scores(windows: _LumaWindows) -> dict[Refusal, float]:
+    noise = windows.noise + _NOISE_FLOOR
+    presence_limit = min(max(_PRESENCE_TO_NOISE * noise, _PRESENCE_AT_LEAST), _PRESENCE_AT_MOST)
     return {
-        Refusal.DETAIL: float(detail.max()) / min(_DETAIL, _DETAIL_TO_NOISE * (noise + _NOISE_FLOOR)),
-        Refusal.PRESENCE: float(presence.max()) / _PRESENCE,
-        Refusal.TONE: float(tone.max()) / _TONE,
+        Refusal.DETAIL: windows.detail / min(_DETAIL_TO_NOISE * noise, _DETAIL_AT_MOST),
+        Refusal.PRESENCE: windows.presence / presence_limit,
+        Refusal.TONE: windows.tone / (_TONE * windows.allowance),
     }
 
 
-def _chroma_scores(left: list[Plane], right: list[Plane]) -> dict[Refusal, float]:
+def _chroma_scores(left: list[Plane], right: list[Plane], allowance: float) -> dict[Refusal, float]:
     fine, coarse = _CHROMA_WINDOWS
     activity: Plane = np.zeros((), np.float32)
     differences = dict.fromkeys(_CHROMA_WINDOWS, activity)
@@ -221,7 +251,7 @@ def _chroma_scores(left: list[Plane], right: list[Plane]) -> dict[Refusal, float
         activity = activity + np.minimum(_variance(one, coarse), _variance(other, coarse))
         for window in _CHROMA_WINDOWS:
             differences[window] = differences[window] + _window_mean(one - other, window) ** 2
-    expected = _CHROMA_FLOOR + _CHROMA_ACTIVITY * activity
+    expected = (_CHROMA_FLOOR + _CHROMA_ACTIVITY * activity) * allowance
     return {
         Refusal.COLOUR_DETAIL: float((differences[fine] / expected).max()) / _COLOUR_DETAIL,
         Refusal.COLOUR: float((differences[coarse] / expected).max()) / _COLOUR,
