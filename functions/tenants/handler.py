@@ -1,4 +1,4 @@
-"""/v1/tenants: an administrator makes, lists, limits and removes tenants, and gives and takes their clients."""
+"""/v1/tenants: an administrator makes, lists, limits and removes tenants, and gives them clients."""
 
 from datetime import UTC, datetime
 from functools import partial

@@ -2,7 +2,7 @@
 
     python -m infra.operator.tenants create acme --stack catalog-images [--scope catalog/read ...]
 
-The way to the first administrator: a client with `--scope catalog/admin` makes further tenants through the API.
+The first administrator comes from here: a client with `--scope catalog/admin` makes tenants through the API.
 Needs the operator's AWS credentials (or AWS_ENDPOINT_URL, for the embedded stack).  Prints one JSON object:
 `tenant, client_id, client_secret, scopes`.  The secret is shown this once.
 """
