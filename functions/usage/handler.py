@@ -1,4 +1,4 @@
-"""Streams of the Assets and PurgeRuns tables -> usage: exact counters, and events for whoever wants to know."""
+"""Table streams (assets, purge runs) -> usage: exact counters, and events for whoever wants to know."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -25,15 +25,20 @@ follow_records = partial(
 )
 
 
-def asset_change(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> AssetChange:
-    return AssetChange(asset_of_image(old) if old else None, asset_of_image(new) if new else None)
+def asset_change(told: Mapping[str, Any]) -> AssetChange:
+    at = datetime.fromtimestamp(told["ApproximateCreationDateTime"], UTC)
+    return AssetChange(_image(told, "OldImage", asset_of_image), _image(told, "NewImage", asset_of_image), at)
 
 
-def run_change(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> RunChange:
-    return RunChange(run_of_image(old) if old else None, run_of_image(new) if new else None)
+def run_change(told: Mapping[str, Any]) -> RunChange:
+    return RunChange(_image(told, "OldImage", run_of_image), _image(told, "NewImage", run_of_image))
 
 
-CHANGES: Final[Mapping[str, Callable[..., AssetChange | RunChange]]] = {
+def _image[T](told: Mapping[str, Any], name: str, of_image: Callable[[Mapping[str, Any]], T]) -> T | None:
+    return of_image(told[name]) if name in told else None
+
+
+CHANGES: Final[Mapping[str, Callable[[Mapping[str, Any]], AssetChange | RunChange]]] = {
     settings.assets_table(): asset_change,
     settings.purge_runs_table(): run_change,
 }
@@ -44,12 +49,12 @@ def record_of(record: Mapping[str, Any]) -> Record:
     # arn:aws:dynamodb:<region>:<account>:table/<name>/stream/<label>
     table = record["eventSourceARN"].split("/")[1]
     told = record["dynamodb"]
-    return Record(told["SequenceNumber"], CHANGES[table](told.get("OldImage"), told.get("NewImage")))
+    return Record(told["SequenceNumber"], CHANGES[table](told))
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics(capture_cold_start_metric=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+def handler(event: dict[str, Any], _: LambdaContext) -> PartialItemFailureResponse:
     followed = follow_records([record_of(record) for record in event["Records"]])
     for told in followed.events:
         logger.info(

@@ -111,6 +111,7 @@ class AssetChange:
 
     before: Asset | None
     after: Asset | None
+    at: datetime
 
     @property
     def asset(self) -> Asset:
@@ -126,15 +127,15 @@ class AssetChange:
     def events(self) -> tuple[Event, ...]:
         before, after = self.before, self.after
         if after is None:
-            return (_deleted(self.asset),) if self.asset.status is Status.DELETING else ()
+            return (_deleted(self.asset, self.at),) if self.asset.status is Status.DELETING else ()
         events: list[Event] = []
         was = before.status if before else None
         if after.status is Status.READY and was is not Status.READY:
-            events.append(_ready(after))
+            events.append(_ready(after, self.at))
         if after.status is Status.REJECTED and was is not Status.REJECTED:
-            events.append(_rejected(after))
+            events.append(_rejected(after, self.at))
         if after.duplicates > (before.duplicates if before else 0):
-            events.append(_duplicate(after))
+            events.append(_duplicate(after, self.at))
         return tuple(events)
 
 
@@ -174,13 +175,13 @@ def _image_event_id(kind: type[Event], asset: Asset) -> str:
     return _event_id(kind, asset.tenant, asset.id, asset.created_at.isoformat(), asset.revision)
 
 
-def _ready(asset: Asset) -> ImageReady:
+def _ready(asset: Asset, at: datetime) -> ImageReady:
     source = asset.source
     return ImageReady(
         event_id=_image_event_id(ImageReady, asset),
         tenant=asset.tenant,
         correlation_id=asset.correlation_id,
-        occurred_at=asset.updated_at,
+        occurred_at=at,
         id=asset.id,
         filename=asset.filename,
         size_bytes=asset.size_bytes,
@@ -191,14 +192,14 @@ def _ready(asset: Asset) -> ImageReady:
     )
 
 
-def _rejected(asset: Asset) -> ImageRejected:
+def _rejected(asset: Asset, at: datetime) -> ImageRejected:
     rejection = asset.rejection
     assert rejection is not None, "a rejected asset has its reason"  # noqa: S101  written in one update
     return ImageRejected(
         event_id=_image_event_id(ImageRejected, asset),
         tenant=asset.tenant,
         correlation_id=asset.correlation_id,
-        occurred_at=asset.updated_at,
+        occurred_at=at,
         id=asset.id,
         filename=asset.filename,
         size_bytes=asset.size_bytes,
@@ -207,12 +208,12 @@ def _rejected(asset: Asset) -> ImageRejected:
     )
 
 
-def _duplicate(asset: Asset) -> ImageDuplicate:
+def _duplicate(asset: Asset, at: datetime) -> ImageDuplicate:
     return ImageDuplicate(
         event_id=_image_event_id(ImageDuplicate, asset),
         tenant=asset.tenant,
         correlation_id=asset.correlation_id,
-        occurred_at=asset.updated_at,
+        occurred_at=at,
         id=asset.id,
         status=asset.status,
         size_bytes=asset.size_bytes,
@@ -220,12 +221,12 @@ def _duplicate(asset: Asset) -> ImageDuplicate:
     )
 
 
-def _deleted(asset: Asset) -> ImageDeleted:
+def _deleted(asset: Asset, at: datetime) -> ImageDeleted:
     return ImageDeleted(
         event_id=_image_event_id(ImageDeleted, asset),
         tenant=asset.tenant,
         correlation_id=asset.correlation_id,
-        occurred_at=asset.updated_at,
+        occurred_at=at,
         id=asset.id,
         filename=asset.filename,
         size_bytes=asset.size_bytes,

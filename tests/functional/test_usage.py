@@ -1,0 +1,474 @@
+"""Counters: equal to a recount after any history, however its changes are delivered and wherever it dies."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from catalog.adapters.usage_table import Counters
+from catalog.domain.assets import (
+    AssetNotFoundError,
+    AssetStateError,
+    PerceptualHashes,
+    Rendition,
+    Status,
+)
+from catalog.domain.keys import AssetKey, TenantId, asset_id, tenant_id
+from catalog.domain.rejections import Rejection, RejectionCode
+from catalog.domain.sources import Source, SourceFormat
+from catalog.domain.uploads import Announcement
+from catalog.domain.usage import NOTHING, CountersMovedError, Usage
+from catalog.use_cases.usage import CountersContendedError, recount, repair
+from tests.builders.images import html_named_jpg, jpeg_bytes, product_photo
+from tests.functional.cloud import Cloud, Killed
+from tests.functional.streams import recorded_changes
+
+Records = list[dict[str, Any]]
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ACME, GLOBEX = tenant_id("acme"), tenant_id("globex")
+PHOTO = jpeg_bytes(product_photo(1, (320, 240)))
+HASHES = PerceptualHashes("0f" * 8, "f0" * 32)
+clock = partial(datetime.now, UTC)
+
+
+@pytest.fixture
+def records() -> Iterator[Records]:
+    """The stream of everything that changes during a test."""
+    with recorded_changes() as records:
+        yield records
+
+
+@pytest.fixture
+def counters(cloud: Cloud) -> Counters:
+    return Counters("UsageTable")
+
+
+def deliver(cloud: Cloud, records: Records) -> None:
+    assert cloud.invoke("usage", {"Records": records}) == {"batchItemFailures": []}
+
+
+def total(counters: Counters, tenant: TenantId = ACME) -> Usage:
+    return counters.total(tenant).usage
+
+
+def agrees(cloud: Cloud, counters: Counters, tenant: TenantId = ACME) -> bool:
+    return recount(tenant, assets=cloud.assets, counters=counters).agrees
+
+
+# --- One history ------------------------------------------------------------------------------------------
+
+
+def test_an_uploaded_photo_counts_once_with_its_renditions(
+    cloud: Cloud, counters: Counters, records: Records
+) -> None:
+    image = cloud.upload(PHOTO)
+    deliver(cloud, records)
+
+    assert total(counters) == Usage(
+        assets=1,
+        bytes_originals=len(PHOTO),
+        bytes_per_preset={each["preset"]: each["size_bytes"] for each in image["renditions"]},
+    )
+    assert total(counters, GLOBEX) == NOTHING
+
+
+def test_the_changes_of_one_upload_are_counted_with_one_transaction(
+    cloud: Cloud, counters: Counters, records: Records
+) -> None:
+    cloud.upload(PHOTO)
+
+    with cloud.watched_calls() as calls:
+        deliver(cloud, records)
+
+    assert calls.made.count("dynamodb:TransactWriteItems") == 1
+
+
+def test_an_upload_that_was_not_sent_is_counted_with_the_bytes_it_saved(
+    cloud: Cloud, counters: Counters, records: Records
+) -> None:
+    cloud.upload(PHOTO)
+    cloud.announce(PHOTO)
+    cloud.announce(PHOTO)
+    deliver(cloud, records)
+
+    counted = total(counters)
+    assert (counted.duplicates_avoided, counted.bytes_saved) == (2, 2 * len(PHOTO))
+
+
+def test_a_rejected_file_counts_as_rejected(cloud: Cloud, counters: Counters, records: Records) -> None:
+    cloud.upload(html_named_jpg())
+    deliver(cloud, records)
+
+    assert total(counters) == Usage(rejected=1)
+
+
+def test_an_asset_that_a_purge_deletes_stops_counting(
+    cloud: Cloud, counters: Counters, records: Records
+) -> None:
+    key = AssetKey(ACME, asset_id(cloud.upload(PHOTO)["id"]))
+    deliver(cloud, records)
+    later = clock() + timedelta(days=40)
+    cloud.assets.mark_deleting(key, status=Status.READY, unused_before=later, run="run", now=later)
+    cloud.assets.forget(key)
+    deliver(cloud, records[-1:])
+    deliver(cloud, records[-2:-1])
+
+    assert total(counters) == NOTHING
+
+
+# --- Delivery ---------------------------------------------------------------------------------------------
+
+
+def test_a_batch_delivered_twice_counts_once(cloud: Cloud, counters: Counters, records: Records) -> None:
+    cloud.upload(PHOTO)
+    deliver(cloud, records)
+    once = total(counters)
+    deliver(cloud, records)
+    deliver(cloud, [*records, *records])
+
+    assert total(counters) == once
+
+
+def test_records_delivered_backwards_count_as_if_in_order(
+    cloud: Cloud, counters: Counters, records: Records
+) -> None:
+    cloud.upload(PHOTO)
+    for record in reversed(records):
+        deliver(cloud, [record])
+
+    assert agrees(cloud, counters)
+
+
+def test_more_assets_than_a_transaction_holds_are_counted_all(
+    cloud: Cloud, counters: Counters, records: Records
+) -> None:
+    for number in range(230):
+        key = AssetKey(ACME, asset_id(f"{number:064x}"))
+        source = Source(SourceFormat.JPEG, 10, 10)
+        cloud.assets.accept(key, source, HASHES, size_bytes=number, now=NOW)
+    deliver(cloud, records)
+
+    assert total(counters) == Usage(assets=230, bytes_originals=sum(range(230)))
+
+
+def test_a_worker_that_loses_the_race_for_an_asset_counts_it_no_second_time(
+    cloud: Cloud, counters: Counters, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.upload(PHOTO)
+    read, raced = Counters.shares, []
+
+    def read_and_lose(self: Counters, tenant: TenantId, ids: Any) -> Any:
+        known = read(self, tenant, ids)
+        if not raced:
+            raced.append(tenant)
+            deliver(cloud, records)
+        return known
+
+    monkeypatch.setattr(Counters, "shares", read_and_lose)
+    deliver(cloud, records)
+
+    assert raced
+    assert agrees(cloud, counters)
+    assert total(counters).assets == 1
+
+
+def test_counters_that_never_stand_still_leave_the_batch_to_be_delivered_again(
+    cloud: Cloud, counters: Counters, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def moved(*_: Any, **__: Any) -> None:
+        raise CountersMovedError
+
+    cloud.upload(PHOTO)
+    with monkeypatch.context() as patch:
+        patch.setattr(Counters, "move", moved)
+        with pytest.raises(CountersContendedError):
+            cloud.invoke("usage", {"Records": records})
+    deliver(cloud, records)
+
+    assert agrees(cloud, counters)
+
+
+def test_a_record_that_cannot_be_read_fails_its_batch_before_anything_is_counted(
+    cloud: Cloud, counters: Counters, records: Records
+) -> None:
+    cloud.upload(PHOTO)
+    damaged = json.loads(json.dumps(records[-1]).replace('"ready"', '"unheard-of"'))
+
+    with pytest.raises(ValueError, match="unheard-of"):
+        cloud.invoke("usage", {"Records": [*records[:-1], damaged]})
+    assert total(counters) == NOTHING
+
+
+def test_usage_killed_at_every_call_and_delivered_again_counts_as_if_nothing_had_happened(
+    cloud: Cloud, records: Records
+) -> None:
+    cloud.upload(PHOTO)
+    cloud.upload(PHOTO, client_id="client-of-globex")
+    cloud.upload(html_named_jpg())
+    cloud.announce(PHOTO)
+    cloud.configure()
+    with cloud.watched_calls() as unharmed:
+        deliver(cloud, records)
+    expected = counted_items(cloud)
+    assert len(unharmed.made) >= 5
+
+    for after in (False, True):
+        for number in range(len(unharmed.made)):
+            forget_counters(cloud)
+            with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
+                deliver(cloud, records)
+            deliver(cloud, records)
+            moment = f"killed {'after' if after else 'before'} call {number}, {unharmed.made[number]}"
+            assert counted_items(cloud) == expected, moment
+
+
+def counted_items(cloud: Cloud) -> dict[str, Any]:
+    """The Usage table without the number of moves, which tells how often it was written."""
+    items = cloud.dynamodb.scan(TableName="UsageTable")["Items"]
+    return {
+        f"{item['tenant']['S']} {item['counter']['S']}": {
+            name: value for name, value in item.items() if name != "moves"
+        }
+        for item in items
+    }
+
+
+def forget_counters(cloud: Cloud) -> None:
+    for item in cloud.dynamodb.scan(TableName="UsageTable")["Items"]:
+        key = {"tenant": item["tenant"], "counter": item["counter"]}
+        cloud.dynamodb.delete_item(TableName="UsageTable", Key=key)
+
+
+# --- Recount ----------------------------------------------------------------------------------------------
+
+
+def lose_a_removal(cloud: Cloud, records: Records) -> None:
+    key = AssetKey(ACME, asset_id(cloud.upload(PHOTO)["id"]))
+    deliver(cloud, records)
+    cloud.dynamodb.delete_item(TableName="AssetsTable", Key={"tenant": {"S": ACME}, "id": {"S": key.id}})
+
+
+def lose_every_record(cloud: Cloud, records: Records) -> None:
+    cloud.upload(PHOTO)
+
+
+def damage_the_total(cloud: Cloud, records: Records) -> None:
+    cloud.upload(PHOTO)
+    deliver(cloud, records)
+    cloud.dynamodb.update_item(
+        TableName="UsageTable",
+        Key={"tenant": {"S": ACME}, "counter": {"S": "total"}},
+        UpdateExpression="ADD assets :wrong",
+        ExpressionAttributeValues={":wrong": {"N": "41"}},
+    )
+
+
+def lose_the_total(cloud: Cloud, records: Records) -> None:
+    cloud.upload(PHOTO)
+    deliver(cloud, records)
+    cloud.dynamodb.delete_item(TableName="UsageTable", Key={"tenant": {"S": ACME}, "counter": {"S": "total"}})
+
+
+def restore_the_assets_to_an_earlier_hour(cloud: Cloud, records: Records) -> None:
+    cloud.upload(PHOTO)
+    cloud.announce(PHOTO)
+    deliver(cloud, records)
+    cloud.dynamodb.put_item(TableName="AssetsTable", Item=records[-1]["dynamodb"]["OldImage"])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lose_a_removal,
+        lose_every_record,
+        damage_the_total,
+        lose_the_total,
+        restore_the_assets_to_an_earlier_hour,
+    ],
+)
+def test_a_recount_finds_damage_and_repairs_it(
+    cloud: Cloud, counters: Counters, records: Records, damage: Callable[[Cloud, Records], None]
+) -> None:
+    damage(cloud, records)
+
+    assert not agrees(cloud, counters)
+    assert repair(ACME, assets=cloud.assets, counters=counters, clock=clock) == 1
+    assert agrees(cloud, counters)
+    assert repair(ACME, assets=cloud.assets, counters=counters, clock=clock) == 0
+
+
+def test_what_a_repair_has_counted_is_not_counted_again_when_its_records_come(
+    cloud: Cloud, counters: Counters, records: Records
+) -> None:
+    cloud.upload(PHOTO)
+    repair(ACME, assets=cloud.assets, counters=counters, clock=clock)
+    deliver(cloud, records)
+
+    assert total(counters).assets == 1
+    assert agrees(cloud, counters)
+
+
+# --- Any history ------------------------------------------------------------------------------------------
+
+KEYS = st.tuples(st.sampled_from(["north", "south"]), st.integers(1, 3))
+DELIVERIES = st.lists(st.integers(0, 10_000), min_size=1, max_size=12)
+
+
+class History(RuleBasedStateMachine):
+    """Anything happens to assets of two tenants, while their records come in any order, and repeatedly."""
+
+    examples = 0
+
+    def __init__(self, cloud: Cloud, records: Records) -> None:
+        super().__init__()
+        self.cloud, self.records = cloud, records
+        self.counters = Counters("UsageTable")
+        self.now = NOW
+
+    @initialize()
+    def begin(self) -> None:
+        """Every history has tenants of its own, and so an account of its own."""
+        History.examples += 1
+        self.example = History.examples
+        self.records.clear()
+        self.undelivered: set[int] = set()
+
+    def key(self, named: tuple[str, int]) -> AssetKey:
+        tenant, number = named
+        return AssetKey(tenant_id(f"{tenant}-{self.example}"), asset_id(f"{number:064x}"))
+
+    def attempt(self, change: Callable[[datetime], Any]) -> None:
+        """A change the asset's state does not allow changes nothing, as in the pipeline."""
+        self.now += timedelta(seconds=1)
+        known = len(self.records)
+        with suppress(AssetStateError, AssetNotFoundError):
+            change(self.now)
+        self.undelivered.update(range(known, len(self.records)))
+
+    @rule(named=KEYS, size=st.integers(1, 999))
+    def announce(self, named: tuple[str, int], size: int) -> None:
+        announced = Announcement("a.jpg", "image/jpeg", size)
+        self.attempt(
+            lambda now: self.cloud.assets.await_upload(
+                self.key(named), announced, correlation_id="request", now=now
+            )
+        )
+
+    @rule(named=KEYS, size=st.integers(1, 999))
+    def accept(self, named: tuple[str, int], size: int) -> None:
+        source = Source(SourceFormat.JPEG, 10, 10)
+        self.attempt(
+            lambda now: self.cloud.assets.accept(self.key(named), source, HASHES, size_bytes=size, now=now)
+        )
+
+    @rule(named=KEYS, code=st.sampled_from([RejectionCode.CORRUPT, RejectionCode.CHECKSUM_MISMATCH]))
+    def reject(self, named: tuple[str, int], code: RejectionCode) -> None:
+        rejection = Rejection(code, "damaged")
+        self.attempt(lambda now: self.cloud.assets.reject(self.key(named), rejection, size_bytes=5, now=now))
+
+    @rule(named=KEYS, preset=st.sampled_from(["thumb", "zoom"]), size=st.integers(1, 99), own=st.booleans())
+    def render(self, named: tuple[str, int], preset: str, size: int, own: bool) -> None:
+        key = self.key(named)
+        owner = key if own else AssetKey(key.tenant, asset_id("f" * 64))
+        stored = Rendition(preset, "v", owner.rendition(preset, "v", "jpg"), size, 1, 1, 85)
+        self.attempt(lambda now: self.cloud.assets.add_rendition(key, stored, now=now))
+
+    @rule(named=KEYS)
+    def finish(self, named: tuple[str, int]) -> None:
+        self.attempt(lambda now: self.cloud.assets.mark_ready(self.key(named), now=now))
+
+    @rule(named=KEYS)
+    def upload_again(self, named: tuple[str, int]) -> None:
+        self.attempt(lambda _: self.cloud.assets.note_duplicate(self.key(named)))
+
+    @rule(named=KEYS, reference=st.sampled_from(["sku-1", "sku-2"]))
+    def take(self, named: tuple[str, int], reference: str) -> None:
+        self.attempt(lambda _: self.cloud.assets.take_reference(self.key(named), reference))
+
+    @rule(named=KEYS, reference=st.sampled_from(["sku-1", "sku-2"]))
+    def release(self, named: tuple[str, int], reference: str) -> None:
+        self.attempt(lambda now: self.cloud.assets.release_reference(self.key(named), reference, now=now))
+
+    @rule(named=KEYS, status=st.sampled_from([Status.READY, Status.REJECTED, Status.PROCESSING]))
+    def purge(self, named: tuple[str, int], status: Status) -> None:
+        self.attempt(
+            lambda now: self.cloud.assets.mark_deleting(
+                self.key(named), status=status, unused_before=now, run="run", now=now
+            )
+        )
+
+    @rule(named=KEYS)
+    def forget(self, named: tuple[str, int]) -> None:
+        self.attempt(lambda _: self.cloud.assets.forget(self.key(named)))
+
+    @rule(named=KEYS)
+    def expire(self, named: tuple[str, int]) -> None:
+        """DynamoDB removes an announcement whose bytes never came."""
+        key = self.key(named)
+        known = self.cloud.assets.find(key)
+        if known and known.status is Status.AWAITING_UPLOAD:
+            item = {"tenant": {"S": key.tenant}, "id": {"S": key.id}}
+            self.attempt(lambda _: self.cloud.dynamodb.delete_item(TableName="AssetsTable", Key=item))
+
+    @rule(numbers=DELIVERIES)
+    def deliver(self, numbers: list[int]) -> None:
+        """Any records there are, in any order, some of them again."""
+        if self.records:
+            chosen = [number % len(self.records) for number in numbers]
+            deliver(self.cloud, [self.records[number] for number in chosen])
+            self.undelivered -= set(chosen)
+
+    @rule(numbers=DELIVERIES, call=st.integers(0, 3), after=st.booleans())
+    def deliver_and_die(self, numbers: list[int], call: int, after: bool) -> None:
+        if self.records:
+            batch = [self.records[number % len(self.records)] for number in numbers]
+            with suppress(Killed), self.cloud.watched_calls(kill_at=call, after=after):
+                deliver(self.cloud, batch)
+
+    @rule(tenant=st.sampled_from(["north", "south"]))
+    def repair(self, tenant: str) -> None:
+        repair(
+            tenant_id(f"{tenant}-{self.example}"),
+            assets=self.cloud.assets,
+            counters=self.counters,
+            clock=lambda: self.now,
+        )
+
+    def teardown(self) -> None:
+        """What was never delivered comes at last, newest first; then everything once more."""
+        if not self.records:
+            return
+        for number in sorted(self.undelivered, reverse=True):
+            deliver(self.cloud, [self.records[number]])
+        self.check()
+        deliver(self.cloud, self.records)
+        self.check()
+
+    def check(self) -> None:
+        for tenant in ("north", "south"):
+            found = recount(
+                tenant_id(f"{tenant}-{self.example}"), assets=self.cloud.assets, counters=self.counters
+            )
+            assert found.agrees, found
+
+
+def test_after_any_history_of_uploads_purges_and_replays_the_counters_equal_a_recount(
+    cloud: Cloud, records: Records
+) -> None:
+    run_state_machine_as_test(
+        lambda: History(cloud, records),
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
