@@ -222,7 +222,7 @@ def test_usage_killed_at_every_call_and_delivered_again_counts_as_if_nothing_had
 
     for after in (False, True):
         for number in range(len(unharmed.made)):
-            forget_counters(cloud)
+            cloud.forget_counters()
             with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
                 deliver(cloud, records)
             deliver(cloud, records)
@@ -239,12 +239,6 @@ def counted_items(cloud: Cloud) -> dict[str, Any]:
         }
         for item in items
     }
-
-
-def forget_counters(cloud: Cloud) -> None:
-    for item in cloud.dynamodb.scan(TableName="UsageTable")["Items"]:
-        key = {"tenant": item["tenant"], "counter": item["counter"]}
-        cloud.dynamodb.delete_item(TableName="UsageTable", Key=key)
 
 
 # --- Recount ----------------------------------------------------------------------------------------------
