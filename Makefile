@@ -45,8 +45,13 @@ check: environments ## Format, lint, types, import rules, templates
 	$(DEV)/cfn-lint $(TEMPLATES)
 	$(SAM) validate --lint --region us-east-1
 
-test: environments ## Every test: unit, functional, template, end-to-end
+test: environments ## Every test: unit, functional, template, then end-to-end; or TESTS="tests/unit -k preset"
+ifdef TESTS
 	$(DEV)/pytest $(TESTS)
+else
+	$(DEV)/pytest -n 2 tests/unit tests/functional tests/template
+	$(DEV)/pytest tests/end_to_end
+endif
 
 format: environments ## Format the code and sort its imports
 	$(DEV)/ruff format .

@@ -23,7 +23,7 @@ compare_with_presets = partial(
     compare_image,
     assets=Assets(settings.assets_table()),
     originals=Originals(settings.originals_bucket()),
-    compare=partial(compare, limits=settings.pixel_limits()),
+    compare=partial(compare, presets_per_job=settings.presets_per_job(), limits=settings.pixel_limits()),
     presets=settings.presets(),
     max_upload_bytes=settings.max_upload_bytes(),
 )

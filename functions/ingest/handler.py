@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote_plus
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -15,12 +14,12 @@ from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.objects import Originals
 from catalog.adapters.queues import RenderQueue
+from catalog.batches import QueueBatches
 from catalog.domain.keys import AssetKey, NotAnOriginalKeyError
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.ingestion import ingest_upload
 from imaging.inspection import inspect
 
-processor = BatchProcessor(event_type=EventType.SQS)
 ingest = partial(
     ingest_upload,
     assets=Assets(settings.assets_table()),
@@ -61,9 +60,10 @@ def ingest_object(object_key: str) -> None:
     count("".join(word.capitalize() for word in ingested.outcome.name.split("_")))
 
 
+batches = QueueBatches(ingest_message)
+
+
 @logger.inject_lambda_context
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    return process_partial_response(
-        event=event, record_handler=ingest_message, processor=processor, context=context
-    )
+    return batches.process(event, context)

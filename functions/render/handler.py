@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -13,11 +12,11 @@ from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.objects import Originals, Renditions
 from catalog.adapters.queues import render_job
+from catalog.batches import QueueBatches
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.rendering import render_asset
 from imaging.renditions import render
 
-processor = BatchProcessor(event_type=EventType.SQS)
 render_missing = partial(
     render_asset,
     assets=Assets(settings.assets_table()),
@@ -45,9 +44,10 @@ def render_message(record: SQSRecord) -> None:
     count("RenditionsWritten", len(rendered.renditions))
 
 
+batches = QueueBatches(render_message)
+
+
 @logger.inject_lambda_context
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    return process_partial_response(
-        event=event, record_handler=render_message, processor=processor, context=context
-    )
+    return batches.process(event, context)

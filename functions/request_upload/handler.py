@@ -10,15 +10,19 @@ from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.objects import Originals, Renditions
+from catalog.adapters.tenants_table import Tenants
+from catalog.adapters.usage_table import Counters
 from catalog.domain.keys import AssetKey
 from catalog.domain.uploads import UploadTicket
 from catalog.http import api, client_id, created, ok, request_id
 from catalog.representations import asset_json, ticket_json
 from catalog.requests import upload_request
 from catalog.telemetry import count, logger, metrics
-from catalog.use_cases.uploads import request_upload
+from catalog.use_cases.uploads import Allowance, request_upload
 
 clients = Clients(settings.clients_table())
+tenants = Tenants(settings.tenants_table())
+counters = Counters(settings.usage_table())
 assets = Assets(settings.assets_table())
 originals = Originals(settings.originals_bucket())
 renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
@@ -29,10 +33,12 @@ app = api(allow_origin=settings.cors_allow_origin())
 @app.post("/images")
 def post_image() -> Response[str]:
     tenant = clients.tenant_of(client_id(app))
+    allowance = Allowance(tenant, tenants.limits_of(tenant), tenants, counters)
     id_, announced = upload_request(app.current_event.decoded_body, max_upload_bytes=max_upload_bytes)
     result = request_upload(
         AssetKey(tenant, id_),
         announced,
+        allowance=allowance,
         assets=assets,
         originals=originals,
         correlation_id=request_id(app),

@@ -283,6 +283,12 @@ class Cloud:
                 self.s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
         self.forget_messages()
 
+    def forget_counters(self) -> None:
+        """Nothing was ever counted."""
+        for item in self.dynamodb.scan(TableName="UsageTable")["Items"]:
+            key = {"tenant": item["tenant"], "counter": item["counter"]}
+            self.dynamodb.delete_item(TableName="UsageTable", Key=key)
+
     # --- what is left -----------------------------------------------------------------------------------
 
     def asset(self, id_: str, tenant: str = "acme") -> Asset:

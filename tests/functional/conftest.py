@@ -18,8 +18,6 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
-        "POWERTOOLS_SERVICE_NAME": "catalog",
-        "POWERTOOLS_METRICS_NAMESPACE": "CatalogImagePipeline",
     }.items():
         monkeypatch.setenv(name, value)
     with mock_aws():

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from catalog.domain.assets import Status
 from tests.builders.events import s3_notification, sqs_event
 from tests.builders.images import half_of, jpeg_bytes, png_bomb, product_photo
 from tests.functional.cloud import Cloud
@@ -101,6 +103,41 @@ def test_the_right_bytes_heal_a_checksum_mismatch(cloud: Cloud) -> None:
     cloud.ingest(cloud.store(b"other bytes", as_id=ID))
 
     assert cloud.upload(PHOTO)["status"] == "ready"
+
+
+def test_the_right_bytes_heal_a_checksum_mismatch_though_nobody_announced_them(cloud: Cloud) -> None:
+    cloud.ingest(cloud.store(b"other bytes", as_id=ID))
+
+    cloud.ingest(cloud.store(PHOTO))
+
+    assert cloud.asset(ID).status == "processing"
+    assert cloud.asset(ID).rejection is None
+
+
+def test_an_asset_that_lacks_nothing_but_was_never_settled_is_made_ready_by_its_event(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+    cloud.dynamodb.update_item(
+        TableName="AssetsTable",
+        Key={"tenant": {"S": "acme"}, "id": {"S": ID}},
+        UpdateExpression="SET #s = :processing",
+        ExpressionAttributeNames={"#s": "status"},
+        ExpressionAttributeValues={":processing": {"S": "processing"}},
+    )
+
+    cloud.ingest(f"originals/acme/{ID}")
+
+    assert cloud.asset(ID).status == "ready"
+
+
+def test_an_event_for_an_asset_that_is_being_deleted_is_retried_later(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+    key, later = cloud.asset(ID).key, datetime.now(UTC) + timedelta(days=1)
+    cloud.assets.mark_deleting(key, status=Status.READY, unused_before=later, run="run", now=later)
+    other = cloud.store(jpeg_bytes(product_photo(2, (320, 240))))
+
+    answer = cloud.invoke("ingest", sqs_event(*(s3_notification("b", k) for k in (key.original, other))))
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
 
 
 def test_an_object_over_the_limit_is_rejected_without_being_read(cloud: Cloud) -> None:

@@ -152,6 +152,7 @@ def test_an_original_deleted_before_rendering_is_rejected_by_name(cloud: Cloud) 
     assert cloud.render(*jobs) == NO_FAILURES
 
     assert cloud.get(ID).json["rejection"]["code"] == "original_missing"
+    assert cloud.upload(PHOTO)["status"] == "ready"  # sent once more, it is repaired
 
 
 def test_a_ready_asset_stays_ready_when_its_original_is_gone(cloud: Cloud) -> None:

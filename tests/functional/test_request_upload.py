@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from catalog.domain.assets import STALLED_AFTER
+from catalog.domain.assets import STALLED_AFTER, Status
 from catalog.domain.rejections import Rejection, RejectionCode
 from tests.builders.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud
@@ -89,8 +89,30 @@ def test_a_stalled_asset_is_offered_another_upload_and_a_fresh_one_is_not(cloud:
         ExpressionAttributeValues={":then": {"S": long_ago.isoformat(timespec="microseconds")}},
     )
 
+    cloud.announce(PHOTO)  # asking does not make it any less stalled
+
     assert cloud.announce(PHOTO).status == 201
     assert cloud.asset(ID).status == "processing"
+
+
+def test_every_upload_that_was_not_sent_is_counted_on_its_asset(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+
+    for _ in range(3):
+        cloud.announce(PHOTO)
+
+    assert cloud.asset(ID).duplicates == 3
+
+
+def test_an_upload_of_an_asset_that_is_being_deleted_is_asked_to_come_back(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+    later = datetime.now(UTC) + timedelta(days=1)
+    key = cloud.asset(ID).key
+    cloud.assets.mark_deleting(key, status=Status.READY, unused_before=later, run="run", now=later)
+
+    answer = cloud.announce(PHOTO)
+
+    assert (answer.status, answer.json["error"]["code"]) == (409, "image_being_deleted")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 docs/data-model.md describes the items; AWS errors are translated here and nowhere above.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -33,7 +33,7 @@ from catalog.domain.assets import (
     TooManyReferencesError,
 )
 from catalog.domain.keys import AssetId, AssetKey, TenantId
-from catalog.domain.rejections import Rejection, RejectionCode
+from catalog.domain.rejections import HEALING, Rejection, RejectionCode
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import Announcement
 
@@ -145,12 +145,16 @@ class Assets:
         except AssetNotFoundError:
             return None
 
+    def has_any(self, tenant: TenantId) -> bool:
+        """Whether the tenant has any asset, of whatever status: a consistent read of one item."""
+        return bool(self._model.count(tenant, limit=1, consistent_read=True))
+
     def await_upload(
         self, key: AssetKey, announced: Announcement, *, correlation_id: str, now: datetime
     ) -> None:
         """Record that these bytes are expected.  Raises AssetStateError where they have arrived already."""
         item = self._model
-        self._update(
+        self._write(
             key,
             [
                 item.status.set(Status.AWAITING_UPLOAD),
@@ -158,16 +162,13 @@ class Assets:
                 item.content_type.set(announced.content_type),
                 item.size_bytes.set(announced.size_bytes),
                 item.correlation_id.set(correlation_id),
-                item.created_at.set(item.created_at | timestamp(now)),
                 item.updated_at.set(timestamp(now)),
-                item.unused_since.set(item.unused_since | timestamp(now)),
                 item.expires_at.set(int((now + AWAITED_FOR).timestamp())),
                 item.rejection_code.remove(),
                 item.rejection_detail.remove(),
             ],
-            item.id.does_not_exist()
-            | (item.status == Status.AWAITING_UPLOAD)
-            | ((item.status == Status.REJECTED) & (item.rejection_code == RejectionCode.CHECKSUM_MISMATCH)),
+            (item.status == Status.AWAITING_UPLOAD) | _healing(item),
+            now=now,
         )
 
     def accept(
@@ -175,7 +176,7 @@ class Assets:
     ) -> Asset:
         """Record a checked original as `processing`.  Raises AssetStateError where it is past that."""
         item = self._model
-        return self._update(
+        return self._write(
             key,
             [
                 item.status.set(Status.PROCESSING),
@@ -186,30 +187,30 @@ class Assets:
                 item.ahash64.set(hashes.ahash64),
                 item.phash256.set(hashes.phash256),
                 _if_absent(item.renditions, {}),
-                item.created_at.set(item.created_at | timestamp(now)),
                 item.updated_at.set(timestamp(now)),
-                item.unused_since.set(item.unused_since | timestamp(now)),
                 item.expires_at.remove(),
+                item.rejection_code.remove(),
+                item.rejection_detail.remove(),
             ],
-            self._unsettled(),
+            _unsettled(item),
+            now=now,
         )
 
     def reject(self, key: AssetKey, rejection: Rejection, *, size_bytes: int, now: datetime) -> Asset:
         """Record why this original can never be an asset.  Raises AssetStateError where it is settled."""
         item = self._model
-        return self._update(
+        return self._write(
             key,
             [
                 item.status.set(Status.REJECTED),
                 item.size_bytes.set(size_bytes),
                 item.rejection_code.set(rejection.code),
                 item.rejection_detail.set(rejection.detail),
-                item.created_at.set(item.created_at | timestamp(now)),
                 item.updated_at.set(timestamp(now)),
-                item.unused_since.set(item.unused_since | timestamp(now)),
                 item.expires_at.remove(),
             ],
-            self._unsettled(),
+            _unsettled(item),
+            now=now,
         )
 
     def add_rendition(self, key: AssetKey, rendition: Rendition, *, now: datetime) -> Asset:
@@ -241,7 +242,7 @@ class Assets:
             item.status == Status.PROCESSING,
         )
 
-    def note_duplicate(self, key: AssetKey, *, now: datetime) -> Asset:
+    def note_duplicate(self, key: AssetKey) -> Asset:
         """Count one upload that was not sent because these bytes are here.
 
         Raises AssetStateError where they are not, or not any more.
@@ -249,13 +250,13 @@ class Assets:
         item = self._model
         return self._update(
             key,
-            [item.duplicates.add(1), item.updated_at.set(timestamp(now))],
+            [item.duplicates.add(1)],
             item.status.is_in(Status.PROCESSING, Status.READY, Status.REJECTED),
         )
 
     # --- References -------------------------------------------------------------------------------------
 
-    def take_reference(self, key: AssetKey, reference: str, *, now: datetime) -> Asset:
+    def take_reference(self, key: AssetKey, reference: str) -> Asset:
         """Add a name to the asset's references, which ends its being unused.  Taken again, nothing changes.
 
         Raises AssetNotFoundError; AssetStateError where it is rejected or being deleted;
@@ -270,7 +271,6 @@ class Assets:
                 [
                     item.references.add({reference}),
                     item.unused_since.remove(),
-                    item.updated_at.set(timestamp(now)),
                 ],
                 _referable(item) & ~holds & room,
             )
@@ -298,7 +298,7 @@ class Assets:
         while True:
             for actions, condition in releases:
                 try:
-                    return self._update(key, [*actions, item.updated_at.set(timestamp(now))], condition)
+                    return self._update(key, actions, condition)
                 except AssetStateError:
                     continue
             asset = self.get(key)
@@ -333,15 +333,25 @@ class Assets:
         last = entries.last_evaluated_key
         return found, (last["unused_since"]["S"], last["id"]["S"]) if last else None
 
-    def many(self, tenant: TenantId, ids: Iterable[AssetId]) -> dict[AssetId, Asset]:
-        """The assets that exist of those named, read eventually consistent."""
-        items = self._model.batch_get([(tenant, id_) for id_ in ids])
+    def many(
+        self, tenant: TenantId, ids: Iterable[AssetId], *, consistent: bool = False
+    ) -> dict[AssetId, Asset]:
+        """The assets that exist of those named, read eventually consistent unless asked otherwise."""
+        items = self._model.batch_get([(tenant, id_) for id_ in ids], consistent_read=consistent)
         return {AssetId(item.id): _asset(item) for item in items}
 
-    def mark_deleting(self, key: AssetKey, *, unused_before: datetime, run: str, now: datetime) -> Asset:
+    def ids(self, tenant: TenantId) -> Iterator[AssetId]:
+        """Every asset of a tenant, read consistently: the operator's recount only, it costs a read of all."""
+        for item in self._model.query(tenant, consistent_read=True, attributes_to_get=["tenant", "id"]):
+            yield AssetId(item.id)
+
+    def mark_deleting(
+        self, key: AssetKey, *, status: Status, unused_before: datetime, run: str, now: datetime
+    ) -> Asset:
         """Take the asset out of use for `run`, unless somebody has begun to use it since it was found.
 
-        Raises AssetStateError where it has a reference, was used after `unused_before`, or is gone.
+        Raises AssetStateError where it has a reference, was used after `unused_before`, has another status,
+        or is gone.
         """
         item = self._model
         return self._update(
@@ -354,7 +364,7 @@ class Assets:
             ],
             item.references.does_not_exist()
             & (item.unused_since < timestamp(unused_before))
-            & item.status.is_in(Status.READY, Status.REJECTED, Status.PROCESSING, Status.AWAITING_UPLOAD),
+            & (item.status == status),
         )
 
     def forget(self, key: AssetKey) -> None:
@@ -401,12 +411,19 @@ class Assets:
         }
         return [found[id_] for _, id_ in chosen if id_ in found], position
 
-    def _unsettled(self) -> Condition:
+    def _write(
+        self, key: AssetKey, actions: Sequence[Action], condition: Condition, *, now: datetime
+    ) -> Asset:
+        """Update an asset that meets `condition`, or create it where there is none.
+
+        Only a new one gets a time of creation, and is unused from then on: one that exists may be referenced.
+        """
         item = self._model
-        return cast(
-            Condition,
-            item.id.does_not_exist() | item.status.is_in(Status.AWAITING_UPLOAD, Status.PROCESSING),
-        )
+        try:
+            return self._update(key, actions, item.id.exists() & condition)
+        except AssetStateError:
+            born = [item.created_at.set(timestamp(now)), item.unused_since.set(timestamp(now))]
+            return self._update(key, [*actions, *born], item.id.does_not_exist())
 
     def _update(self, key: AssetKey, actions: Iterable[Action], condition: Condition) -> Asset:
         item = self._model(key.tenant, key.id)
@@ -426,3 +443,11 @@ def _if_absent(attribute: Any, value: Any) -> Action:
 
 def _referable(item: type[_AssetItem]) -> Condition:
     return cast(Condition, item.status.is_in(*REFERABLE))
+
+
+def _healing(item: type[_AssetItem]) -> Condition:
+    return cast(Condition, (item.status == Status.REJECTED) & item.rejection_code.is_in(*HEALING))
+
+
+def _unsettled(item: type[_AssetItem]) -> Condition:
+    return cast(Condition, item.status.is_in(Status.AWAITING_UPLOAD, Status.PROCESSING) | _healing(item))

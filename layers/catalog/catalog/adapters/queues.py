@@ -1,13 +1,14 @@
-"""The render queue: jobs out, jobs in."""
+"""The queues: jobs out, jobs in."""
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import batched
 from typing import Final
 
 from catalog.adapters.sdk import client
 from catalog.domain.assets import RenderJob
-from catalog.domain.keys import asset_id, tenant_id
+from catalog.domain.keys import TenantId, asset_id, tenant_id
 
 _BATCH: Final = 10  # messages SendMessageBatch takes
 
@@ -29,6 +30,32 @@ class RenderQueue:
             answer = client("sqs").send_message_batch(QueueUrl=self._url, Entries=entries)
             if refused := answer.get("Failed"):
                 raise JobsNotSentError(", ".join(sorted({failure["Code"] for failure in refused})))
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeJob:
+    """Work on a tenant's run, or, without one, start the scheduled purge of that tenant."""
+
+    tenant: TenantId
+    run_id: str | None = None
+
+
+class PurgeQueue:
+    """Sends what a purge has left to do."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def send(self, job: PurgeJob) -> None:
+        """One message; a job delivered twice does nothing the second time."""
+        body = json.dumps({"tenant": job.tenant, "run_id": job.run_id})
+        client("sqs").send_message(QueueUrl=self._url, MessageBody=body)
+
+
+def purge_job(message: str) -> PurgeJob:
+    """The job in a message's body.  Raises ValueError or KeyError for anything this queue never carries."""
+    body = json.loads(message)
+    return PurgeJob(tenant_id(body["tenant"]), body["run_id"])
 
 
 def _message(job: RenderJob) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class RejectionCode(StrEnum):
@@ -17,12 +18,20 @@ class RejectionCode(StrEnum):
     ORIGINAL_MISSING = "original_missing"  # deleted from the bucket before it could be rendered
 
 
+HEALING: Final = (RejectionCode.CHECKSUM_MISMATCH, RejectionCode.ORIGINAL_MISSING)
+
+
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """The recorded reason; `detail` is for people and may change its words."""
 
     code: RejectionCode
     detail: str
+
+    @property
+    def heals_with_the_bytes(self) -> bool:
+        """The fault lay in what was stored, not in these bytes: sending them once more repairs it."""
+        return self.code in HEALING
 
 
 class ImageRejectedError(Exception):

@@ -12,10 +12,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from catalog.domain.assets import Asset, AssetStateError, Inspection, Status, render_jobs
+from catalog.domain.assets import (
+    Asset,
+    AssetBeingDeletedError,
+    AssetStateError,
+    Inspection,
+    Status,
+    render_jobs,
+)
 from catalog.domain.rejections import ImageRejectedError, Rejection, RejectionCode
 from catalog.domain.uploads import OriginalMissingError, OriginalTooLargeError
-from catalog.use_cases.rejecting import reject_original
+from catalog.use_cases.settling import make_ready, reject_original
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -64,13 +71,19 @@ def ingest_upload(
 ) -> Ingested:
     """Bring the original at `key` to `processing` with its render jobs sent, or to `rejected`.
 
-    Faults (S3, DynamoDB, SQS, memory) are raised, to be retried; nothing a file contains is.
+    Raises AssetBeingDeletedError while a purge is removing it: retried later, the event finds either nothing
+    or an original that was sent anew.  Faults (S3, DynamoDB, SQS, memory) are raised, to be retried; nothing
+    a file contains is.
     """
     known = assets.find(key)
+    if known and known.status is Status.DELETING:
+        raise AssetBeingDeletedError(key.id)
     if known and _is_settled(known):
         return Ingested(Outcome.DUPLICATE_EVENT, known)
     if known and known.status is Status.PROCESSING:
-        return Ingested(Outcome.RESUMED, known, _send_missing(known, queue, presets, presets_per_job))
+        if known.missing(presets):
+            return Ingested(Outcome.RESUMED, known, _send_missing(known, queue, presets, presets_per_job))
+        return Ingested(Outcome.RESUMED, make_ready(key, assets=assets, now=clock()))
     try:
         asset = _accept_or_reject(
             key,
@@ -85,16 +98,15 @@ def ingest_upload(
     except AssetStateError:
         # The same event, handled at the same time by another worker that was faster.
         return Ingested(Outcome.DUPLICATE_EVENT, assets.find(key))
-    if asset.rejection:
-        return Ingested(Outcome.REJECTED, asset)
-    return Ingested(Outcome.ACCEPTED, asset, _send_missing(asset, queue, presets, presets_per_job))
+    jobs = 0 if asset.rejection else _send_missing(asset, queue, presets, presets_per_job)
+    return Ingested(Outcome.REJECTED if asset.rejection else Outcome.ACCEPTED, asset, jobs)
 
 
 def _is_settled(asset: Asset) -> bool:
     """Nothing an event says of this asset is news: unless its bytes were wrong, and may be right now."""
     if asset.rejection:
-        return asset.rejection.code is not RejectionCode.CHECKSUM_MISMATCH
-    return asset.status in {Status.READY, Status.DELETING}
+        return not asset.rejection.heals_with_the_bytes
+    return asset.status is Status.READY
 
 
 def _accept_or_reject(

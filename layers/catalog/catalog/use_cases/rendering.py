@@ -11,12 +11,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from catalog.domain.assets import Asset, AssetStateError, RenderJob, Rendition, Status
+from catalog.domain.assets import (
+    Asset,
+    AssetNotFoundError,
+    AssetStateError,
+    RenderJob,
+    Rendition,
+    Status,
+)
 from catalog.domain.keys import AssetKey
 from catalog.domain.presets import Preset
 from catalog.domain.rejections import ImageRejectedError, Rejection, RejectionCode
 from catalog.domain.uploads import OriginalMissingError
-from catalog.use_cases.rejecting import reject_original
+from catalog.use_cases.settling import make_ready, reject_original
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -90,39 +97,50 @@ def render_asset(
     asset = assets.find(key)
     if asset is None or asset.status not in {Status.PROCESSING, Status.READY}:
         return Rendered(Outcome.NO_ASSET, asset)
-    wanted = [preset for preset in asset.missing(presets) if preset.name in job.presets]
     written: list[Rendition] = []
     try:
+        wanted = [preset for preset in asset.missing(presets) if preset.name in job.presets]
         if wanted:
-            data = originals.read(key, max_bytes=max_upload_bytes)
-            for image in render(data, wanted):
-                rendition = _store(key, image, renditions)
-                asset = assets.add_rendition(key, rendition, now=clock())
-                written.append(rendition)
+            try:
+                data = originals.read(key, max_bytes=max_upload_bytes)
+                for image in render(data, wanted):
+                    rendition = _store(key, image, renditions)
+                    asset = assets.add_rendition(key, rendition, now=clock())
+                    written.append(rendition)
+            except (OriginalMissingError, ImageRejectedError) as error:
+                return Rendered(
+                    Outcome.REJECTED,
+                    _reject(asset, error, assets=assets, originals=originals, now=clock()),
+                )
         if asset.status is Status.PROCESSING and not asset.missing(presets):
-            asset = _settle(key, assets=assets, now=clock())
-    except OriginalMissingError:
-        if asset.status is Status.PROCESSING:
-            gone = Rejection(
-                RejectionCode.ORIGINAL_MISSING, "the original was deleted before it was rendered"
-            )
-            asset = assets.reject(key, gone, size_bytes=asset.size_bytes, now=clock())
-        return Rendered(Outcome.REJECTED, asset)
-    except ImageRejectedError as error:
-        if asset.status is Status.PROCESSING:
-            asset = reject_original(
-                key,
-                error.rejection,
-                size_bytes=asset.size_bytes,
-                assets=assets,
-                originals=originals,
-                now=clock(),
-            )
-        return Rendered(Outcome.REJECTED, asset)
-    except AssetStateError:
+            asset = make_ready(key, assets=assets, now=clock())
+    except (AssetStateError, AssetNotFoundError):
         # Deleted or rejected while it was being rendered.
         return Rendered(Outcome.NO_ASSET, assets.find(key))
     return Rendered(Outcome.RENDERED if written else Outcome.NOTHING_MISSING, asset, tuple(written))
+
+
+def _reject(
+    asset: Asset,
+    error: OriginalMissingError | ImageRejectedError,
+    *,
+    assets: Assets,
+    originals: Originals,
+    now: datetime,
+) -> Asset:
+    if asset.status is Status.READY:
+        return asset
+    if isinstance(error, ImageRejectedError):
+        return reject_original(
+            asset.key,
+            error.rejection,
+            size_bytes=asset.size_bytes,
+            assets=assets,
+            originals=originals,
+            now=now,
+        )
+    gone = Rejection(RejectionCode.ORIGINAL_MISSING, "the original was deleted before it was rendered")
+    return assets.reject(asset.key, gone, size_bytes=asset.size_bytes, now=now)
 
 
 def _store(key: AssetKey, image: RenderedImage, renditions: Renditions) -> Rendition:
@@ -137,11 +155,3 @@ def _store(key: AssetKey, image: RenderedImage, renditions: Renditions) -> Rendi
         height=image.height,
         quality=image.quality,
     )
-
-
-def _settle(key: AssetKey, *, assets: Assets, now: datetime) -> Asset:
-    try:
-        return assets.mark_ready(key, now=now)
-    except AssetStateError:
-        # Two jobs recorded the last two renditions at the same moment; the other one settled it.
-        return assets.get(key)

@@ -1,0 +1,138 @@
+"""Purge: POST /v1/purge and GET /v1/purge/runs, the daily schedule, and the queue of what they left to do."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from catalog import settings
+from catalog.adapters.assets_table import Assets
+from catalog.adapters.clients_table import Clients
+from catalog.adapters.objects import Originals, Renditions
+from catalog.adapters.purge_runs_table import PurgeRuns
+from catalog.adapters.queues import PurgeJob, PurgeQueue, purge_job
+from catalog.adapters.signing import Signer
+from catalog.adapters.tenants_table import Tenants
+from catalog.batches import QueueBatches
+from catalog.domain.purge import PurgeRun, RunState
+from catalog.http import accepted, api, client_id, ok
+from catalog.representations import proposal_json, run_json, summary_json
+from catalog.requests import purge_request, purge_runs_request
+from catalog.telemetry import count, logger, metrics
+from catalog.use_cases.purging import (
+    confirm_purge,
+    propose_purge,
+    purge_tenant,
+    work_on_run,
+)
+
+# A caller waits no longer than this for the deletions; what is left goes through the queue.
+ANSWER_WITHIN: Final = timedelta(seconds=15)
+# Of the function's 60 seconds; the rest is for recording progress and for the next message.
+WORK_FOR: Final = timedelta(seconds=40)
+
+clock = partial(datetime.now, UTC)
+clients = Clients(settings.clients_table())
+tenants = Tenants(settings.tenants_table())
+assets = Assets(settings.assets_table())
+runs = PurgeRuns(settings.purge_runs_table())
+queue = PurgeQueue(settings.purge_queue_url())
+signer = Signer(settings.signing_key_id())
+grace = settings.purge_grace()
+work = partial(
+    work_on_run,
+    assets=assets,
+    originals=Originals(settings.originals_bucket()),
+    renditions=Renditions(settings.renditions_bucket()),
+    runs=runs,
+    clock=clock,
+)
+app = api(allow_origin=settings.cors_allow_origin())
+
+
+@app.post("/purge")
+def post_purge() -> Response[str]:
+    caller = client_id(app)
+    asked = purge_request(app.current_event.decoded_body)
+    tenant = asked.tenant or clients.tenant_of(caller)
+    if asked.confirm_token is None:
+        older_than = grace if asked.older_than_days is None else timedelta(days=asked.older_than_days)
+        proposal = propose_purge(
+            tenant,
+            older_than=older_than,
+            requested_by=caller,
+            assets=assets,
+            runs=runs,
+            signer=signer,
+            now=clock(),
+        )
+        logger.info("purge proposed", tenant=tenant, run=proposal.run.id, found=len(proposal.run.candidates))
+        count("PurgeProposed")
+        return ok(proposal_json(proposal))
+    run = confirm_purge(asked.confirm_token, tenant, runs=runs, signer=signer, now=clock())
+    logger.info("purge confirmed", tenant=tenant, run=run.id, by=caller)
+    run = work_until(run, until=clock() + ANSWER_WITHIN)
+    return ok(run_json(run)) if run.state is RunState.COMPLETED else accepted(run_json(run))
+
+
+@app.get("/purge/runs")
+def get_runs() -> Response[str]:
+    asked = purge_runs_request(app.current_event.query_string_parameters or {})
+    tenant = asked.tenant or clients.tenant_of(client_id(app))
+    page, cursor = runs.page(tenant, limit=asked.limit, after=asked.cursor)
+    count("PageRead")
+    return ok({"runs": [summary_json(run) for run in page], "cursor": cursor})
+
+
+def work_until(run: PurgeRun, *, until: datetime) -> PurgeRun:
+    """Delete for a while; what is then left goes on through the queue."""
+    run = work(run, until=until)
+    if run.state is RunState.COMPLETED:
+        logger.info("purge completed", tenant=run.tenant, run=run.id, deleted=run.deleted, kept=len(run.kept))
+        count("AssetsPurged", run.deleted)
+    else:
+        queue.send(PurgeJob(run.tenant, run.id))
+    return run
+
+
+def take_message(record: SQSRecord) -> None:
+    job = purge_job(record.body)
+    until = clock() + WORK_FOR
+    if job.run_id:
+        work_until(runs.get(job.tenant, job.run_id), until=until)
+    elif purge_tenant(
+        job.tenant,
+        older_than=grace,
+        assets=assets,
+        runs=runs,
+        work=partial(work_until, until=until),
+        now=clock(),
+    ):
+        queue.send(PurgeJob(job.tenant))
+
+
+batches = QueueBatches(take_message)
+
+
+def begin_daily_purge() -> None:
+    """One message a tenant: each is purged, retried and dead-lettered by itself."""
+    begun = 0
+    for tenant in tenants.ids():
+        queue.send(PurgeJob(tenant))
+        begun += 1
+    logger.info("daily purge begun", tenants=begun)
+    count("DailyPurgeBegun")
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
+    if event.get("purge") == "daily":
+        begin_daily_purge()
+        return None
+    if "Records" in event:
+        return dict(batches.process(event, context))
+    return app.resolve(event, context)

@@ -1,0 +1,46 @@
+"""PUT and DELETE /v1/images/{id}/references/{reference}: say who uses an asset, and who no longer does."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from catalog import settings
+from catalog.adapters.assets_table import Assets
+from catalog.adapters.clients_table import Clients
+from catalog.adapters.objects import Renditions
+from catalog.domain.keys import AssetKey
+from catalog.http import api, client_id, ok
+from catalog.representations import asset_json
+from catalog.requests import path_asset_id, path_reference
+from catalog.telemetry import count, logger, metrics
+
+clients = Clients(settings.clients_table())
+assets = Assets(settings.assets_table())
+renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
+app = api(allow_origin=settings.cors_allow_origin())
+
+
+@app.put("/images/<id_>/references/<reference>")
+def put_reference(id_: str, reference: str) -> Response[str]:
+    key = AssetKey(clients.tenant_of(client_id(app)), path_asset_id(id_))
+    asset = assets.take_reference(key, path_reference(reference))
+    logger.info("reference taken", tenant=key.tenant, asset_id=key.id, reference=reference)
+    count("ReferenceTaken")
+    return ok(asset_json(asset, url_of=renditions.url))
+
+
+@app.delete("/images/<id_>/references/<reference>")
+def delete_reference(id_: str, reference: str) -> Response[str]:
+    key = AssetKey(clients.tenant_of(client_id(app)), path_asset_id(id_))
+    asset = assets.release_reference(key, path_reference(reference), now=datetime.now(UTC))
+    logger.info("reference released", tenant=key.tenant, asset_id=key.id, reference=reference)
+    count("ReferenceReleased")
+    return ok(asset_json(asset, url_of=renditions.url))
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return app.resolve(event, context)

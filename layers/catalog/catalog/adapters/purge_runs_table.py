@@ -1,0 +1,200 @@
+"""The PurgeRuns table: every purge, what it found, who confirmed it and what became of it."""
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pynamodb.attributes import (
+    BinaryAttribute,
+    BooleanAttribute,
+    MapAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
+from pynamodb.exceptions import DoesNotExist, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+
+from catalog.adapters.tables import bind, timestamp
+from catalog.domain.keys import AssetId, TenantId
+from catalog.domain.purge import (
+    RUNS_KEPT_FOR,
+    Kept,
+    PurgeRun,
+    PurgeRunNotFoundError,
+    RunAlreadyConfirmedError,
+    RunSource,
+    RunState,
+    packed,
+    unpacked,
+)
+
+# Unfinished runs a new one looks for: more than one is the exception.
+_UNFINISHED: Final = 10
+
+
+class _ByRunningSince(GlobalSecondaryIndex["_PurgeRunItem"]):
+    class Meta:
+        index_name = "by_running_since"
+        projection = KeysOnlyProjection()
+
+    tenant = UnicodeAttribute(hash_key=True)
+    running_since = UnicodeAttribute(range_key=True)
+    run_id = UnicodeAttribute()
+
+
+class _PurgeRunItem(Model):
+    class Meta:
+        table_name = ""
+
+    tenant = UnicodeAttribute(hash_key=True)
+    run_id = UnicodeAttribute(range_key=True)
+    state = UnicodeAttribute()
+    source = UnicodeAttribute()
+    requested_by = UnicodeAttribute()
+    as_of = UnicodeAttribute()
+    older_than_seconds = NumberAttribute()
+    candidates = BinaryAttribute(legacy_encoding=False)
+    size_bytes = NumberAttribute()
+    more = BooleanAttribute()
+    position = NumberAttribute()
+    deleted = NumberAttribute()
+    kept: MapAttribute[str, Any] = MapAttribute()
+    running_since = UnicodeAttribute(null=True)
+    confirmed_at = UnicodeAttribute(null=True)
+    completed_at = UnicodeAttribute(null=True)
+    expires_at = NumberAttribute()
+
+    by_running_since = _ByRunningSince()
+
+
+def _run(item: _PurgeRunItem) -> PurgeRun:
+    return PurgeRun(
+        tenant=TenantId(item.tenant),
+        id=item.run_id,
+        state=RunState(item.state),
+        source=RunSource(item.source),
+        requested_by=item.requested_by,
+        as_of=datetime.fromisoformat(item.as_of),
+        older_than=timedelta(seconds=item.older_than_seconds),
+        candidates=unpacked(item.candidates),
+        size_bytes=int(item.size_bytes),
+        more=item.more,
+        position=int(item.position),
+        deleted=int(item.deleted),
+        kept={AssetId(id_): Kept(reason) for id_, reason in item.kept.as_dict().items()},
+        confirmed_at=datetime.fromisoformat(item.confirmed_at) if item.confirmed_at else None,
+        completed_at=datetime.fromisoformat(item.completed_at) if item.completed_at else None,
+    )
+
+
+def run_of_image(image: Mapping[str, Any]) -> PurgeRun:
+    """The run in an image of the table's stream, in DynamoDB's own JSON: binary values are base64 there."""
+    candidates = {"B": base64.b64decode(image["candidates"]["B"])}
+    return _run(_PurgeRunItem.from_raw_data({**image, "candidates": candidates}))
+
+
+class PurgeRuns:
+    """The PurgeRuns table; run ids begin with their time, so they sort by it."""
+
+    def __init__(self, table_name: str) -> None:
+        self._model = bind(_PurgeRunItem, table_name)
+
+    def record(self, run: PurgeRun) -> None:
+        """Write a new run, proposed or (for the schedule) running already."""
+        self._model(
+            run.tenant,
+            run.id,
+            state=run.state,
+            source=run.source,
+            requested_by=run.requested_by,
+            as_of=timestamp(run.as_of),
+            older_than_seconds=run.older_than.total_seconds(),
+            candidates=packed(run.candidates),
+            size_bytes=run.size_bytes,
+            more=run.more,
+            position=run.position,
+            deleted=run.deleted,
+            kept={},
+            running_since=timestamp(run.as_of) if run.state is RunState.RUNNING else None,
+            confirmed_at=timestamp(run.confirmed_at) if run.confirmed_at else None,
+            expires_at=int((run.as_of + RUNS_KEPT_FOR).timestamp()),
+        ).save(condition=self._model.run_id.does_not_exist())
+
+    def get(self, tenant: TenantId, run_id: str) -> PurgeRun:
+        """A consistent read.  Raises PurgeRunNotFoundError."""
+        try:
+            return _run(self._model.get(tenant, run_id, consistent_read=True))
+        except DoesNotExist as error:
+            raise PurgeRunNotFoundError(run_id) from error
+
+    def confirm(self, run: PurgeRun, *, now: datetime) -> PurgeRun:
+        """`proposed -> running`, once.  Raises RunAlreadyConfirmedError."""
+        item = self._model
+        try:
+            return self._update(
+                run,
+                [
+                    item.state.set(RunState.RUNNING),
+                    item.confirmed_at.set(timestamp(now)),
+                    item.running_since.set(timestamp(now)),
+                ],
+                item.state == RunState.PROPOSED,
+            )
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise RunAlreadyConfirmedError(run.id) from error
+            raise
+
+    def advance(
+        self, run: PurgeRun, *, position: int, deleted: int, kept: Mapping[AssetId, Kept], now: datetime
+    ) -> PurgeRun:
+        """Record what became of the candidates up to `position`; the last one completes the run.
+
+        Where another worker recorded it first, its record is returned and this one is dropped.
+        """
+        item = self._model
+        actions: list[Action] = [
+            item.position.set(position),
+            item.deleted.set(run.deleted + deleted),
+            item.kept.set({str(id_): str(reason) for id_, reason in {**run.kept, **kept}.items()}),
+        ]
+        if position == len(run.candidates):
+            actions += [
+                item.state.set(RunState.COMPLETED),
+                item.completed_at.set(timestamp(now)),
+                item.running_since.remove(),
+            ]
+        unmoved = (item.state == RunState.RUNNING) & (item.position == run.position)
+        try:
+            return self._update(run, actions, unmoved)
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                return self.get(run.tenant, run.id)
+            raise
+
+    def unfinished(self, tenant: TenantId) -> list[PurgeRun]:
+        """Runs that were confirmed and have not completed, longest-running first."""
+        entries = self._model.by_running_since.query(tenant, limit=_UNFINISHED)
+        runs = (self.get(tenant, entry.run_id) for entry in entries)
+        return [run for run in runs if run.state is RunState.RUNNING]
+
+    def page(self, tenant: TenantId, *, limit: int, after: str | None) -> tuple[list[PurgeRun], str | None]:
+        """At most `limit` runs, newest first, from behind the run `after`; and where the next page begins."""
+        resume: dict[str, dict[str, Any]] | None = None
+        if after is not None:
+            resume = {"tenant": {"S": tenant}, "run_id": {"S": after}}
+        items = self._model.query(
+            tenant, limit=limit, page_size=limit, last_evaluated_key=resume, scan_index_forward=False
+        )
+        runs = [_run(item) for item in items]
+        last = items.last_evaluated_key
+        return runs, last["run_id"]["S"] if last else None
+
+    def _update(self, run: PurgeRun, actions: list[Action], condition: Condition) -> PurgeRun:
+        item = self._model(run.tenant, run.id)
+        item.update(actions=actions, condition=condition)
+        return _run(item)

@@ -1,0 +1,245 @@
+"""Purging: propose what nobody uses, have exactly that confirmed, delete it, and survive dying at any line.
+
+A run is recorded before anything is deleted.  Each asset is checked again by the very write that takes it out
+of use; then its renditions, its original and its record go, in an order that any later worker can finish.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from catalog.domain.assets import Asset, AssetStateError, Status
+from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.purge import (
+    CONFIRMATION_VALID_FOR,
+    MAX_CANDIDATES,
+    Confirmation,
+    ConfirmTokenExpiredError,
+    InvalidConfirmTokenError,
+    Kept,
+    PurgeRun,
+    PurgeRunNotFoundError,
+    RunSource,
+    RunState,
+    confirm_token,
+    read_confirm_token,
+    stored_bytes,
+    unused_before,
+)
+
+if TYPE_CHECKING:
+    from catalog.adapters.assets_table import Assets
+    from catalog.adapters.objects import Originals, Renditions
+    from catalog.adapters.purge_runs_table import PurgeRuns
+    from catalog.adapters.signing import Signer
+
+# Index entries a run looks at to find its candidates: 5,000 entries of about 250 bytes are 153 read units.
+_LOOKED_AT: Final = 5_000
+_PAGE: Final = 500
+# Candidates between two records of progress: what a crash makes the next worker do again.
+_SLICE: Final = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A dry run and the token that confirms exactly it."""
+
+    run: PurgeRun
+    token: str
+    expires_at: datetime
+
+
+def propose_purge(
+    tenant: TenantId,
+    *,
+    older_than: timedelta,
+    requested_by: str,
+    assets: Assets,
+    runs: PurgeRuns,
+    signer: Signer,
+    now: datetime,
+) -> Proposal:
+    """A dry run: the candidates, recorded, and a token signed over them.  Nothing is deleted."""
+    run = _find_candidates(
+        tenant,
+        older_than=older_than,
+        source=RunSource.REQUEST,
+        requested_by=requested_by,
+        assets=assets,
+        now=now,
+    )
+    runs.record(run)
+    confirmation = Confirmation(tenant, run.id, run.digest, _whole_second(now) + CONFIRMATION_VALID_FOR)
+    token = confirm_token(confirmation, signer.sign(confirmation.statement()))
+    return Proposal(run, token, confirmation.expires_at)
+
+
+def confirm_purge(
+    token: str, tenant: TenantId, *, runs: PurgeRuns, signer: Signer, now: datetime
+) -> PurgeRun:
+    """Start the run that `token` confirms.
+
+    Raises InvalidConfirmTokenError, ConfirmTokenExpiredError, RunAlreadyConfirmedError; and deletes nothing.
+    """
+    confirmation, signature = read_confirm_token(token)
+    if not signer.verifies(confirmation.statement(), signature) or confirmation.tenant != tenant:
+        raise InvalidConfirmTokenError(token[:80])
+    if now > confirmation.expires_at:
+        raise ConfirmTokenExpiredError(confirmation.run_id)
+    try:
+        run = runs.get(tenant, confirmation.run_id)
+    except PurgeRunNotFoundError as error:
+        raise InvalidConfirmTokenError(token[:80]) from error
+    if run.digest != confirmation.digest:
+        raise InvalidConfirmTokenError(token[:80])
+    return runs.confirm(run, now=now)
+
+
+def start_scheduled_purge(
+    tenant: TenantId, *, older_than: timedelta, assets: Assets, runs: PurgeRuns, now: datetime
+) -> PurgeRun | None:
+    """A run that needs no token: only the scheduler's role can ask for it.  None if nothing is unused."""
+    run = _find_candidates(
+        tenant,
+        older_than=older_than,
+        source=RunSource.SCHEDULE,
+        requested_by="schedule",
+        assets=assets,
+        now=now,
+    )
+    if not run.candidates:
+        return None
+    runs.record(run)
+    return run
+
+
+def purge_tenant(
+    tenant: TenantId,
+    *,
+    older_than: timedelta,
+    assets: Assets,
+    runs: PurgeRuns,
+    work: Callable[[PurgeRun], PurgeRun],
+    now: datetime,
+) -> bool:
+    """What the schedule does for one tenant; True where something is left that only another call will do.
+
+    First what an earlier run, wherever it died, has left undone; then what is unused today.
+    """
+    for unfinished in runs.unfinished(tenant):
+        if work(unfinished).state is not RunState.COMPLETED:
+            return False  # whoever works on it hands it on
+    run = start_scheduled_purge(tenant, older_than=older_than, assets=assets, runs=runs, now=now)
+    return run is not None and work(run).state is RunState.COMPLETED and run.more
+
+
+def work_on_run(
+    run: PurgeRun,
+    *,
+    assets: Assets,
+    originals: Originals,
+    renditions: Renditions,
+    runs: PurgeRuns,
+    clock: Callable[[], datetime],
+    until: datetime,
+) -> PurgeRun:
+    """Deal with the run's candidates until it completes or the time is up; the run as it then is.
+
+    Any number of workers may do this, one after another or at once.
+    """
+    while run.state is RunState.RUNNING and clock() < until:
+        end = min(run.position + _SLICE, len(run.candidates))
+        deleted, kept = 0, dict[AssetId, Kept]()
+        for id_ in run.candidates[run.position : end]:
+            key = AssetKey(run.tenant, id_)
+            if delete_asset(key, run, assets=assets, originals=originals, renditions=renditions, now=clock()):
+                deleted += 1
+            else:
+                kept[id_] = Kept.IN_USE
+        run = runs.advance(run, position=end, deleted=deleted, kept=kept, now=clock())
+    return run
+
+
+def delete_asset(
+    key: AssetKey,
+    run: PurgeRun,
+    *,
+    assets: Assets,
+    originals: Originals,
+    renditions: Renditions,
+    now: datetime,
+) -> bool:
+    """Delete one asset unless it is in use (again).  True where it is gone, by this worker or another."""
+    asset = assets.find(key)
+    if asset is None:
+        return True
+    if asset.status is not Status.DELETING and not _take_out_of_use(asset, run, assets=assets, now=now):
+        return False
+    renditions.delete_all(key)
+    originals.delete(key)
+    assets.forget(key)
+    return True
+
+
+def _take_out_of_use(asset: Asset, run: PurgeRun, *, assets: Assets, now: datetime) -> bool:
+    before = unused_before(asset.status, as_of=run.as_of, older_than=run.older_than)
+    if before is None:
+        return True  # somebody else took it out of use between the two reads
+    try:
+        assets.mark_deleting(asset.key, status=asset.status, unused_before=before, run=run.id, now=now)
+    except AssetStateError:
+        left = assets.find(asset.key)
+        return left is None or left.status is Status.DELETING
+    return True
+
+
+def _find_candidates(
+    tenant: TenantId,
+    *,
+    older_than: timedelta,
+    source: RunSource,
+    requested_by: str,
+    assets: Assets,
+    now: datetime,
+) -> PurgeRun:
+    # No status has a later cut-off than this one; each entry is then held to that of its own status.
+    latest = max(
+        moment
+        for status in Status
+        if (moment := unused_before(status, as_of=now, older_than=older_than)) is not None
+    )
+    found: list[AssetId] = []
+    position: tuple[str, str] | None = None
+    more = False
+    for _ in range(_LOOKED_AT // _PAGE):
+        entries, position = assets.unused(tenant, before=latest, after=position, limit=_PAGE)
+        for id_, status, since in entries:
+            before = unused_before(status, as_of=now, older_than=older_than)
+            if before is not None and since < before:
+                found.append(id_)
+        more = len(found) > MAX_CANDIDATES or position is not None
+        if len(found) > MAX_CANDIDATES or position is None:
+            break
+    candidates = tuple(found[:MAX_CANDIDATES])
+    running = source is RunSource.SCHEDULE
+    return PurgeRun(
+        tenant=tenant,
+        id=f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}",
+        state=RunState.RUNNING if running else RunState.PROPOSED,
+        source=source,
+        requested_by=requested_by,
+        as_of=now,
+        older_than=older_than,
+        candidates=candidates,
+        size_bytes=stored_bytes(assets.many(tenant, candidates).values()),
+        more=more,
+        confirmed_at=now if running else None,
+    )
+
+
+def _whole_second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)

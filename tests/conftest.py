@@ -1,0 +1,7 @@
+"""What every test needs before the first module of ours is imported."""
+
+import os
+
+# Powertools reads these when its logger and metrics are made, once a process, whichever test comes first.
+os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "catalog-images")
+os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "CatalogImagePipeline")

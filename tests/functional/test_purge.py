@@ -1,0 +1,339 @@
+"""POST /v1/purge, GET /v1/purge/runs, and the daily schedule."""
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.decode import cfn_yaml
+
+from catalog.domain.purge import CONFIRMATION_VALID_FOR
+from tests.builders.events import sqs_event
+from tests.builders.images import jpeg_bytes, product_photo
+from tests.functional.cloud import Cloud, Killed
+
+_TEMPLATE = cfn_yaml.load(str(Path(__file__).parents[2] / "template.yaml"))
+SCHEDULED_INPUT = json.loads(_TEMPLATE["Resources"]["DailyPurge"]["Properties"]["Target"]["Input"])
+ONE_PRESET = json.dumps([{"name": "thumb", "width": 40, "height": 40}])
+
+
+def photo(seed: int) -> bytes:
+    return jpeg_bytes(product_photo(seed, (64, 48)))
+
+
+def unused(cloud: Cloud, seed: int, *, days: float = 40, client_id: str = "client-of-acme") -> str:
+    """An image nobody has used for so many days."""
+    image = cloud.upload(photo(seed), client_id=client_id)
+    cloud.age(image["id"], days=days, tenant=image["tenant_id"])
+    return str(image["id"])
+
+
+def daily_purge(cloud: Cloud) -> None:
+    """The schedule fires, and its messages are delivered until there are no more."""
+    cloud.invoke("purge", SCHEDULED_INPUT)
+    deliver(cloud)
+
+
+def deliver(cloud: Cloud) -> None:
+    while messages := cloud.take_messages(cloud.purge_queue):
+        for message in messages:
+            cloud.invoke("purge", sqs_event(message))
+
+
+def test_a_dry_run_is_the_default_and_names_what_nobody_has_used_for_the_grace_period(cloud: Cloud) -> None:
+    old, older = unused(cloud, 1, days=31), unused(cloud, 2, days=90)
+    unused(cloud, 3, days=29)
+    used = unused(cloud, 4)
+    cloud.reference("PUT", used, "sku-1")
+    before = cloud.snapshot()["objects"]
+
+    answer = cloud.purge()
+
+    assert answer.status == 200
+    assert answer.json["dry_run"] is True
+    assert answer.json["candidates"] == [older, old]
+    assert answer.json["deleted_count"] == 0
+    stored = [cloud.asset(id_) for id_ in (old, older)]
+    expected = sum(a.size_bytes + sum(r.size_bytes for r in a.renditions.values()) for a in stored)
+    assert answer.json["candidate_bytes"] == expected
+    assert cloud.snapshot()["objects"] == before
+
+
+def test_a_confirmed_purge_deletes_exactly_what_its_dry_run_found(cloud: Cloud) -> None:
+    gone, stays = unused(cloud, 1), unused(cloud, 2, days=5)
+    token = cloud.purge().json["confirm_token"]
+    late = unused(cloud, 3)
+
+    answer = cloud.purge(dry_run=False, confirm_token=token)
+
+    assert (answer.status, answer.json["deleted_count"], answer.json["state"]) == (200, 1, "completed")
+    assert cloud.get(gone).status == 404
+    assert [cloud.get(id_).status for id_ in (stays, late)] == [200, 200]
+    assert not [name for name in cloud.snapshot()["objects"] if gone in name]
+
+
+def test_a_deleted_original_can_be_restored_from_its_version(cloud: Cloud) -> None:
+    gone = unused(cloud, 1)
+    cloud.purge(dry_run=False, confirm_token=cloud.purge().json["confirm_token"])
+
+    versions = cloud.s3.list_object_versions(Bucket=cloud.originals, Prefix=f"originals/acme/{gone}")
+    (marker,) = versions["DeleteMarkers"]
+    cloud.s3.delete_object(Bucket=cloud.originals, Key=marker["Key"], VersionId=marker["VersionId"])
+    cloud.ingest(marker["Key"])
+    for job in cloud.take_jobs():
+        cloud.render(job)
+
+    assert cloud.get(gone).json["status"] == "ready"
+
+
+def test_a_reference_taken_between_dry_run_and_confirmation_saves_its_asset(cloud: Cloud) -> None:
+    saved, gone = unused(cloud, 1), unused(cloud, 2)
+    token = cloud.purge().json["confirm_token"]
+    cloud.reference("PUT", saved, "sku-1")
+
+    answer = cloud.purge(dry_run=False, confirm_token=token)
+
+    assert answer.json["deleted_count"] == 1
+    assert answer.json["kept"] == [{"id": saved, "reason": "in_use"}]
+    assert cloud.get(saved).json["status"] == "ready"
+    assert cloud.get(gone).status == 404
+
+
+def test_an_asset_used_and_released_meanwhile_is_not_deleted_either(cloud: Cloud) -> None:
+    id_ = unused(cloud, 1)
+    token = cloud.purge().json["confirm_token"]
+    cloud.reference("PUT", id_, "sku-1")
+    cloud.reference("DELETE", id_, "sku-1")
+
+    assert cloud.purge(dry_run=False, confirm_token=token).json["deleted_count"] == 0
+    assert cloud.get(id_).json["status"] == "ready"
+
+
+def test_a_token_used_again_deletes_nothing(cloud: Cloud) -> None:
+    first = unused(cloud, 1)
+    token = cloud.purge().json["confirm_token"]
+    cloud.purge(dry_run=False, confirm_token=token)
+    again = cloud.upload(photo(1))["id"]
+    cloud.age(again, days=40)
+
+    answer = cloud.purge(dry_run=False, confirm_token=token)
+
+    assert first == again
+    assert (answer.status, answer.json["error"]["code"]) == (409, "confirm_token_used")
+    assert cloud.get(again).status == 200
+
+
+def test_an_expired_token_deletes_nothing(cloud: Cloud) -> None:
+    id_ = unused(cloud, 1)
+    token = cloud.purge().json["confirm_token"]
+
+    with cloud.later(CONFIRMATION_VALID_FOR + timedelta(seconds=1)):
+        answer = cloud.purge(dry_run=False, confirm_token=token)
+
+    assert (answer.status, answer.json["error"]["code"]) == (409, "confirm_token_expired")
+    assert cloud.get(id_).status == 200
+
+
+def altered(change: Callable[[list[Any]], None]) -> Callable[[str], str]:
+    def alter(token: str) -> str:
+        statement, signature = token.split(".")
+        said = json.loads(base64.urlsafe_b64decode(statement + "=" * (-len(statement) % 4)))
+        change(said)
+        forged = (
+            base64.urlsafe_b64encode(json.dumps(said, separators=(",", ":")).encode()).decode().rstrip("=")
+        )
+        return f"{forged}.{signature}"
+
+    return alter
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        altered(lambda said: said.__setitem__(0, "globex")),
+        altered(lambda said: said.__setitem__(1, "20260101T000000-0123456789ab")),
+        altered(lambda said: said.__setitem__(2, "0" * 64)),
+        altered(lambda said: said.__setitem__(3, said[3] + 3600)),
+        altered(lambda said: said.__setitem__(3, 10**400)),
+        altered(lambda said: said.__setitem__(3, -1)),
+        lambda token: token[:-1] + ("A" if token[-1] != "A" else "B"),
+        lambda token: token + "=",
+        lambda token: token + ".x",
+        lambda token: token.partition(".")[0],
+        lambda _: "DELETE_CONFIRMED",
+        lambda _: "",
+        lambda _: "\u00e9.\ud800",
+        lambda _: "[" * 100_000,
+    ],
+)
+def test_an_altered_token_deletes_nothing(cloud: Cloud, forge: Callable[[str], str]) -> None:
+    id_ = unused(cloud, 1)
+    token = cloud.purge().json["confirm_token"]
+
+    answer = cloud.purge(dry_run=False, confirm_token=forge(token))
+
+    assert (answer.status, answer.json["error"]["code"]) == (403, "invalid_confirm_token")
+    assert cloud.get(id_).status == 200
+
+
+def test_another_tenants_token_deletes_nothing(cloud: Cloud) -> None:
+    mine = unused(cloud, 1)
+    theirs = unused(cloud, 1, client_id="client-of-globex")
+    token = cloud.purge().json["confirm_token"]
+
+    answer = cloud.purge(dry_run=False, confirm_token=token, client_id="client-of-globex")
+
+    assert (answer.status, answer.json["error"]["code"]) == (403, "invalid_confirm_token")
+    assert cloud.get(mine).status == 200
+    assert cloud.get(theirs, client_id="client-of-globex").status == 200
+
+
+def test_an_administrator_may_name_another_tenant(cloud: Cloud) -> None:
+    unused(cloud, 1)
+    theirs = unused(cloud, 1, client_id="client-of-globex")
+
+    proposed = cloud.purge(tenant="globex")
+    cloud.purge(tenant="globex", dry_run=False, confirm_token=proposed.json["confirm_token"])
+
+    assert proposed.json["candidates"] == [theirs]
+    assert cloud.get(theirs, client_id="client-of-globex").status == 404
+    assert cloud.get(theirs).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"dry_run": False}, "confirm_token"),
+        ({"dry_run": "no"}, "dry_run"),
+        ({"confirm_token": "x"}, "confirm_token"),
+        ({"older_than_days": -1}, "older_than_days"),
+        ({"older_than_days": 10**30}, "older_than_days"),
+        ({"older_than_days": 1.5}, "older_than_days"),
+        ({"dry_run": False, "confirm_token": "x", "older_than_days": 3}, "older_than_days"),
+        ({"tenant": "../acme"}, "tenant"),
+        ({"force": True}, "force"),
+    ],
+)
+def test_a_purge_request_with_a_fault_is_refused_by_name(
+    cloud: Cloud, body: dict[str, Any], field: str
+) -> None:
+    answer = cloud.purge(**body)
+
+    assert answer.status == 400
+    assert field in {fault["field"] for fault in answer.json["error"]["faults"]}
+
+
+def test_rejected_and_unfinished_uploads_go_when_their_own_time_is_up(cloud: Cloud) -> None:
+    rejected = [cloud.upload(f"no image {n}".encode())["id"] for n in range(2)]
+    announced = [cloud.announce(photo(n)).json["id"] for n in (10, 11)]
+    for ids, days in ((rejected, (8, 6)), (announced, (2, 0.5))):
+        for id_, age in zip(ids, days, strict=True):
+            cloud.age(id_, days=age)
+
+    assert set(cloud.purge().json["candidates"]) == {rejected[0], announced[0]}
+
+
+def test_nothing_in_flight_is_a_candidate_however_short_the_grace(cloud: Cloud) -> None:
+    cloud.announce(photo(1))
+    cloud.ingest(cloud.store(photo(2)))
+    cloud.take_jobs()
+    ready = cloud.upload(photo(3))["id"]
+
+    assert cloud.purge(older_than_days=0).json["candidates"] == [ready]
+
+
+def test_candidates_come_from_an_index_and_not_from_a_scan(cloud: Cloud) -> None:
+    unused(cloud, 1)
+    cloud.purge()
+
+    with cloud.watched_calls() as calls:
+        cloud.purge()
+
+    assert "dynamodb:Scan" not in calls.made
+    assert calls.made.count("dynamodb:Query") == 1
+
+
+def test_every_run_is_recorded_with_who_asked_and_what_became_of_it(cloud: Cloud) -> None:
+    unused(cloud, 1)
+    cloud.purge(dry_run=False, confirm_token=cloud.purge().json["confirm_token"])
+    cloud.purge()
+
+    listed = cloud.call("purge", "GET", "/purge/runs").json
+
+    assert [run["state"] for run in listed["runs"]] in (["proposed", "completed"], ["completed", "proposed"])
+    done = next(run for run in listed["runs"] if run["state"] == "completed")
+    assert (done["requested_by"], done["source"], done["deleted_count"]) == ("client-of-acme", "request", 1)
+    others = cloud.call("purge", "GET", "/purge/runs", client_id="client-of-globex").json
+    assert others == {"runs": [], "cursor": None}
+
+
+def test_the_daily_schedule_purges_every_tenant_without_a_token(cloud: Cloud) -> None:
+    mine, theirs = unused(cloud, 1), unused(cloud, 2, client_id="client-of-globex")
+    used = unused(cloud, 3)
+    cloud.reference("PUT", used, "sku-1")
+
+    daily_purge(cloud)
+
+    assert cloud.get(mine).status == 404
+    assert cloud.get(theirs, client_id="client-of-globex").status == 404
+    assert cloud.get(used).status == 200
+
+
+def test_what_one_run_does_not_reach_the_next_one_does(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.use_cases.purging.MAX_CANDIDATES", 2)
+    ids = [unused(cloud, seed, days=40 + seed) for seed in range(5)]
+
+    proposed = cloud.purge().json
+    assert (len(proposed["candidates"]), proposed["more"]) == (2, True)
+    daily_purge(cloud)
+
+    assert [cloud.get(id_).status for id_ in ids] == [404] * 5
+
+
+def test_a_purge_out_of_time_goes_on_through_the_queue(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.use_cases.purging._SLICE", 1)
+    ids = [unused(cloud, seed) for seed in range(3)]
+    token = cloud.purge().json["confirm_token"]
+    monkeypatch.setattr(cloud.function("purge"), "ANSWER_WITHIN", timedelta(0))
+
+    answer = cloud.purge(dry_run=False, confirm_token=token)
+
+    assert (answer.status, answer.json["state"], answer.json["deleted_count"]) == (202, "running", 0)
+    deliver(cloud)
+    assert [cloud.get(id_).status for id_ in ids] == [404] * 3
+    (run,) = cloud.call("purge", "GET", "/purge/runs").json["runs"]
+    assert (run["state"], run["deleted_count"]) == ("completed", 3)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_purge_killed_at_any_call_is_finished_by_the_next_one(cloud: Cloud, after: bool) -> None:
+    cloud.configure(PRESETS=ONE_PRESET)
+    kept = unused(cloud, 1)
+    cloud.reference("PUT", kept, "sku-1")
+    pristine = cloud.snapshot()
+
+    def purge() -> None:
+        cloud.purge(dry_run=False, confirm_token=cloud.purge().json["confirm_token"])
+
+    def again() -> list[str]:
+        cloud.configure()  # a cold function, which remembers no client
+        cloud.forget_messages()
+        return [unused(cloud, 2), unused(cloud, 3)]
+
+    again()
+    with cloud.watched_calls() as unharmed:
+        purge()
+    for number in range(len(unharmed.made)):
+        ids = again()
+        with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
+            purge()
+        daily_purge(cloud)
+        moment = f"killed at call {number}, {unharmed.made[number]}"
+        assert [cloud.get(id_).status for id_ in ids] == [404, 404], moment
+        left = cloud.snapshot()
+        assert left["objects"] == pristine["objects"], moment
+        runs = cloud.call("purge", "GET", "/purge/runs", query={"limit": "100"}).json["runs"]
+        assert not [run for run in runs if run["state"] == "running"], moment

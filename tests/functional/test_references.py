@@ -1,0 +1,123 @@
+"""PUT and DELETE /v1/images/{id}/references/{reference}."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from catalog.domain.assets import MAX_REFERENCES
+from tests.builders.images import jpeg_bytes, product_photo
+from tests.functional.cloud import Cloud
+
+PHOTO = jpeg_bytes(product_photo(1, (320, 240)))
+ID = hashlib.sha256(PHOTO).hexdigest()
+
+
+def test_references_are_counted_by_name(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+
+    counts = [
+        cloud.reference("PUT", ID, name).json["in_use_count"] for name in ("sku-1", "page:home", "sku-1")
+    ]
+
+    assert counts == [1, 2, 2]
+    assert cloud.get(ID).json["in_use_count"] == 2
+    assert cloud.get(ID).json["references"] == ["page:home", "sku-1"]
+
+
+def test_a_reference_is_released_once_however_often_it_is_asked(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+    for name in ("a", "b"):
+        cloud.reference("PUT", ID, name)
+
+    counts = [
+        cloud.reference("DELETE", ID, name).json["in_use_count"] for name in ("a", "a", "never", "b", "b")
+    ]
+
+    assert counts == [1, 1, 1, 0, 0]
+
+
+def test_an_asset_is_unused_from_its_last_release_on_and_never_while_it_is_referenced(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+    since_upload = cloud.asset(ID).unused_since
+
+    cloud.reference("PUT", ID, "a")
+    assert cloud.asset(ID).unused_since is None
+    cloud.reference("PUT", ID, "b")
+    cloud.reference("DELETE", ID, "a")
+    assert cloud.asset(ID).unused_since is None
+    cloud.reference("DELETE", ID, "b")
+
+    since_release = cloud.asset(ID).unused_since
+    assert since_release is not None and since_upload is not None and since_release > since_upload
+
+
+def test_an_image_can_be_referenced_while_it_is_being_uploaded(cloud: Cloud) -> None:
+    cloud.announce(PHOTO)
+
+    assert cloud.reference("PUT", ID, "sku-1").json["in_use_count"] == 1
+    cloud.ingest(cloud.store(PHOTO))
+    assert cloud.asset(ID).references == {"sku-1"}
+    assert cloud.asset(ID).unused_since is None
+
+
+def test_a_rejected_image_cannot_be_referenced(cloud: Cloud) -> None:
+    rejected = cloud.upload(b"no image")
+
+    answer = cloud.reference("PUT", rejected["id"], "sku-1")
+
+    assert (answer.status, answer.json["error"]["code"]) == (409, "image_state")
+
+
+def test_another_tenants_image_cannot_be_referenced_and_does_not_change(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+    cloud.reference("PUT", ID, "sku-1")
+    before = cloud.snapshot()
+
+    for method in ("PUT", "DELETE"):
+        answer = cloud.reference(method, ID, "sku-1", client_id="client-of-globex")
+        assert (answer.status, answer.json["error"]["code"]) == (404, "image_not_found")
+
+    assert cloud.snapshot() == before
+
+
+@pytest.mark.parametrize("name", ["-x", ".", "a b", "a*b", "x" * 129, "\u00e9"])
+def test_a_name_that_cannot_be_one_is_refused(cloud: Cloud, name: str) -> None:
+    cloud.upload(PHOTO)
+
+    answer = cloud.reference("PUT", ID, name)
+
+    assert answer.status in {400, 404}
+    assert cloud.asset(ID).references == frozenset()
+
+
+def test_an_image_holds_so_many_references_and_no_more(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+    cloud.dynamodb.update_item(
+        TableName="AssetsTable",
+        Key={"tenant": {"S": "acme"}, "id": {"S": ID}},
+        UpdateExpression="SET #r = :many",
+        ExpressionAttributeNames={"#r": "references"},
+        ExpressionAttributeValues={":many": {"SS": [f"sku-{n}" for n in range(MAX_REFERENCES)]}},
+    )
+
+    answer = cloud.reference("PUT", ID, "one-more")
+
+    assert (answer.status, answer.json["error"]["code"]) == (409, "too_many_references")
+    assert cloud.reference("PUT", ID, "sku-0").status == 200
+
+
+def test_references_taken_and_released_at_the_same_time_add_up(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+    key = cloud.asset(ID).key
+    names = [f"sku-{number}" for number in range(12)]
+
+    def take_and_perhaps_release(name: str) -> None:
+        cloud.assets.take_reference(key, name)
+        if int(name[4:]) % 2:
+            cloud.assets.release_reference(key, name, now=cloud.now())
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(take_and_perhaps_release, names))
+
+    assert cloud.asset(ID).references == {name for name in names if not int(name[4:]) % 2}
