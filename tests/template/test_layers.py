@@ -125,6 +125,7 @@ def _stand_in(name):
         "PRESETS_PER_JOB": "1",
         "MAX_UPLOAD_BYTES": "10485760",
         "PIXEL_LIMITS": "{}",
+        "PURGE_GRACE_DAYS": "30",
         "LOG_LEVEL": "INFO",
     }.get(name, "something")
 
