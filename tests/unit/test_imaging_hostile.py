@@ -132,7 +132,7 @@ if sys.argv[2] == "ingest":
     originals.identify(data, limits=limits)
     hashes.phash256(originals.canonical_pixels(data, limits=limits))
 elif sys.argv[2] == "compare":
-    assert len(comparison.compare(data, DEFAULT_PRESETS, limits=limits)) == 3
+    assert len(comparison.compare(data, DEFAULT_PRESETS, presets_per_job=1, limits=limits)) == 3
 else:
     assert len(list(renditions.render(data, DEFAULT_PRESETS, limits=limits))) == 3
 status = Path("/proc/self/status")

@@ -1,7 +1,8 @@
 """Comparing presets on one image: each rendition in each format, held against the ideal one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import batched
 from typing import Final
 
 import numpy as np
@@ -22,10 +23,12 @@ from imaging.resizing import Size, resized
 
 _COMPARED: Final = (Format.JPEG, Format.WEBP, Format.AVIF, Format.PNG)
 
-# Encoding, decoding and measuring a megapixel takes 0.1 s (JPEG) to 0.45 (PNG), 0.22 on average over four:
-# 9 to 18 s, beside the 2 to 5 an original at its pixel limit takes, of API Gateway's 29.  The three default
-# presets in four formats are 12 million pixels.
-MAX_COMPARED_PIXELS: Final = 40_000_000
+# Two bounds that keep the worst case within API Gateway's 29 s.  Encoding, decoding and measuring a megapixel
+# of a rendition takes 0.1 s (JPEG) to 0.45 (PNG), 0.22 on average: 7 to 14 s.  The three default presets in
+# four formats are 12 million pixels.
+MAX_COMPARED_PIXELS: Final = 32_000_000
+# Decoding a megapixel of an original takes 0.01 s (JPEG) to 0.045 (AVIF): 1.5 to 7 s.
+MAX_DECODED_PIXELS: Final = 150_000_000
 
 Luma = npt.NDArray[np.uint8]
 
@@ -37,18 +40,29 @@ _STRIP: Final = 128  # rows of windows at once: 4,096 x 128 take 40 MiB, however
 _DIGITS: Final = 4
 
 
-def compare(data: bytes, presets: Sequence[Preset], *, limits: PixelLimits) -> tuple[PresetComparison, ...]:
+def compare(
+    data: bytes, presets: Sequence[Preset], *, presets_per_job: int, limits: PixelLimits
+) -> tuple[PresetComparison, ...]:
     """What each preset would make of the original `data`, in the order given.
 
+    Presets are rendered together as render jobs name them, since a preset scaled down from a larger one of
+    its job differs by a percent of its bytes; where that takes more than MAX_DECODED_PIXELS, all together.
     Raises ImageRejectedError as `render` does, and too_many_pixels where the presets alone would make more
     than MAX_COMPARED_PIXELS of it.
     """
-    shown = accepted(data, limits=limits).shown_size
+    container = accepted(data, limits=limits)
+    shown = container.shown_size
     variants = _variants(presets, shown)
+    jobs = list(batched(presets, presets_per_job, strict=False))
+    if len(jobs) * container.coded_pixels > MAX_DECODED_PIXELS:
+        jobs = [tuple(presets)]
     ideals = _ideals(data, presets, limits)
     encodings: dict[str, list[Encoding]] = {preset.name: [] for preset in presets}
-    for rendered in render(data, variants, limits=limits):
-        encodings[rendered.preset.name].append(_measured(rendered, ideals[rendered.preset.name]))
+    for job in jobs:
+        for rendered in render(
+            data, [each for preset in job for each in variants[preset.name]], limits=limits
+        ):
+            encodings[rendered.preset.name].append(_measured(rendered, ideals[rendered.preset.name]))
     return tuple(_comparison(preset, encodings[preset.name], shown) for preset in presets)
 
 
@@ -61,29 +75,32 @@ def _comparison(preset: Preset, encodings: list[Encoding], shown: Size) -> Prese
     )
 
 
-def _variants(presets: Sequence[Preset], shown: Size) -> list[Preset]:
+def _variants(presets: Sequence[Preset], shown: Size) -> dict[str, list[Preset]]:
     """Each preset in its own format, and then the smallest in the other formats while the pixels last."""
     pixels = {preset.name: _area(placement(preset, shown).canvas) for preset in presets}
-    own = [replace(preset, format=output) for preset in presets for output in _own_formats(preset)]
-    left = MAX_COMPARED_PIXELS - sum(pixels[variant.name] for variant in own)
+    variants = {preset.name: _in(_own_formats(preset), preset) for preset in presets}
+    left = MAX_COMPARED_PIXELS - sum(pixels[name] * len(own) for name, own in variants.items())
     if left < 0:
         raise too_many_pixels(
             f"the presets make {MAX_COMPARED_PIXELS - left:,} pixels of {shown[0]:,} x {shown[1]:,}: "
             f"at most {MAX_COMPARED_PIXELS:,} are compared at once"
         )
-    others: list[Preset] = []
     for preset in sorted(presets, key=lambda each: pixels[each.name]):
-        more = [replace(preset, format=each) for each in _COMPARED if each not in _own_formats(preset)]
-        left -= pixels[preset.name] * len(more)
+        others = [output for output in _COMPARED if output not in _own_formats(preset)]
+        left -= pixels[preset.name] * len(others)
         if left < 0:
             break
-        others += more
-    return own + others
+        variants[preset.name] += _in(others, preset)
+    return variants
 
 
 def _own_formats(preset: Preset) -> tuple[Format, ...]:
     """What the preset may encode as; which of the two `auto` is, only the pixels tell."""
     return (Format.JPEG, Format.WEBP) if preset.format is Format.AUTO else (preset.format,)
+
+
+def _in(formats: Iterable[Format], preset: Preset) -> list[Preset]:
+    return [replace(preset, format=output) for output in formats]
 
 
 def _area(size: Size) -> int:
