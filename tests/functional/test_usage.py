@@ -26,6 +26,7 @@ from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import Announcement
 from catalog.domain.usage import NOTHING, CountersMovedError, Usage
 from catalog.use_cases.usage import CountersContendedError, recount, repair
+from infra.operator import recount as operator
 from tests.builders.images import html_named_jpg, jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud, Killed
 from tests.functional.streams import recorded_changes
@@ -308,6 +309,28 @@ def test_what_a_repair_has_counted_is_not_counted_again_when_its_records_come(
 
     assert total(counters).assets == 1
     assert agrees(cloud, counters)
+
+
+def test_the_operator_is_shown_what_differs_and_what_was_corrected(
+    cloud: Cloud, records: Records, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.upload(PHOTO)
+    deliver(cloud, records)
+    lose_a_removal(cloud, records)
+    tables = {name: name for name in ("AssetsTable", "UsageTable", "TenantsTable")}
+    monkeypatch.setattr(operator, "stack_outputs", lambda _: tables)
+    capsys.readouterr()
+
+    def run(*options: str) -> tuple[list[dict[str, Any]], Any]:
+        with pytest.raises(SystemExit) as ended:
+            operator.main(["--stack", "catalog-images", *options])
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()], ended.value.code
+
+    shown, status = run()
+    assert (sorted(line["tenant"] for line in shown), status) == (["acme", "globex"], 1)
+    (acme,), status = run("--tenant", "acme", "--repair")
+    assert (acme["corrections"], acme["agrees"], acme["counted"]["assets"], status) == (1, True, 0, 0)
+    assert run("--tenant", "Not A Tenant")[1].startswith("error: ")
 
 
 # --- Any history ------------------------------------------------------------------------------------------

@@ -17,8 +17,17 @@ from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.rejections import Rejection, RejectionCode
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import DECLARED_TYPES, PresignedUpload, UploadTicket
-from catalog.representations import asset_json, ticket_json
-from catalog.requests import MAX_PAGE, InvalidRequestError, list_request, path_asset_id, upload_request
+from catalog.domain.usage import Usage
+from catalog.representations import asset_json, metrics_json, ticket_json
+from catalog.requests import (
+    MAX_PAGE,
+    InvalidRequestError,
+    list_request,
+    metrics_request,
+    path_asset_id,
+    upload_request,
+)
+from catalog.use_cases.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
@@ -195,6 +204,25 @@ def test_an_asset_is_answered_exactly_as_documented(asset: Asset) -> None:
     assert list(answered) == list(SCHEMAS["Image"]["properties"])
     for rendition in answered["renditions"]:
         assert list(rendition) == list(SCHEMAS["Rendition"]["properties"])
+
+
+def test_metrics_are_answered_exactly_as_documented() -> None:
+    usage = Usage(assets=1, bytes_originals=10, bytes_per_preset={"thumb": 4})
+    answered = metrics_json(Metrics({_KEY.tenant: usage, TenantId("globex"): Usage(rejected=2)}))
+    assert faults_of(answered, schema("Metrics")) == []
+    assert list(answered) == list(SCHEMAS["Metrics"]["properties"])
+
+
+@pytest.mark.parametrize("tenant", ["acme", "*", "**", "Acme", "-", "", "a" * 63, "a" * 64])
+def test_the_document_and_the_code_accept_the_same_tenants_of_metrics(tenant: str) -> None:
+    try:
+        metrics_request({"tenant": tenant})
+    except InvalidRequestError:
+        accepted = False
+    else:
+        accepted = True
+    parameter = DOCUMENT["paths"]["/metrics"]["get"]["parameters"][0]["schema"]
+    assert accepted == (faults_of(tenant, parameter) == [])
 
 
 def test_an_upload_ticket_is_answered_exactly_as_documented() -> None:

@@ -1,0 +1,75 @@
+"""Recount: prove that the counters equal what the tables hold, and make it so where they do not.
+
+    python -m infra.operator.recount --stack catalog-images [--tenant acme ...] [--repair]
+
+Reads every asset of the tenants (all of them unless some are named) and adds them up anew.  Counters trail
+the table by seconds: of a tenant that is uploading, a small difference is no fault; --repair is exact anyway.
+Needs the operator's AWS credentials (or AWS_ENDPOINT_URL, for the embedded stack).  Prints one JSON object a
+tenant: `tenant, agrees, counted, recounted`, and with --repair `corrections`; the exit status is 1 where a
+tenant's counters do not agree, or could not be repaired.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from catalog.adapters.assets_table import Assets
+from catalog.adapters.tenants_table import Tenants
+from catalog.adapters.usage_table import Counters
+from catalog.domain.keys import NotATenantIdError, TenantId, tenant_id
+from catalog.use_cases.usage import CountersContendedError, recount, repair
+from infra.operator.tenants import stack_outputs
+
+
+def recounted(tenant: TenantId, *, outputs: Mapping[str, str], mend: bool) -> dict[str, Any]:
+    """What is counted for a tenant and what there is, after the repair if one is asked for.
+
+    Raises CountersContendedError where the tenant is too busy to be repaired.
+    """
+    assets, counters = Assets(outputs["AssetsTable"]), Counters(outputs["UsageTable"])
+    corrections = {}
+    if mend:
+        clock = partial(datetime.now, UTC)
+        corrections = {"corrections": repair(tenant, assets=assets, counters=counters, clock=clock)}
+    found = recount(tenant, assets=assets, counters=counters)
+    return {
+        "tenant": tenant,
+        "agrees": found.agrees,
+        "counted": asdict(found.counted),
+        "recounted": asdict(found.recounted),
+        **corrections,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Prove and repair the counters of tenants.")
+    parser.add_argument("--stack", required=True, help="name of the deployed stack")
+    parser.add_argument("--tenant", action="append", help="repeatable; default: every tenant")
+    parser.add_argument("--repair", action="store_true", help="correct what does not agree")
+    chosen = parser.parse_args(arguments)
+    agreed = True
+    try:
+        outputs = stack_outputs(chosen.stack)
+        named = map(tenant_id, chosen.tenant or ())
+        for tenant in named if chosen.tenant else Tenants(outputs["TenantsTable"]).ids():
+            result = recounted(tenant, outputs=outputs, mend=chosen.repair)
+            agreed = agreed and result["agrees"]
+            print(json.dumps(result))
+    except NotATenantIdError as error:
+        sys.exit(f"error: {error} is no tenant id: 1 to 63 of a-z, 0-9 and inner hyphens")
+    except CountersContendedError as error:
+        sys.exit(f"error: {error} is too busy to be repaired now; try again later")
+    except (ClientError, BotoCoreError) as error:
+        sys.exit(f"error: {error}")
+    sys.exit(0 if agreed else 1)
+
+
+if __name__ == "__main__":
+    main()
