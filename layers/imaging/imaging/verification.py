@@ -117,7 +117,8 @@ def verify(left: Image.Image, right: Image.Image) -> Verification:
 def is_near_blank(image: Image.Image) -> bool:
     """Whether an image shows too little for its hash to mean anything; it must not be indexed.
 
-    Standard deviation of luma at 64 x 64 below 2 grey levels: there codec noise decides the bits.
+    Standard deviation of luma at 64 x 64 below 2 grey levels.  Real images faded to 1.5 keep 57% of their
+    re-encodes within 31 bits, at 2 it is 75%, at 3 93%, at 6 all: below, codec noise decides the bits.
     """
     luma = np.asarray(image.convert("L").resize((64, 64), Resampling.BOX), np.float32)
     return float(luma.std()) < _BLANK_DEVIATION
@@ -166,7 +167,7 @@ def _resampled(image: Image.Image, size: tuple[int, int]) -> list[Plane]:
         size, Image.Transform.AFFINE, (x_step, 0, 0, 0, y_step, 0), Resampling.BILINEAR
     )
     others = (image.resize(size, Resampling.BOX), pointwise, image.resize(size, Resampling.NEAREST))
-    return [np.asarray(other.convert("L"), np.float32) for other in others]
+    return [np.asarray(other.convert("L"), np.float32) - 128 for other in others]
 
 
 def _edges(luma: Plane) -> float:
@@ -176,20 +177,24 @@ def _edges(luma: Plane) -> float:
 def _predicted(source: Plane, target: Plane, resampled: list[Plane]) -> Plane:
     """`target` as far as one linear filter over `source` and its resampled versions explains it.
 
-    Ridge regression towards the identity, by 2 grey levels squared a pixel: a flat picture is left alone.
+    The weights sum to 1 and there is no constant: no lighter or flatter picture passes for the same one.
+    Ridge regression towards the identity, by 2 grey levels squared a pixel.
     """
     height, width = source.shape
-    padded = np.pad(source, _TAPS // 2, mode="edge")
-    shifts = [padded[y : y + height, x : x + width] for y in range(_TAPS) for x in range(_TAPS)]
+    margin = _TAPS // 2
+    padded = np.pad(source, margin, mode="edge")
+    shifts = [
+        padded[y : y + height, x : x + width]
+        for y in range(_TAPS)
+        for x in range(_TAPS)
+        if (y, x) != (margin, margin)
+    ]
     terms = np.empty((len(shifts) + len(resampled), height * width), np.float32)
     for index, plane in enumerate(shifts + resampled):
-        terms[index] = (plane - plane.mean()).ravel()
-    identity = len(shifts) // 2
-    rest = target.ravel() - target.mean() - terms[identity]
+        terms[index] = (plane - source).ravel()
     gram = (terms @ terms.T).astype(np.float64) + 2.0 * height * width * np.eye(len(terms))
-    weights = np.linalg.solve(gram, (terms @ rest).astype(np.float64))
-    weights[identity] += 1
-    prediction: Plane = (weights.astype(np.float32) @ terms).reshape(height, width) + target.mean()
+    weights = np.linalg.solve(gram, (terms @ (target - source).ravel()).astype(np.float64))
+    prediction: Plane = source + (weights.astype(np.float32) @ terms).reshape(height, width)
     return prediction
 
 
@@ -216,7 +221,7 @@ def _luma_windows(left: Plane, right: Plane) -> _LumaWindows:
     expected = activity * _ACTIVITY_CEILING / (activity + _ACTIVITY_CEILING) + _ACTIVITY_FLOOR
 
     # Of the weaker image's energy, the share that no gain and offset make of the other's (1 - r squared).
-    unexplained = 1 - np.maximum(shared, 0) ** 2 / (left_energy * right_energy + 1)
+    unexplained = 1 - np.maximum(shared, 0) ** 2 / np.maximum(left_energy * right_energy, 1e-3)
     detail = np.maximum(np.minimum(left_energy, right_energy) * unexplained, 0) / expected
     presence = np.maximum(left_energy + right_energy - 2 * shared, 0) / expected
     tone = (right_mean - left_mean) ** 2 / (_TONE_FLOOR + _TONE_ACTIVITY * activity)
