@@ -29,7 +29,7 @@ class IdentityProvider:
         return ClientCredentials(Client(created["ClientId"], tenant), created["ClientSecret"], tuple(scopes))
 
     def delete_client(self, gone: Client) -> None:
-        """No new token for this client; one it holds lives out its hour.  Deleting it again changes nothing."""
+        """No new token for this client; one it holds lives out its hour.  Deleted again, nothing changes."""
         try:
             client("cognito-idp").delete_user_pool_client(UserPoolId=self._pool, ClientId=gone.client_id)
         except ClientError as error:

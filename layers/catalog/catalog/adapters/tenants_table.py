@@ -1,4 +1,4 @@
-"""The Tenants table: one item a tenant, with its limits, its removal and its count of this minute's uploads."""
+"""The Tenants table: one item a tenant, with its limits, its removal and this minute's count of uploads."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
