@@ -1,0 +1,194 @@
+"""What a GET, a list page and the metrics cost in DynamoDB reads, in catalogs from 10^2 to 10^5 images.
+
+    python -m benchmarks.read_cost [--images 100 1000 10000 100000]
+
+Calls the API functions as they are, on moto with the template's tables, and meters each call they make by the
+published rules for read units: each item of a GetItem or BatchGetItem in units of 4 KB, those of a Query or
+Scan together; half of it for eventually consistent reads.  Sizes are taken from the answers, since what moto
+and MiniStack tell as ConsumedCapacity is the same whatever was read.  Prints a Markdown table; the exit status
+is 1 where a call that should cost the same in every catalog does not.
+"""
+
+import argparse
+import contextlib
+import io
+import logging
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from typing import Any, Final
+
+import botocore.client
+import pytest
+from moto import mock_aws
+
+from catalog.adapters import sdk
+from tests.builders.events import REGION
+from tests.builders.images import jpeg_bytes, product_photo
+from tests.functional.cloud import Answer, Cloud
+from tests.functional.streams import recorded_changes
+
+SIZES: Final = (100, 1_000, 10_000, 100_000)
+UNIT: Final = 4096  # bytes of one read unit
+BORN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+READS: Final = {"GetItem", "BatchGetItem", "Query", "Scan"}
+
+
+@dataclass
+class Cost:
+    """Requests made and read units used."""
+
+    requests: int = 0
+    units: float = 0.0
+
+
+def size_of(value: Mapping[str, Any]) -> int:
+    """Bytes of one attribute's value, by the rules DynamoDB bills by."""
+    ((kind, held),) = value.items()
+    match kind:
+        case "S":
+            return len(held.encode())
+        case "N":
+            return (len(held.lstrip("-").replace(".", "")) + 1) // 2 + 1
+        case "SS":
+            return sum(len(text.encode()) for text in held)
+        case "M":
+            return 3 + sum(len(name.encode()) + size_of(inner) + 1 for name, inner in held.items())
+        case "BOOL" | "NULL":
+            return 1
+    raise ValueError(f"no item of these tables holds {kind}")
+
+
+def size_of_item(item: Mapping[str, Any]) -> int:
+    return sum(len(name.encode()) + size_of(value) for name, value in item.items())
+
+
+def units(size_bytes: int, *, consistent: bool) -> float:
+    """Even what is not there costs one."""
+    return max(1, math.ceil(size_bytes / UNIT)) * (1.0 if consistent else 0.5)
+
+
+def read_units(operation: str, asked: Mapping[str, Any], answer: Mapping[str, Any]) -> float:
+    if operation == "GetItem":
+        return units(size_of_item(answer.get("Item", {})), consistent=asked.get("ConsistentRead", False))
+    if operation == "BatchGetItem":
+        total = 0.0
+        for table, keys in asked["RequestItems"].items():
+            consistent = keys.get("ConsistentRead", False)
+            found = answer["Responses"].get(table, [])
+            total += sum(units(size_of_item(item), consistent=consistent) for item in found)
+            total += (len(keys["Keys"]) - len(found)) * units(0, consistent=consistent)
+        return total
+    assert answer["Count"] == answer["ScannedCount"], "what was looked at is not in the answer"
+    looked_at = sum(map(size_of_item, answer["Items"]))
+    return units(looked_at, consistent=asked.get("ConsistentRead", False))
+
+
+@contextmanager
+def metered() -> Iterator[Cost]:
+    """The cost of the reads made meanwhile."""
+    cost = Cost()
+    make = botocore.client.BaseClient._make_api_call
+
+    def measured(self: Any, operation: str, asked: Any) -> Any:
+        answer = make(self, operation, asked)
+        if operation in READS:
+            cost.requests += 1
+            cost.units += read_units(operation, asked, answer)
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.client.BaseClient, "_make_api_call", measured)
+        yield cost
+
+
+def fill(cloud: Cloud, images: int) -> str:
+    """A tenant's catalog of so many copies of one real asset, each with its count; returns the last id."""
+    with recorded_changes() as records:
+        cloud.upload(jpeg_bytes(product_photo(1)))
+        cloud.invoke("usage", {"Records": records})
+    (asset,) = cloud.dynamodb.scan(TableName="AssetsTable")["Items"]
+    counters = cloud.dynamodb.scan(TableName="UsageTable")["Items"]
+    (counted,) = (item for item in counters if item["counter"]["S"] != "total")
+    for numbers in batched(range(images - 1), 25, strict=False):
+        puts: dict[str, list[Any]] = {"AssetsTable": [], "UsageTable": []}
+        for number in numbers:
+            id_, born = (
+                f"{number:064x}",
+                (BORN + timedelta(seconds=number)).isoformat(timespec="microseconds"),
+            )
+            times = {"created_at": {"S": born}, "unused_since": {"S": born}}
+            puts["AssetsTable"].append({"PutRequest": {"Item": {**asset, **times, "id": {"S": id_}}}})
+            counter = {"S": f"counted#{id_}"}
+            puts["UsageTable"].append({"PutRequest": {"Item": {**counted, "counter": counter}}})
+        for table, requests in puts.items():
+            cloud.dynamodb.batch_write_item(RequestItems={table: requests})
+    return str(asset["id"]["S"])
+
+
+def calls(cloud: Cloud, id_: str) -> dict[str, Callable[[], Answer]]:
+    """What is measured, by name.  `status=rejected` matches nothing: the longest search a page may make."""
+    return {
+        "GET image": lambda: cloud.get(id_),
+        "list, 50 images": lambda: cloud.list_images(limit="50"),
+        "list, 50 of a status": lambda: cloud.list_images(limit="50", status="rejected"),
+        "metrics": lambda: cloud.call("metrics", "GET", "/metrics"),
+        "metrics of all tenants": lambda: cloud.call(
+            "metrics", "GET", "/metrics", query={"tenant": "*"}, scope="catalog/read catalog/admin"
+        ),
+    }
+
+
+def measure(images: int) -> dict[str, Cost]:
+    """The cost of each call once its function has started and knows the client."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws(), contextlib.redirect_stdout(io.StringIO()):
+        for name, value in {
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "POWERTOOLS_SERVICE_NAME": "catalog",
+            "POWERTOOLS_METRICS_NAMESPACE": "CatalogImagePipeline",
+        }.items():
+            patch.setenv(name, value)
+        sdk.client.cache_clear()
+        cloud = Cloud(patch)
+        measured = {}
+        for name, call in calls(cloud, fill(cloud, images)).items():
+            call()
+            with metered() as cost:
+                answer = call()
+            assert answer.status == 200, answer.json
+            measured[name] = cost
+        sdk.client.cache_clear()
+        return measured
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Read units of API calls by the size of the catalog.")
+    parser.add_argument("--images", type=int, nargs="+", default=SIZES, help="sizes of the catalog")
+    chosen = parser.parse_args()
+    logging.disable(logging.WARNING)
+    by_size = {}
+    for images in chosen.images:
+        by_size[images] = measure(images)
+        print(f"{images:,} images measured", file=sys.stderr)
+    print("| read units (requests) |" + "".join(f" {images:,} |" for images in by_size))
+    print("|---|" + "---:|" * len(by_size))
+    grows = []
+    for name in next(iter(by_size.values())):
+        costs = [measured[name] for measured in by_size.values()]
+        print(f"| {name} |" + "".join(f" {cost.units:g} ({cost.requests}) |" for cost in costs))
+        # A search for a status looks at 1,000 index entries at most, so it grows up to there.
+        constant = [cost.units for images, cost in zip(by_size, costs, strict=True) if images >= 1000]
+        if len(set(constant if "status" in name else [cost.units for cost in costs])) > 1:
+            grows.append(name)
+    if grows:
+        sys.exit(f"error: not the same in every catalog: {', '.join(grows)}")
+
+
+if __name__ == "__main__":
+    main()
