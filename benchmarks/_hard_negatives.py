@@ -82,7 +82,8 @@ def product_area(image: Image.Image) -> NDArray[np.bool_]:
     """Pixels that are not background: further than 5 (CIE76) from the border's median colour."""
     colours = lab(image)
     border = np.concatenate([colours[0], colours[-1], colours[:, 0], colours[:, -1]])
-    return np.linalg.norm(colours - np.median(border, axis=0), axis=-1) > 5
+    area: NDArray[np.bool_] = np.linalg.norm(colours - np.median(border, axis=0), axis=-1) > 5
+    return area
 
 
 def is_visible(pair: HardNegative) -> bool:

@@ -1,5 +1,6 @@
 """The hashes compared side by side, each with the threshold it is usually used at."""
 
+import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -22,7 +23,7 @@ def phash64(image: Image.Image) -> str:
 
 def pdq(image: Image.Image) -> str:
     """Meta's PDQ, 256 bits, by the pdqhash package."""
-    import pdqhash  # noqa: PLC0415 (optional)
+    pdqhash = importlib.import_module("pdqhash")
 
     bits, _quality = pdqhash.compute(np.asarray(image))
     return np.packbits(bits).tobytes().hex()

@@ -215,7 +215,7 @@ def _recall(pool: Executor, paths: list[Path]) -> dict[str, Any]:
     rows.insert(len(EDITS), ("all of the above", *(f"{rate.share:.2%}" for rate in overall.values())))
     print("\n## Recall by edit\n\n" + table(("edit", *columns), rows))
     print(f"\nEnd to end: {overall['pHash256 and verified']}")
-    lost = defaultdict(int)
+    lost: dict[str, int] = defaultdict(int)
     for result in results:
         if result.edit in EDITS and not result.accepted:
             lost[str(result.refusal)] += 1
@@ -230,7 +230,7 @@ def _recall(pool: Executor, paths: list[Path]) -> dict[str, Any]:
 def _false_merges(pool: Executor, paths: list[Path], hashed: list[dict[str, str]]) -> dict[str, Any]:
     """Every image against all others: what each hash alone would merge, and what verification leaves."""
     report: dict[str, Any] = {}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     candidates: dict[tuple[int, int], int] = {}
     proposed = 0
     for name, (_, limit) in HASHES.items():
@@ -283,7 +283,8 @@ def _hard_negatives(pool: Executor, paths: list[Path], count: int) -> dict[str, 
     for result in results:
         kind = f"{result.kind} {result.detail}" if result.kind == "print" else result.kind
         grouped[kind][result.condition].append(result)
-    rows, by_kind = [], {}
+    rows: list[tuple[str, ...]] = []
+    by_kind = {}
     for kind, by_condition in sorted(grouped.items()):
         rates = {c: Rate(sum(r.accepted for r in by_condition[c]), len(by_condition[c])) for c in CONDITIONS}
         by_kind[kind] = {condition: rate.as_json() for condition, rate in rates.items()}
