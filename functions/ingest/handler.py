@@ -12,25 +12,44 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from catalog import settings
 from catalog.adapters.assets_table import Assets
+from catalog.adapters.hash_bands_table import HashBands
 from catalog.adapters.objects import Originals
+from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.queues import RenderQueue
 from catalog.batches import QueueBatches
+from catalog.domain.fingerprints import PHashAlgorithm
 from catalog.domain.keys import AssetKey, NotAnOriginalKeyError
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.ingestion import ingest_upload
-from imaging.inspection import inspect
+from catalog.use_cases.near_duplicates import NearDuplicates
+from imaging.inspection import compare, inspect
 
+algorithm = settings.phash_algorithm()
+limits = settings.pixel_limits()
 ingest = partial(
     ingest_upload,
     assets=Assets(settings.assets_table()),
     originals=Originals(settings.originals_bucket()),
     queue=RenderQueue(settings.render_queue_url()),
-    inspect=partial(inspect, limits=settings.pixel_limits()),
+    inspect=partial(inspect, limits=limits, algorithm=algorithm),
+    near=NearDuplicates(
+        action=settings.near_duplicate_action(),
+        bands=HashBands(
+            settings.hash_bands_table(),
+            algorithm=algorithm,
+            threshold=settings.phash_hamming_threshold(),
+            exact=settings.phash_exact(),
+        ),
+        pairs=Pairs(settings.pairs_table()),
+        compare=partial(compare, limits=limits),
+    ),
     presets=settings.presets(),
     presets_per_job=settings.presets_per_job(),
     max_upload_bytes=settings.max_upload_bytes(),
     clock=partial(datetime.now, UTC),
 )
+if algorithm is not PHashAlgorithm.PHASH256:
+    logger.warning("64-bit hashes call most of a catalog alike; phash256 does not", algorithm=algorithm)
 
 
 def ingest_message(record: SQSRecord) -> None:
@@ -55,8 +74,16 @@ def ingest_object(object_key: str) -> None:
         tenant=key.tenant,
         asset_id=key.id,
         render_jobs=ingested.jobs,
+        near_duplicate_of=asset.near_duplicate.of if asset and asset.near_duplicate else None,
+        compared=ingested.compared,
         rejection=asset.rejection.code if asset and asset.rejection else None,
     )
+    if ingested.capped:
+        logger.warning("near-duplicate buckets read in part", asset_id=key.id, buckets=ingested.capped)
+        count("BucketsCapped", ingested.capped)
+    if ingested.fault:
+        logger.error("near-duplicates not looked for", asset_id=key.id, exc_info=ingested.fault)
+        count("NearDuplicateFault")
     count("".join(word.capitalize() for word in ingested.outcome.name.split("_")))
 
 

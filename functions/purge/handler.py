@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
+from catalog.adapters.hash_bands_table import HashBands
 from catalog.adapters.objects import Originals, Renditions
 from catalog.adapters.purge_runs_table import PurgeRuns
 from catalog.adapters.queues import PurgeJob, PurgeQueue, purge_job
@@ -47,6 +48,7 @@ work = partial(
     assets=assets,
     originals=Originals(settings.originals_bucket()),
     renditions=Renditions(settings.renditions_bucket()),
+    bands=HashBands(settings.hash_bands_table()),
     runs=runs,
     clock=clock,
 )

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.objects import Originals, Renditions
-from catalog.adapters.queues import render_job
+from catalog.adapters.queues import RenderQueue, render_job
 from catalog.batches import QueueBatches
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.rendering import render_asset
@@ -23,7 +23,9 @@ render_missing = partial(
     originals=Originals(settings.originals_bucket()),
     renditions=Renditions(settings.renditions_bucket()),
     render=partial(render, limits=settings.pixel_limits()),
+    queue=RenderQueue(settings.render_queue_url()),
     presets=settings.presets(),
+    presets_per_job=settings.presets_per_job(),
     max_upload_bytes=settings.max_upload_bytes(),
     clock=partial(datetime.now, UTC),
 )

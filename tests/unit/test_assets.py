@@ -25,7 +25,7 @@ def asset(*renditions: Rendition, status: Status = Status.PROCESSING) -> Asset:
 
 
 def rendition(preset: str, version: str) -> Rendition:
-    return Rendition(preset, version, "key", 1, 1, 1, 85)
+    return Rendition(preset, version, f"renditions/acme/{'0' * 64}/x.jpg", 1, 1, 1, 85)
 
 
 def test_a_rendition_of_an_older_version_is_missing() -> None:

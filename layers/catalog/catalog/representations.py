@@ -6,6 +6,7 @@ from typing import Any
 
 from catalog.domain.assets import Asset, Rendition
 from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison, recommended
+from catalog.domain.near_duplicates import NearDuplicate
 from catalog.domain.purge import PurgeRun, RunState
 from catalog.domain.tenants import ClientCredentials, Tenant
 from catalog.domain.uploads import UploadTicket
@@ -39,9 +40,20 @@ def asset_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
                 asset.renditions.values(), key=lambda stored: (stored.width, stored.preset)
             )
         ],
+        "near_duplicate_of": asset.near_duplicate.of if asset.near_duplicate else None,
+        "verification": _verification_json(asset.near_duplicate) if asset.near_duplicate else None,
         "rejection": {"code": rejection.code, "detail": rejection.detail} if rejection else None,
         "created_at": _instant(asset.created_at),
         "updated_at": _instant(asset.updated_at),
+    }
+
+
+def _verification_json(verdict: NearDuplicate) -> dict[str, Any]:
+    return {
+        "decided_by": verdict.decided_by,
+        "shares_renditions": verdict.shares,
+        "distance": verdict.distance,
+        "scores": dict(verdict.scores),
     }
 
 

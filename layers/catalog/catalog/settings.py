@@ -4,8 +4,11 @@ Where AWS is comes from the SDK's own variables; nothing here knows whether this
 """
 
 import os
+from collections.abc import Iterable
 from datetime import timedelta
 
+from catalog.domain.fingerprints import PHashAlgorithm
+from catalog.domain.near_duplicates import NearDuplicateAction
 from catalog.domain.presets import Preset, parse_presets
 from catalog.domain.sources import SourceFormat, parse_pixel_limits
 
@@ -119,3 +122,38 @@ def usage_table() -> str:
 
 def event_bus_name() -> str:
     return text("EVENT_BUS_NAME")
+
+
+def hash_bands_table() -> str:
+    return text("HASH_BANDS_TABLE")
+
+
+def pairs_table() -> str:
+    return text("PAIRS_TABLE")
+
+
+def near_duplicate_action() -> NearDuplicateAction:
+    return NearDuplicateAction(_one_of("NEAR_DUPLICATE_ACTION", NearDuplicateAction))
+
+
+def phash_algorithm() -> PHashAlgorithm:
+    return PHashAlgorithm(_one_of("PHASH_ALGORITHM", PHashAlgorithm))
+
+
+def phash_hamming_threshold() -> int:
+    """Bits; -1 stands for the algorithm's own."""
+    algorithm = phash_algorithm()
+    bits = whole("PHASH_HAMMING_THRESHOLD", low=-1, high=algorithm.bits)
+    return algorithm.default_threshold if bits < 0 else bits
+
+
+def phash_exact() -> bool:
+    """Whether a lookup reads neighbouring buckets too, and misses nothing up to twice the distance."""
+    return _one_of("PHASH_EXACT", ("true", "false")) == "true"
+
+
+def _one_of(name: str, choices: Iterable[str]) -> str:
+    value = text(name)
+    if value not in list(choices):
+        raise SettingError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+    return value

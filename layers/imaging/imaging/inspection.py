@@ -1,15 +1,46 @@
-"""Inspecting an original: what it is and what it looks like, from one decode."""
+"""Inspecting an original: what it is and what it looks like, from one decode; and what looks like it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from PIL.Image import Image
 
 from catalog.domain.assets import Inspection, PerceptualHashes
+from catalog.domain.fingerprints import PHashAlgorithm
+from catalog.domain.near_duplicates import Likeness
 from catalog.domain.sources import SourceFormat
-from imaging.hashes import average_hash, phash256
+from imaging.hashes import average_hash, difference_hash, phash256
 from imaging.originals import canonical_pixels, identify
+from imaging.verification import is_near_blank, verify
+
+_HASHES: Final[Mapping[PHashAlgorithm, Callable[[Image], str]]] = {
+    PHashAlgorithm.PHASH256: phash256,
+    PHashAlgorithm.AHASH64: average_hash,
+    PHashAlgorithm.DHASH64: difference_hash,
+}
 
 
-def inspect(data: bytes, *, limits: Mapping[SourceFormat, int]) -> Inspection:
+def inspect(
+    data: bytes, *, limits: Mapping[SourceFormat, int], algorithm: PHashAlgorithm = PHashAlgorithm.PHASH256
+) -> Inspection:
     """The source's facts and the hashes of its canonical pixels.  Raises ImageRejectedError."""
     source = identify(data, limits=limits)
     pixels = canonical_pixels(data, limits=limits)
-    return Inspection(source, PerceptualHashes(ahash64=average_hash(pixels), phash256=phash256(pixels)))
+    hashes = PerceptualHashes(ahash64=average_hash(pixels), phash256=phash256(pixels))
+    known = {PHashAlgorithm.PHASH256: hashes.phash256, PHashAlgorithm.AHASH64: hashes.ahash64}
+    return Inspection(
+        source=source,
+        hashes=hashes,
+        algorithm=algorithm,
+        candidate_hash=known.get(algorithm) or _HASHES[algorithm](pixels),
+        near_blank=is_near_blank(pixels),
+        pixels=pixels,
+    )
+
+
+def compare(inspection: Inspection, data: bytes, *, limits: Mapping[SourceFormat, int]) -> Likeness:
+    """Whether an inspected original and another show the same picture.  Raises ImageRejectedError."""
+    if not isinstance(inspection.pixels, Image):
+        raise TypeError("an inspection by this module has its pixels")
+    verdict = verify(inspection.pixels, canonical_pixels(data, limits=limits))
+    return Likeness(verdict.accepted, verdict.scores, verdict.refusal)

@@ -3,7 +3,10 @@
 docs/data-model.md describes the items; AWS errors are translated here and nowhere above.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -13,11 +16,12 @@ from pynamodb.attributes import (
     UnicodeAttribute,
     UnicodeSetAttribute,
 )
-from pynamodb.exceptions import DeleteError, DoesNotExist, UpdateError
+from pynamodb.exceptions import DeleteError, DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
 
 from catalog.adapters.tables import bind, timestamp
 from catalog.domain.assets import (
@@ -27,12 +31,15 @@ from catalog.domain.assets import (
     Asset,
     AssetNotFoundError,
     AssetStateError,
+    Inspection,
     PerceptualHashes,
     Rendition,
     Status,
     TooManyReferencesError,
 )
+from catalog.domain.fingerprints import PHashAlgorithm
 from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.near_duplicates import DecidedBy, NearDuplicate, hold_of, is_hold
 from catalog.domain.rejections import HEALING, Rejection, RejectionCode
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import Announcement
@@ -90,6 +97,10 @@ class _AssetItem(Model):
     duplicates = NumberAttribute(null=True)
     purge_run = UnicodeAttribute(null=True)
     revision = NumberAttribute(null=True)
+    indexed_as = UnicodeAttribute(null=True)
+    near_duplicate_of = UnicodeAttribute(null=True)
+    near_duplicate = UnicodeAttribute(null=True)
+    holders = NumberAttribute(null=True)
 
     by_created_at = _ByCreatedAt()
     by_unused_since = _ByUnusedSince()
@@ -117,6 +128,28 @@ def _asset(item: _AssetItem) -> Asset:
         duplicates=int(item.duplicates or 0),
         purge_run=item.purge_run,
         revision=int(item.revision or 0),
+        near_duplicate=_near_duplicate(item),
+        indexed_as=_indexed_as(item.indexed_as),
+    )
+
+
+def _indexed_as(text: str | None) -> tuple[PHashAlgorithm, str] | None:
+    if text is None:
+        return None
+    algorithm, _, hash_hex = text.partition(":")
+    return PHashAlgorithm(algorithm), hash_hex
+
+
+def _near_duplicate(item: _AssetItem) -> NearDuplicate | None:
+    if not item.near_duplicate_of:
+        return None
+    facts = json.loads(item.near_duplicate)
+    return NearDuplicate(
+        of=AssetId(item.near_duplicate_of),
+        decided_by=DecidedBy(facts["decided_by"]),
+        shares=facts["shares"],
+        distance=facts["distance"],
+        scores=facts["scores"],
     )
 
 
@@ -171,11 +204,15 @@ class Assets:
             now=now,
         )
 
-    def accept(
-        self, key: AssetKey, source: Source, hashes: PerceptualHashes, *, size_bytes: int, now: datetime
-    ) -> Asset:
+    def accept(self, key: AssetKey, inspection: Inspection, *, size_bytes: int, now: datetime) -> Asset:
         """Record a checked original as `processing`.  Raises AssetStateError where it is past that."""
         item = self._model
+        source, hashes = inspection.source, inspection.hashes
+        indexed = (
+            item.indexed_as.remove()
+            if inspection.near_blank
+            else item.indexed_as.set(f"{inspection.algorithm}:{inspection.candidate_hash}")
+        )
         return self._write(
             key,
             [
@@ -186,6 +223,7 @@ class Assets:
                 item.height.set(source.height),
                 item.ahash64.set(hashes.ahash64),
                 item.phash256.set(hashes.phash256),
+                indexed,
                 _if_absent(item.renditions, {}),
                 item.updated_at.set(timestamp(now)),
                 item.expires_at.remove(),
@@ -219,17 +257,9 @@ class Assets:
         Raises AssetStateError where the asset is gone, rejected or being deleted.
         """
         item = self._model
-        stored = {
-            "version": rendition.version,
-            "key": rendition.key,
-            "size_bytes": rendition.size_bytes,
-            "width": rendition.width,
-            "height": rendition.height,
-            "quality": rendition.quality,
-        }
         return self._update(
             key,
-            [item.renditions[rendition.preset].set(stored), item.updated_at.set(timestamp(now))],
+            [item.renditions[rendition.preset].set(_stored(rendition)), item.updated_at.set(timestamp(now))],
             item.status.is_in(Status.PROCESSING, Status.READY),
         )
 
@@ -288,23 +318,123 @@ class Assets:
         Releasing it again changes nothing.  Raises AssetNotFoundError.
         """
         item = self._model
-        others = item.references.contains(reference) & (size(item.references) > 1)
-        last = item.references == {reference}
-        releases = (
-            ([item.references.delete({reference})], others),
-            # In one write: between two, a crash could leave an asset without references that is never unused.
-            ([item.references.remove(), item.unused_since.set(timestamp(now))], last),
-        )
         while True:
-            for actions, condition in releases:
-                try:
-                    return self._update(key, actions, condition)
-                except AssetStateError:
-                    continue
             asset = self.get(key)
             if reference not in asset.references:
                 return asset
-            # Other references came and went between the two attempts: look again.
+            actions, condition = _release(item, asset.references, reference, now)
+            if is_hold(reference):
+                actions = [*actions, item.holders.add(-1)]
+            try:
+                return self._update(key, actions, condition)
+            except AssetStateError:
+                continue  # other references came or went between the read and the write: look again
+
+    # --- Near-duplicates --------------------------------------------------------------------------------
+
+    def join(
+        self, asset: Asset, canonical: Asset, verdict: NearDuplicate, *, shares: bool, now: datetime
+    ) -> Asset:
+        """Make `asset` a near-duplicate of `canonical`, in one transaction over both.
+
+        With `shares` it holds a reference on the canonical asset, and has its renditions and status.
+        Raises AssetStateError where either has changed in a way that matters, or another writer was faster.
+        """
+        item = self._model
+        verdict = replace(verdict, shares=shares)
+        alone = (
+            item.holders.does_not_exist() | (item.holders == 0)
+        ) & item.near_duplicate_of.does_not_exist()
+        joining: list[Action] = [
+            item.near_duplicate_of.set(canonical.id),
+            item.near_duplicate.set(_facts(verdict)),
+            item.revision.add(1),
+        ]
+        if shares and canonical.status is Status.READY:
+            joining += _shared(item, canonical, now)
+        elif shares:
+            joining += [item.status.set(Status.PROCESSING), item.updated_at.set(timestamp(now))]
+        still_canonical = (item.status == canonical.status) & item.near_duplicate_of.does_not_exist()
+        with self._transaction(asset.key) as transaction:
+            transaction.update(
+                item(asset.tenant, asset.id),
+                actions=joining,
+                condition=item.status.is_in(Status.PROCESSING, Status.READY) & alone,
+            )
+            if shares:
+                holding: list[Action] = [
+                    item.references.add({hold_of(asset.id)}),
+                    item.holders.add(1),
+                    item.unused_since.remove(),
+                    item.revision.add(1),
+                ]
+                transaction.update(
+                    item(canonical.tenant, canonical.id), actions=holding, condition=still_canonical
+                )
+            else:
+                transaction.condition_check(item, canonical.tenant, canonical.id, condition=still_canonical)
+        return self.get(asset.key)
+
+    def separate(self, asset: Asset, *, now: datetime) -> Asset:
+        """End the asset's being a near-duplicate, and its hold, in one transaction.
+
+        Where it shared renditions it is `processing` until it has its own.  Raises AssetStateError where
+        another writer was faster.
+        """
+        item = self._model
+        verdict = asset.near_duplicate
+        if verdict is None:
+            return asset
+        leaving: list[Action] = [
+            item.near_duplicate_of.remove(),
+            item.near_duplicate.remove(),
+            item.revision.add(1),
+        ]
+        if verdict.shares:
+            leaving += [item.status.set(Status.PROCESSING), item.updated_at.set(timestamp(now))]
+        is_duplicate = (item.near_duplicate_of == verdict.of) & (item.status != Status.DELETING)
+        canonical = self.find(AssetKey(asset.tenant, verdict.of))
+        with self._transaction(asset.key) as transaction:
+            transaction.update(item(asset.tenant, asset.id), actions=leaving, condition=is_duplicate)
+            if verdict.shares and canonical and hold_of(asset.id) in canonical.references:
+                actions, condition = _release(item, canonical.references, hold_of(asset.id), now)
+                transaction.update(
+                    item(canonical.tenant, canonical.id),
+                    actions=[*actions, item.holders.add(-1), item.revision.add(1)],
+                    condition=condition,
+                )
+        return self.get(asset.key)
+
+    def release_hold(self, canonical: AssetKey, duplicate: AssetId, *, now: datetime) -> None:
+        """End a duplicate's hold while it is being deleted; ended already, or nothing to hold, is as well."""
+        try:
+            self.release_reference(canonical, hold_of(duplicate), now=now)
+        except AssetNotFoundError:
+            return
+
+    def share_renditions(self, key: AssetKey, canonical: Asset, *, now: datetime) -> Asset:
+        """`ready`, with the renditions of the asset it is a duplicate of.  Done already, nothing changes."""
+        item = self._model
+        try:
+            return self._update(
+                key,
+                _shared(item, canonical, now),
+                (item.status == Status.PROCESSING) & (item.near_duplicate_of == canonical.id),
+            )
+        except AssetStateError:
+            return self.get(key)
+
+    @contextmanager
+    def _transaction(self, key: AssetKey) -> Iterator[TransactWrite]:
+        connection = self._model._get_connection().connection
+        try:
+            with TransactWrite(connection=connection) as transaction:
+                yield transaction
+        except TransactWriteError as error:
+            reasons = {reason.code for reason in error.cancellation_reasons if reason is not None}
+            if reasons <= {"ConditionalCheckFailed", "TransactionConflict", "None"}:
+                raise AssetStateError(key.id) from error
+            raise
 
     # --- Purge ------------------------------------------------------------------------------------------
 
@@ -451,3 +581,48 @@ def _healing(item: type[_AssetItem]) -> Condition:
 
 def _unsettled(item: type[_AssetItem]) -> Condition:
     return cast(Condition, item.status.is_in(Status.AWAITING_UPLOAD, Status.PROCESSING) | _healing(item))
+
+
+def _facts(verdict: NearDuplicate) -> str:
+    facts = {
+        "decided_by": verdict.decided_by,
+        "shares": verdict.shares,
+        "distance": verdict.distance,
+        "scores": dict(verdict.scores),
+    }
+    return json.dumps(facts, sort_keys=True)
+
+
+def _stored(rendition: Rendition) -> dict[str, str | int | None]:
+    return {
+        "version": rendition.version,
+        "key": rendition.key,
+        "size_bytes": rendition.size_bytes,
+        "width": rendition.width,
+        "height": rendition.height,
+        "quality": rendition.quality,
+    }
+
+
+def _shared(item: type[_AssetItem], canonical: Asset, now: datetime) -> list[Action]:
+    return [
+        item.renditions.set({name: _stored(rendition) for name, rendition in canonical.renditions.items()}),
+        item.status.set(Status.READY),
+        item.updated_at.set(timestamp(now)),
+    ]
+
+
+def _release(
+    item: type[_AssetItem], references: frozenset[str], reference: str, now: datetime
+) -> tuple[list[Action], Condition]:
+    """What takes one of these references away, if they are still what they were in what matters.
+
+    The last one goes in one write with the moment it leaves behind: between two, a crash could leave an
+    asset without references that is never unused.
+    """
+    if references == {reference}:
+        return [item.references.remove(), item.unused_since.set(timestamp(now))], (
+            item.references == {reference}
+        )
+    others = item.references.contains(reference) & (size(item.references) > 1)
+    return [item.references.delete({reference})], others

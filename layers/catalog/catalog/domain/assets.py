@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from catalog.domain.fingerprints import PHashAlgorithm
 from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.near_duplicates import NearDuplicate
 from catalog.domain.presets import Preset
 from catalog.domain.rejections import Rejection
 from catalog.domain.sources import Source
@@ -59,10 +61,18 @@ class PerceptualHashes:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What decoding an original once tells of it."""
+    """What decoding an original once tells of it.
+
+    `candidate_hash`, of `algorithm`, is what it is indexed by; `near_blank` says that it means nothing.
+    `pixels` are for the imaging layer, which made them, to compare with others.
+    """
 
     source: Source
     hashes: PerceptualHashes
+    algorithm: PHashAlgorithm
+    candidate_hash: str
+    near_blank: bool
+    pixels: object = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,8 @@ class Asset:
     """All that is known of one original.  Times are aware UTC.
 
     `duplicates` counts the uploads that were not sent because it was here; `purge_run` names the run that is
-    deleting it; `revision` grows by one with every change.
+    deleting it; `revision` grows by one with every change; `indexed_as` is the hash the near-duplicate index
+    holds it under.
     """
 
     tenant: TenantId
@@ -103,17 +114,25 @@ class Asset:
     duplicates: int = 0
     purge_run: str | None = None
     revision: int = 0
+    near_duplicate: NearDuplicate | None = None
+    indexed_as: tuple[PHashAlgorithm, str] | None = None
 
     @property
     def key(self) -> AssetKey:
         return AssetKey(self.tenant, self.id)
 
     def missing(self, presets: Iterable[Preset]) -> tuple[Preset, ...]:
-        """The presets of which this asset has no rendition, or one of an older version."""
+        """The presets of which this asset has no rendition, or one of an older version.
+
+        One that it shared with an asset it is no longer a duplicate of does not count.
+        """
+        own = None if self.near_duplicate and self.near_duplicate.shares else self.key.renditions
         return tuple(
             preset
             for preset in presets
-            if (stored := self.renditions.get(preset.name)) is None or stored.version != preset.version
+            if (stored := self.renditions.get(preset.name)) is None
+            or stored.version != preset.version
+            or (own is not None and not stored.key.startswith(own))
         )
 
     def stalled(self, now: datetime) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from catalog.domain.assets import (
@@ -22,6 +23,12 @@ from catalog.domain.assets import (
 )
 from catalog.domain.rejections import ImageRejectedError, Rejection, RejectionCode
 from catalog.domain.uploads import OriginalMissingError, OriginalTooLargeError
+from catalog.use_cases.near_duplicates import (
+    NearDuplicates,
+    Search,
+    find_near_duplicate,
+    settle_duplicate,
+)
 from catalog.use_cases.settling import make_ready, reject_original
 
 if TYPE_CHECKING:
@@ -42,6 +49,7 @@ class Outcome(StrEnum):
     """How one event ended; the name of its log line and of its metric."""
 
     ACCEPTED = "original accepted"
+    NEAR_DUPLICATE = "near-duplicate found"
     RESUMED = "half-done asset resumed"
     REJECTED = "original rejected"
     DUPLICATE_EVENT = "duplicate event"
@@ -50,11 +58,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """The outcome, and the asset as it was left; None where there is none."""
+    """The outcome, the asset as it was left (None where there is none), and figures for the log.
+
+    `fault` is what kept the asset from being compared with others; it is rendered on its own then.
+    """
 
     outcome: Outcome
     asset: Asset | None
     jobs: int = 0
+    compared: int = 0
+    capped: int = 0
+    fault: Exception | None = None
 
 
 def ingest_upload(
@@ -64,12 +78,15 @@ def ingest_upload(
     originals: Originals,
     queue: RenderQueue,
     inspect: Inspect,
+    near: NearDuplicates,
     presets: Sequence[Preset],
     presets_per_job: int,
     max_upload_bytes: int,
     clock: Callable[[], datetime],
 ) -> Ingested:
     """Bring the original at `key` to `processing` with its render jobs sent, or to `rejected`.
+
+    A near-duplicate shares another asset's renditions and gets no jobs.
 
     Raises AssetBeingDeletedError while a purge is removing it: retried later, the event finds either nothing
     or an original that was sent anew.  Faults (S3, DynamoDB, SQS, memory) are raised, to be retried; nothing
@@ -80,12 +97,14 @@ def ingest_upload(
         raise AssetBeingDeletedError(key.id)
     if known and _is_settled(known):
         return Ingested(Outcome.DUPLICATE_EVENT, known)
-    if known and known.status is Status.PROCESSING:
-        if known.missing(presets):
-            return Ingested(Outcome.RESUMED, known, _send_missing(known, queue, presets, presets_per_job))
-        return Ingested(Outcome.RESUMED, make_ready(key, assets=assets, now=clock()))
+    complete = partial(
+        _complete, assets=assets, queue=queue, presets=presets, presets_per_job=presets_per_job
+    )
+    if known and known.status is Status.PROCESSING and (known.renditions or known.near_duplicate):
+        asset, jobs = complete(known, now=clock())
+        return Ingested(Outcome.RESUMED, asset, jobs)
     try:
-        asset = _accept_or_reject(
+        asset, inspection = _accept_or_reject(
             key,
             assets=assets,
             originals=originals,
@@ -98,8 +117,24 @@ def ingest_upload(
     except AssetStateError:
         # The same event, handled at the same time by another worker that was faster.
         return Ingested(Outcome.DUPLICATE_EVENT, assets.find(key))
-    jobs = 0 if asset.rejection else _send_missing(asset, queue, presets, presets_per_job)
-    return Ingested(Outcome.REJECTED if asset.rejection else Outcome.ACCEPTED, asset, jobs)
+    if inspection is None:
+        return Ingested(Outcome.REJECTED, asset)
+    search, fault = Search(asset), None
+    try:
+        search = find_near_duplicate(
+            asset,
+            inspection,
+            near=near,
+            assets=assets,
+            originals=originals,
+            max_upload_bytes=max_upload_bytes,
+            clock=clock,
+        )
+    except Exception as error:  # noqa: BLE001 - a miss costs a rendering; no fault may cost the upload
+        fault = error
+    asset, jobs = complete(search.asset, now=clock())
+    outcome = Outcome.NEAR_DUPLICATE if search.asset.near_duplicate else Outcome.ACCEPTED
+    return Ingested(outcome, asset, jobs, search.compared, search.capped, fault)
 
 
 def _is_settled(asset: Asset) -> bool:
@@ -117,7 +152,8 @@ def _accept_or_reject(
     inspect: Inspect,
     max_upload_bytes: int,
     clock: Callable[[], datetime],
-) -> Asset:
+) -> tuple[Asset, Inspection | None]:
+    """The asset as it is recorded, and what was seen in it; None where it is rejected."""
     size_bytes = 0
     try:
         data = originals.read(key, max_bytes=max_upload_bytes)
@@ -130,10 +166,11 @@ def _accept_or_reject(
     except ImageRejectedError as error:
         rejection = error.rejection
     else:
-        return assets.accept(key, inspection.source, inspection.hashes, size_bytes=size_bytes, now=clock())
-    return reject_original(
+        return assets.accept(key, inspection, size_bytes=size_bytes, now=clock()), inspection
+    rejected = reject_original(
         key, rejection, size_bytes=size_bytes, assets=assets, originals=originals, now=clock()
     )
+    return rejected, None
 
 
 def _inspect(key: AssetKey, data: bytes, inspect: Inspect) -> Inspection:
@@ -145,7 +182,21 @@ def _inspect(key: AssetKey, data: bytes, inspect: Inspect) -> Inspection:
     return inspect(data)
 
 
-def _send_missing(asset: Asset, queue: RenderQueue, presets: Sequence[Preset], presets_per_job: int) -> int:
+def _complete(
+    asset: Asset,
+    *,
+    assets: Assets,
+    queue: RenderQueue,
+    presets: Sequence[Preset],
+    presets_per_job: int,
+    now: datetime,
+) -> tuple[Asset, int]:
+    """Whatever is left to do for a recorded asset; and how many render jobs that took."""
+    asset = settle_duplicate(asset, assets=assets, now=now)
+    if asset.status is not Status.PROCESSING or (asset.near_duplicate and asset.near_duplicate.shares):
+        return asset, 0  # ready, or waiting for the asset it is a duplicate of
+    if not asset.missing(presets):
+        return make_ready(asset.key, assets=assets, now=now), 0
     jobs = render_jobs(asset, presets, presets_per_job=presets_per_job)
     queue.send(jobs)
-    return len(jobs)
+    return asset, len(jobs)

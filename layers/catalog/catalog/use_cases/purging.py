@@ -1,7 +1,8 @@
 """Purging: propose what nobody uses, have exactly that confirmed, delete it, and survive dying at any line.
 
 A run is recorded before anything is deleted.  Each asset is checked again by the very write that takes it out
-of use; then its renditions, its original and its record go, in an order that any later worker can finish.
+of use; then its hold, its bands, its renditions, its original and its record go, in an order that any later
+worker can finish.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from catalog.domain.purge import (
 
 if TYPE_CHECKING:
     from catalog.adapters.assets_table import Assets
+    from catalog.adapters.hash_bands_table import HashBands
     from catalog.adapters.objects import Originals, Renditions
     from catalog.adapters.purge_runs_table import PurgeRuns
     from catalog.adapters.signing import Signer
@@ -143,6 +145,7 @@ def work_on_run(
     assets: Assets,
     originals: Originals,
     renditions: Renditions,
+    bands: HashBands,
     runs: PurgeRuns,
     clock: Callable[[], datetime],
     until: datetime,
@@ -156,7 +159,15 @@ def work_on_run(
         deleted, kept = 0, dict[AssetId, Kept]()
         for id_ in run.candidates[run.position : end]:
             key = AssetKey(run.tenant, id_)
-            if delete_asset(key, run, assets=assets, originals=originals, renditions=renditions, now=clock()):
+            if delete_asset(
+                key,
+                run,
+                assets=assets,
+                originals=originals,
+                renditions=renditions,
+                bands=bands,
+                now=clock(),
+            ):
                 deleted += 1
             else:
                 kept[id_] = Kept.IN_USE
@@ -171,6 +182,7 @@ def delete_asset(
     assets: Assets,
     originals: Originals,
     renditions: Renditions,
+    bands: HashBands,
     now: datetime,
 ) -> bool:
     """Delete one asset unless it is in use (again).  True where it is gone, by this worker or another."""
@@ -179,6 +191,10 @@ def delete_asset(
         return True
     if asset.status is not Status.DELETING and not _take_out_of_use(asset, run, assets=assets, now=now):
         return False
+    if asset.near_duplicate and asset.near_duplicate.shares:
+        assets.release_hold(AssetKey(key.tenant, asset.near_duplicate.of), key.id, now=now)
+    if asset.indexed_as:
+        bands.remove(key, *asset.indexed_as)
     renditions.delete_all(key)
     originals.delete(key)
     assets.forget(key)

@@ -18,11 +18,13 @@ from catalog.domain.assets import (
     RenderJob,
     Rendition,
     Status,
+    render_jobs,
 )
 from catalog.domain.keys import AssetKey
 from catalog.domain.presets import Preset
 from catalog.domain.rejections import ImageRejectedError, Rejection, RejectionCode
 from catalog.domain.uploads import OriginalMissingError
+from catalog.use_cases.near_duplicates import settle_duplicates_of
 from catalog.use_cases.settling import make_ready, reject_original
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from catalog.adapters.assets_table import Assets
     from catalog.adapters.objects import Originals, Renditions
+    from catalog.adapters.queues import RenderQueue
 
 
 class RenderedImage(Protocol):
@@ -83,8 +86,10 @@ def render_asset(
     assets: Assets,
     originals: Originals,
     renditions: Renditions,
+    queue: RenderQueue,
     render: Render,
     presets: Sequence[Preset],
+    presets_per_job: int,
     max_upload_bytes: int,
     clock: Callable[[], datetime],
 ) -> Rendered:
@@ -98,6 +103,7 @@ def render_asset(
     if asset is None or asset.status not in {Status.PROCESSING, Status.READY}:
         return Rendered(Outcome.NO_ASSET, asset)
     written: list[Rendition] = []
+    outcome = Outcome.NOTHING_MISSING
     try:
         wanted = [preset for preset in asset.missing(presets) if preset.name in job.presets]
         if wanted:
@@ -107,17 +113,20 @@ def render_asset(
                     rendition = _store(key, image, renditions)
                     asset = assets.add_rendition(key, rendition, now=clock())
                     written.append(rendition)
+                outcome = Outcome.RENDERED
             except (OriginalMissingError, ImageRejectedError) as error:
-                return Rendered(
-                    Outcome.REJECTED,
-                    _reject(asset, error, assets=assets, originals=originals, now=clock()),
-                )
+                asset = _reject(asset, error, assets=assets, originals=originals, now=clock())
+                outcome = Outcome.REJECTED
         if asset.status is Status.PROCESSING and not asset.missing(presets):
             asset = make_ready(key, assets=assets, now=clock())
     except (AssetStateError, AssetNotFoundError):
         # Deleted or rejected while it was being rendered.
         return Rendered(Outcome.NO_ASSET, assets.find(key))
-    return Rendered(Outcome.RENDERED if written else Outcome.NOTHING_MISSING, asset, tuple(written))
+    if asset.status is not Status.PROCESSING:
+        # Near-duplicates that came while it was being rendered wait for it.
+        for alone in settle_duplicates_of(asset, assets=assets, now=clock()):
+            queue.send(render_jobs(alone, presets, presets_per_job=presets_per_job))
+    return Rendered(outcome, asset, tuple(written))
 
 
 def _reject(

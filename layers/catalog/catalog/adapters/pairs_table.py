@@ -1,0 +1,144 @@
+"""The Pairs table: near-duplicates that were proposed, what the pixels said, and what a person decided."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DoesNotExist
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.models import Model
+
+from catalog.adapters.tables import bind, timestamp
+from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.near_duplicates import (
+    Decision,
+    DuplicatePairNotFoundError,
+    Likeness,
+    Pair,
+    in_order,
+)
+
+
+class _BySeenAt(GlobalSecondaryIndex["_PairItem"]):
+    class Meta:
+        index_name = "by_seen_at"
+        projection = AllProjection()
+
+    tenant = UnicodeAttribute(hash_key=True)
+    seen_at = UnicodeAttribute(range_key=True)
+
+
+class _PairItem(Model):
+    class Meta:
+        table_name = ""
+
+    tenant = UnicodeAttribute(hash_key=True)
+    pair = UnicodeAttribute(range_key=True)
+    distance = NumberAttribute(null=True)
+    refusal = UnicodeAttribute(null=True)
+    scores = UnicodeAttribute(null=True)
+    decision = UnicodeAttribute(null=True)
+    decided_at = UnicodeAttribute(null=True)
+    decided_by = UnicodeAttribute(null=True)
+    seen_at = UnicodeAttribute()
+
+    by_seen_at = _BySeenAt()
+
+
+def _pair(item: _PairItem) -> Pair:
+    first, second = item.pair.split("#")
+    scores = json.loads(item.scores) if item.scores else None
+    return Pair(
+        tenant=TenantId(item.tenant),
+        first=AssetId(first),
+        second=AssetId(second),
+        distance=None if item.distance is None else int(item.distance),
+        likeness=None if scores is None else Likeness(item.refusal is None, scores, item.refusal),
+        decision=Decision(item.decision) if item.decision else None,
+        seen_at=datetime.fromisoformat(item.seen_at),
+        decided_at=datetime.fromisoformat(item.decided_at) if item.decided_at else None,
+        decided_by=item.decided_by,
+    )
+
+
+class Pairs:
+    """The Pairs table: one item two assets, whichever of them came first."""
+
+    def __init__(self, table_name: str) -> None:
+        self._model = bind(_PairItem, table_name)
+
+    def find(self, tenant: TenantId, one: AssetId, other: AssetId) -> Pair | None:
+        """A consistent read."""
+        try:
+            return _pair(self._model.get(tenant, _key(one, other), consistent_read=True))
+        except DoesNotExist:
+            return None
+
+    def get(self, tenant: TenantId, one: AssetId, other: AssetId) -> Pair:
+        """A consistent read.  Raises DuplicatePairNotFoundError."""
+        pair = self.find(tenant, one, other)
+        if pair is None:
+            raise DuplicatePairNotFoundError(_key(one, other))
+        return pair
+
+    def record(
+        self, key: AssetKey, other: AssetId, *, distance: int, likeness: Likeness, now: datetime
+    ) -> None:
+        """What the pixels say of a pair; what a person has said of it stays."""
+        item = self._model
+        refusal = (
+            item.refusal.set(likeness.refusal) if likeness.refusal is not None else item.refusal.remove()
+        )
+        item(key.tenant, _key(key.id, other)).update(
+            actions=[
+                item.distance.set(distance),
+                item.scores.set(json.dumps(dict(likeness.scores), sort_keys=True)),
+                item.seen_at.set(item.seen_at | timestamp(now)),
+                refusal,
+            ]
+        )
+
+    def decide(self, key: AssetKey, other: AssetId, decision: Decision, *, by: str, now: datetime) -> Pair:
+        """What a person says of a pair; saying it again changes nothing but the time."""
+        item = self._model(key.tenant, _key(key.id, other))
+        item.update(
+            actions=[
+                self._model.decision.set(decision),
+                self._model.decided_at.set(timestamp(now)),
+                self._model.decided_by.set(by),
+                self._model.seen_at.set(self._model.seen_at | timestamp(now)),
+            ]
+        )
+        return _pair(item)
+
+    def undo(self, key: AssetKey, other: AssetId) -> Pair:
+        """Forget a person's word; the pixels' stands again.  Raises DuplicatePairNotFoundError."""
+        self.get(key.tenant, key.id, other)
+        item = self._model(key.tenant, _key(key.id, other))
+        item.update(
+            actions=[
+                self._model.decision.remove(),
+                self._model.decided_at.remove(),
+                self._model.decided_by.remove(),
+            ]
+        )
+        return _pair(item)
+
+    def page(
+        self, tenant: TenantId, *, limit: int, after: tuple[str, str] | None
+    ) -> tuple[list[Pair], tuple[str, str] | None]:
+        """At most `limit` pairs, newest first, from behind the position `after` (seen_at, pair)."""
+        resume: dict[str, dict[str, Any]] | None = None
+        if after is not None:
+            resume = {"tenant": {"S": tenant}, "seen_at": {"S": after[0]}, "pair": {"S": after[1]}}
+        items = self._model.by_seen_at.query(
+            tenant, limit=limit, page_size=limit, last_evaluated_key=resume, scan_index_forward=False
+        )
+        pairs = [_pair(item) for item in items]
+        last = items.last_evaluated_key
+        return pairs, (last["seen_at"]["S"], last["pair"]["S"]) if last else None
+
+
+def _key(one: AssetId, other: AssetId) -> str:
+    return "#".join(in_order(one, other))

@@ -1,0 +1,122 @@
+"""Near-duplicates: one picture, two sets of bytes.  Hashes propose, pixels decide, a person outranks both."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from catalog.domain.keys import AssetId, TenantId
+
+# Candidates compared on pixels, nearest first: each costs a read of an original and up to a second of CPU.
+MOST_COMPARED: Final = 5
+
+_HOLD: Final = "duplicate/"
+
+
+class NearDuplicateAction(StrEnum):
+    """What is done with a verified near-duplicate: the NEAR_DUPLICATE_ACTION setting."""
+
+    REUSE = "reuse"  # it serves the canonical asset's renditions
+    LINK = "link"  # it is recorded, and rendered all the same
+    OFF = "off"
+
+
+class DecidedBy(StrEnum):
+    """Who found two assets to be one picture."""
+
+    PIXELS = "pixels"
+    PERSON = "person"
+
+
+class Decision(StrEnum):
+    """A person's word on a pair; it is remembered whatever becomes of either asset."""
+
+    SAME = "same"
+    DISTINCT = "distinct"
+
+
+class DuplicatePairNotFoundError(LookupError):
+    """These two assets were never proposed as near-duplicates, and nobody said they are."""
+
+
+class CannotBeDuplicateError(Exception):
+    """These two cannot share renditions: others depend on the smaller one, or neither is as large."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """The verdict on two images: each score is a fraction of its limit; `refusal` names the worst over 1."""
+
+    accepted: bool
+    scores: Mapping[str, float]
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NearDuplicate:
+    """What an asset is a near-duplicate of.  `of` is always canonical: chains never form.
+
+    `distance` is the Hamming distance of the two perceptual hashes in bits, None where a person saw it.
+    `shares` says that the renditions are the canonical asset's.
+    """
+
+    of: AssetId
+    decided_by: DecidedBy
+    shares: bool
+    distance: int | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An indexed asset whose perceptual hash is near, and how near in bits."""
+
+    id: AssetId
+    distance: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two assets of a tenant, in the order of their ids, and all that was ever said of them as a pair."""
+
+    tenant: TenantId
+    first: AssetId
+    second: AssetId
+    distance: int | None
+    likeness: Likeness | None
+    decision: Decision | None
+    seen_at: datetime
+    decided_at: datetime | None = None
+    decided_by: str | None = None
+
+    @property
+    def merged(self) -> bool:
+        """Taken for one picture: a person's word if there is one, else what the pixels said."""
+        if self.decision:
+            return self.decision is Decision.SAME
+        return self.likeness is not None and self.likeness.accepted
+
+
+def in_order(one: AssetId, other: AssetId) -> tuple[AssetId, AssetId]:
+    """A pair has one spelling."""
+    return (one, other) if one < other else (other, one)
+
+
+def hold_of(duplicate: AssetId) -> str:
+    """The reference a duplicate holds on its canonical asset; no client's reference can have this name."""
+    return f"{_HOLD}{duplicate}"
+
+
+def is_hold(reference: str) -> bool:
+    """Whether a reference is held by a duplicate, and not by a client."""
+    return reference.startswith(_HOLD)
+
+
+def held_for(references: frozenset[str]) -> tuple[AssetId, ...]:
+    """The duplicates that hold an asset by these references."""
+    return tuple(
+        AssetId(reference.removeprefix(_HOLD))
+        for reference in sorted(references)
+        if reference.startswith(_HOLD)
+    )

@@ -1,0 +1,197 @@
+"""Near-duplicates: an asset finds the one it looks like, shares its renditions, and can be told apart again.
+
+An asset is indexed first and looks for others after, with consistent reads: of two that arrive at one moment
+at least one sees the other.  Joining is one transaction over both: the canonical asset must still be
+canonical and of the state it was read in, the joining one must still be alone and depended on by nobody.  So
+of two that would join each other the second is refused, and a duplicate always points at a canonical asset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from catalog.domain.assets import Asset, AssetStateError, Inspection, Status
+from catalog.domain.keys import AssetId, AssetKey
+from catalog.domain.near_duplicates import (
+    MOST_COMPARED,
+    Candidate,
+    DecidedBy,
+    Decision,
+    Likeness,
+    NearDuplicate,
+    NearDuplicateAction,
+    held_for,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from catalog.adapters.assets_table import Assets
+    from catalog.adapters.hash_bands_table import HashBands
+    from catalog.adapters.objects import Originals
+    from catalog.adapters.pairs_table import Pairs
+
+Compare = Callable[[Inspection, bytes], Likeness]
+"""The verdict on an inspected original and another's bytes.  Raises ImageRejectedError."""
+
+# Attempts to join while the canonical asset changes under our hands: it becomes ready once.
+_ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class NearDuplicates:
+    """How this deployment treats near-duplicates, and where it keeps them."""
+
+    action: NearDuplicateAction
+    bands: HashBands
+    pairs: Pairs
+    compare: Compare
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What looking for near-duplicates came to: the asset as it is left, and figures for the log."""
+
+    asset: Asset
+    compared: int = 0
+    capped: int = 0
+
+
+def find_near_duplicate(
+    asset: Asset,
+    inspection: Inspection,
+    *,
+    near: NearDuplicates,
+    assets: Assets,
+    originals: Originals,
+    max_upload_bytes: int,
+    clock: Callable[[], datetime],
+) -> Search:
+    """Index the asset, and join it to the nearest one that shows the same picture, if there is one.
+
+    Raises whatever goes wrong; the caller renders the asset on its own then.
+    """
+    if near.action is NearDuplicateAction.OFF or inspection.near_blank:
+        return Search(asset)
+    near.bands.add(asset.key, inspection.candidate_hash)
+    found = near.bands.near(asset.key, inspection.candidate_hash)
+    seen: set[AssetId] = set()
+    compared = 0
+    for candidate in found.candidates:
+        canonical = _canonical(AssetKey(asset.tenant, candidate.id), assets)
+        if canonical is None or canonical.id == asset.id or canonical.id in seen:
+            continue
+        if compared == MOST_COMPARED:
+            break
+        seen.add(canonical.id)
+        pair = near.pairs.find(asset.tenant, asset.id, canonical.id)
+        if pair and pair.decision is Decision.DISTINCT:
+            continue
+        if pair and pair.decision is Decision.SAME:
+            verdict = NearDuplicate(canonical.id, DecidedBy.PERSON, shares=True, distance=pair.distance)
+        else:
+            compared += 1
+            data = originals.read(canonical.key, max_bytes=max_upload_bytes)
+            likeness = near.compare(inspection, data)
+            near.pairs.record(
+                asset.key, canonical.id, distance=candidate.distance, likeness=likeness, now=clock()
+            )
+            if not likeness.accepted:
+                continue
+            verdict = _verdict(canonical, candidate, likeness)
+        joined = join(asset, canonical, verdict, action=near.action, assets=assets, now=clock())
+        if joined is not None:
+            return Search(joined, compared, found.capped)
+    return Search(asset, compared, found.capped)
+
+
+def _verdict(canonical: Asset, candidate: Candidate, likeness: Likeness) -> NearDuplicate:
+    return NearDuplicate(
+        canonical.id,
+        DecidedBy.PIXELS,
+        shares=True,
+        distance=candidate.distance if candidate.id == canonical.id else None,
+        scores=likeness.scores,
+    )
+
+
+def join(
+    asset: Asset,
+    canonical: Asset,
+    verdict: NearDuplicate,
+    *,
+    action: NearDuplicateAction,
+    assets: Assets,
+    now: datetime,
+) -> Asset | None:
+    """Make `asset` a duplicate of `canonical`; None where it cannot be (any more), or is the larger one."""
+    for _ in range(_ATTEMPTS):
+        if not _is_as_large(canonical, asset):
+            return None
+        try:
+            return assets.join(asset, canonical, verdict, shares=action is NearDuplicateAction.REUSE, now=now)
+        except AssetStateError:
+            left, right = assets.find(asset.key), assets.find(canonical.key)
+            if left is None or right is None or left.near_duplicate is not None:
+                return left if left and left.near_duplicate else None
+            if right.near_duplicate or right.status not in {Status.PROCESSING, Status.READY}:
+                return None
+            if held_for(left.references):
+                return None  # another one has joined us meanwhile: we are canonical now
+            asset, canonical = left, right
+    return None
+
+
+def separate(asset: Asset, *, assets: Assets, now: datetime) -> Asset:
+    """End `asset`'s being a duplicate; it is `processing` until it has renditions of its own.
+
+    It goes on showing those it shared meanwhile.  Separated already, it is returned as it is.
+    """
+    if asset.near_duplicate is None:
+        return asset
+    return assets.separate(asset, now=now)
+
+
+def settle_duplicate(asset: Asset, *, assets: Assets, now: datetime) -> Asset:
+    """Bring a duplicate to where its canonical asset is: ready with its renditions, or on its own again."""
+    if asset.near_duplicate is None or not asset.near_duplicate.shares:
+        return asset
+    canonical = assets.find(AssetKey(asset.tenant, asset.near_duplicate.of))
+    if canonical is None or canonical.status in {Status.REJECTED, Status.DELETING}:
+        return separate(asset, assets=assets, now=now)
+    if canonical.status is Status.READY and asset.status is Status.PROCESSING:
+        return assets.share_renditions(asset.key, canonical, now=now)
+    return asset
+
+
+def settle_duplicates_of(canonical: Asset, *, assets: Assets, now: datetime) -> list[Asset]:
+    """Settle every asset that waits for this one; those that must now be rendered on their own."""
+    alone = []
+    for id_ in held_for(canonical.references):
+        duplicate = assets.find(AssetKey(canonical.tenant, id_))
+        if duplicate and duplicate.status is Status.PROCESSING:
+            settled = settle_duplicate(duplicate, assets=assets, now=now)
+            if settled.near_duplicate is None:
+                alone.append(settled)
+    return alone
+
+
+def _canonical(key: AssetKey, assets: Assets) -> Asset | None:
+    """The asset itself, or the one it is a duplicate of; None where there is nothing to join."""
+    asset = assets.find(key)
+    if asset and asset.near_duplicate:
+        asset = assets.find(AssetKey(key.tenant, asset.near_duplicate.of))
+    if asset is None or asset.near_duplicate or asset.status not in {Status.PROCESSING, Status.READY}:
+        return None
+    return asset
+
+
+def _is_as_large(canonical: Asset, asset: Asset) -> bool:
+    """Whether every rendition of `asset` can be made of `canonical` without upscaling, in pixels a side."""
+    if canonical.source is None or asset.source is None:
+        return False
+    large, small = canonical.source, asset.source
+    # A pixel less is what rounding a resize of the same picture leaves.
+    return large.width >= small.width - 1 and large.height >= small.height - 1
