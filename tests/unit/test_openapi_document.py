@@ -13,13 +13,16 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from catalog import http
 from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
+from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison
 from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.presets import DEFAULT_PRESETS, Format
 from catalog.domain.rejections import Rejection, RejectionCode
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import DECLARED_TYPES, PresignedUpload, UploadTicket
 from catalog.domain.usage import Usage
-from catalog.representations import asset_json, metrics_json, ticket_json
+from catalog.representations import asset_json, comparison_json, metrics_json, ticket_json
 from catalog.requests import (
+    MAX_BODY_BYTES,
     MAX_PAGE,
     InvalidRequestError,
     list_request,
@@ -232,6 +235,46 @@ def test_an_upload_ticket_is_answered_exactly_as_documented() -> None:
     assert faults_of(answered, schema("UploadTicket")) == []
     assert list(answered) == list(SCHEMAS["UploadTicket"]["properties"])
     assert list(answered["upload"]) == list(SCHEMAS["UploadTicket"]["properties"]["upload"]["properties"])
+
+
+def test_a_comparison_is_answered_exactly_as_documented() -> None:
+    encodings = (
+        Encoding(Format.JPEG, 5432, 200, 200, 85, 0.97, False),
+        Encoding(Format.PNG, 54321, 200, 200, None, 1.0, True),
+    )
+    answered = comparison_json([PresetComparison(DEFAULT_PRESETS[0], False, Format.JPEG, encodings)])
+    (result,) = answered["results"]
+    assert faults_of(answered, schema("Comparison")) == []
+    assert set(answered) == set(SCHEMAS["Comparison"]["properties"])
+    assert set(result) == set(SCHEMAS["PresetComparison"]["properties"])
+    assert set(result["formats"][0]) == set(SCHEMAS["Encoding"]["properties"])
+    assert set(SCHEMAS["OutputFormat"]["enum"]) == set(Format) - {Format.AUTO}
+
+
+def test_the_bounds_and_the_target_of_a_comparison_are_those_of_the_code() -> None:
+    operation = DOCUMENT["paths"]["/compare"]["post"]
+    assert f"{MAX_BODY_BYTES:,} bytes" in operation["description"]
+    example = DOCUMENT["components"]["examples"]["Comparison"]["value"]
+    assert example["ssim_target"] == SSIM_TARGET
+    for result in example["results"]:
+        pixels = result["width"] * result["height"]
+        for figures in (result, *result["formats"]):
+            assert figures["quality_metric"] == round(figures["size_bytes"] / pixels, 4)
+
+
+def test_what_carries_an_image_is_binary_to_the_gateway() -> None:
+    carried = set(DOCUMENT["paths"]["/compare"]["post"]["requestBody"]["content"]) - {"application/json"}
+    assert carried == {*DECLARED_TYPES, "multipart/form-data"}
+    assert set(TEMPLATE["Resources"]["Api"]["Properties"]["BinaryMediaTypes"]) == carried
+
+
+def test_an_image_is_refused_only_with_codes_of_rejections_that_decoding_finds() -> None:
+    of_storage = {
+        RejectionCode.TOO_LARGE,
+        RejectionCode.CHECKSUM_MISMATCH,
+        RejectionCode.ORIGINAL_MISSING,
+    }
+    assert documented_codes("422") == set(RejectionCode) - of_storage
 
 
 _GOOD = {"sha256": "5c" * 32, "size_bytes": 10, "content_type": "image/png", "filename": "lamp.png"}

@@ -6,7 +6,8 @@ from typing import Final
 
 from catalog.domain.presets import Format, Preset
 
-# What JPEG at quality 85 reaches on nearly every photo: 0.952 to 0.985 at 200 pixels, 0.950 to 0.984 at 1600.
+# What JPEG at quality 85 leaves of an ideal downscale: 0.952 to 0.985 on 49 photos at 200 pixels, 0.960 to
+# 0.985 on 10 at 1600.
 SSIM_TARGET: Final = 0.95
 
 
