@@ -5,7 +5,7 @@
 Calls the API functions as they are, on moto with the template's tables, and meters each call they make by the
 published rules for read units: each item of a GetItem or BatchGetItem in units of 4 KB, those of a Query or
 Scan together; half of it for eventually consistent reads.  Sizes are taken from the answers, since what moto
-and MiniStack tell as ConsumedCapacity is the same whatever was read.  Prints a Markdown table; the exit status
+and MiniStack tell as ConsumedCapacity is the same whatever was read.  Prints a Markdown table; the status
 is 1 where a call that should cost the same in every catalog does not.
 """
 

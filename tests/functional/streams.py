@@ -21,19 +21,31 @@ def recorded_changes() -> Iterator[list[dict[str, Any]]]:
     records: list[dict[str, Any]] = []
     make = botocore.client.BaseClient._make_api_call
 
+    def keys(client: Any, operation: str, arguments: Any) -> list[tuple[str, dict[str, Any]]]:
+        """The items a call may change, by table."""
+        parts = [arguments] if operation in _WRITES else []
+        if operation == "TransactWriteItems":
+            parts = [part for item in arguments["TransactItems"] for part in item.values()]
+        found = []
+        for part in parts:
+            if (table := part["TableName"]) in FOLLOWED:
+                schema = make(client, "DescribeTable", {"TableName": table})["Table"]["KeySchema"]
+                item = part.get("Key") or part["Item"]
+                found.append((table, {key["AttributeName"]: item[key["AttributeName"]] for key in schema}))
+        return found
+
     def recorded(self: Any, operation: str, arguments: Any) -> Any:
-        table = arguments.get("TableName")
-        if operation not in _WRITES or table not in FOLLOWED:
-            return make(self, operation, arguments)
-        description = make(self, "DescribeTable", {"TableName": table})["Table"]
-        item = arguments.get("Key") or arguments["Item"]
-        key = {part["AttributeName"]: item[part["AttributeName"]] for part in description["KeySchema"]}
-        read = {"TableName": table, "Key": key, "ConsistentRead": True}
-        old = copy.deepcopy(make(self, "GetItem", read).get("Item"))
+        written = keys(self, operation, arguments)
+
+        def images() -> list[Any]:
+            reads = ({"TableName": table, "Key": key, "ConsistentRead": True} for table, key in written)
+            return [copy.deepcopy(make(self, "GetItem", read).get("Item")) for read in reads]
+
+        before = images()
         answer = make(self, operation, arguments)
-        new = copy.deepcopy(make(self, "GetItem", read).get("Item"))
-        if old != new:
-            records.append(_record(table, len(records), key, old, new))
+        for (table, key), old, new in zip(written, before, images(), strict=True):
+            if old != new:
+                records.append(_record(table, len(records), key, old, new))
         return answer
 
     with pytest.MonkeyPatch.context() as patch:
