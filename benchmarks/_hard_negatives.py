@@ -62,18 +62,21 @@ CONDITIONS: Final[Mapping[str, Callable[[Image.Image], bytes]]] = {
 """What the second image of a pair went through; the first is a JPEG q92 of full size, or drawn."""
 
 
-def lab(image: Image.Image) -> NDArray[np.float64]:
+_LEVELS = np.arange(256) / 255
+_LINEAR: Final = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4)
+# Linear sRGB to XYZ, relative to the D65 white.
+_XYZ: Final = np.array(
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+) / np.array([[0.95047], [1.0], [1.08883]])
+
+
+def lab(image: Image.Image) -> NDArray[np.float32]:
     """CIELAB (D65) of an sRGB image, height x width x 3."""
-    srgb = np.asarray(image.convert("RGB"), np.float64) / 255
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    matrix = np.array(
-        [
-            [0.4124564, 0.3575761, 0.1804375],
-            [0.2126729, 0.7151522, 0.072175],
-            [0.0193339, 0.119192, 0.9503041],
-        ]
-    )
-    xyz = linear @ matrix.T / np.array([0.95047, 1.0, 1.08883])
+    xyz = _LINEAR.astype(np.float32)[np.asarray(image.convert("RGB"))] @ _XYZ.T.astype(np.float32)
     f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
     return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
 

@@ -42,9 +42,10 @@ _CHROMA_WINDOWS: Final = (4, 12)  # pixels at half scale, where 4:2:0 keeps chro
 _PAD: Final = 12
 
 # Energies in grey levels squared.  A q30 JPEG's steps are about 40 levels apart, so its error stops growing
-# at an activity of some hundred; 30 is what it leaves where nothing is going on.
+# at an activity of some hundred.  The floors are what is tolerated where nothing is going on; the outline of
+# something near-white has an energy of some ten.
 _ACTIVITY_CEILING: Final = 400.0
-_ACTIVITY_FLOOR: Final = 30.0
+_DETAIL_FLOOR, _PRESENCE_FLOOR = 30.0, 10.0
 _TONE_FLOOR, _TONE_ACTIVITY = 3.0, 0.02
 _CHROMA_FLOOR, _CHROMA_ACTIVITY = 2.0, 0.05
 
@@ -52,7 +53,7 @@ _CHROMA_FLOOR, _CHROMA_ACTIVITY = 2.0, 0.05
 # Those of detail and presence are multiples of the pair's noise, between bounds.
 _NOISE_FLOOR: Final = 0.03
 _DETAIL_TO_NOISE, _DETAIL_AT_MOST = 4.2, 1.8
-_PRESENCE_TO_NOISE, _PRESENCE_AT_LEAST, _PRESENCE_AT_MOST = 15.0, 0.6, 4.8
+_PRESENCE_TO_NOISE, _PRESENCE_AT_LEAST, _PRESENCE_AT_MOST = 20.0, 0.6, 7.2
 _TONE: Final = 7.0
 _COLOUR_DETAIL: Final = 38.0
 _COLOUR: Final = 9.0
@@ -218,12 +219,12 @@ def _luma_windows(left: Plane, right: Plane) -> _LumaWindows:
     right_energy = np.maximum(_window_mean(right * right, _WINDOW) - right_mean**2, 0)
     shared = _window_mean(left * right, _WINDOW) - left_mean * right_mean
     activity = np.minimum(_variance(left, _NEIGHBOURHOOD), _variance(right, _NEIGHBOURHOOD))
-    expected = activity * _ACTIVITY_CEILING / (activity + _ACTIVITY_CEILING) + _ACTIVITY_FLOOR
+    expected = activity * _ACTIVITY_CEILING / (activity + _ACTIVITY_CEILING)
 
     # Of the weaker image's energy, the share that no gain and offset make of the other's (1 - r squared).
     unexplained = 1 - np.maximum(shared, 0) ** 2 / np.maximum(left_energy * right_energy, 1e-3)
-    detail = np.maximum(np.minimum(left_energy, right_energy) * unexplained, 0) / expected
-    presence = np.maximum(left_energy + right_energy - 2 * shared, 0) / expected
+    detail = np.maximum(np.minimum(left_energy, right_energy) * unexplained, 0) / (expected + _DETAIL_FLOOR)
+    presence = np.maximum(left_energy + right_energy - 2 * shared, 0) / (expected + _PRESENCE_FLOOR)
     tone = (right_mean - left_mean) ** 2 / (_TONE_FLOOR + _TONE_ACTIVITY * activity)
 
     # Every second window each way; the tenth with most activity is where a codec errs most, and a changed
