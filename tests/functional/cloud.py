@@ -33,7 +33,7 @@ PRESETS = json.dumps(
     ]
 )
 _NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-_TIMES = {"created_at", "updated_at", "unused_since", "expires_at"}
+_TIMES = {"created_at", "updated_at", "unused_since", "expires_at", "seen_at", "revision"}
 TENANTS = {"client-of-acme": "acme", "second-client-of-acme": "acme", "client-of-globex": "globex"}
 
 
@@ -72,12 +72,13 @@ def watched_calls(*, kill_at: int | None = None, after: bool = False) -> Iterato
     def watched(self: Any, operation: str, arguments: Any) -> Any:
         number = len(calls.made)
         calls.made.append(f"{self.meta.service_model.service_name}:{operation}")
-        if kill_at is not None and number == kill_at and not after:
+        if number == kill_at and not after:
             raise Killed
-        answer = make(self, operation, arguments)
-        if kill_at is not None and number == kill_at:
-            raise Killed
-        return answer
+        try:
+            return make(self, operation, arguments)
+        finally:
+            if number == kill_at and after:
+                raise Killed  # noqa: B012 - whatever the call came to, nobody is left to hear of it
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.client.BaseClient, "_make_api_call", watched)
@@ -273,6 +274,22 @@ class Cloud:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(function, "clock", lambda: datetime.now(UTC) + passed)
             yield
+
+    def forget_asset(self, id_: str, *, canonical: str) -> None:
+        """A near-duplicate that was never ingested; its original is still there."""
+        self.dynamodb.delete_item(TableName="AssetsTable", Key={"tenant": {"S": "acme"}, "id": {"S": id_}})
+        self.dynamodb.update_item(
+            TableName="AssetsTable",
+            Key={"tenant": {"S": "acme"}, "id": {"S": canonical}},
+            UpdateExpression="REMOVE #r, holders, revision SET unused_since = :now",
+            ExpressionAttributeNames={"#r": "references"},
+            ExpressionAttributeValues={":now": {"S": self.now().isoformat(timespec="microseconds")}},
+        )
+        for table, keys in (("HashBandsTable", ("band", "id")), ("PairsTable", ("tenant", "pair"))):
+            for item in self.dynamodb.scan(TableName=table)["Items"]:
+                if item.get("id", {}).get("S") != canonical:
+                    self.dynamodb.delete_item(TableName=table, Key={key: item[key] for key in keys})
+        self.forget_messages()
 
     def forget_messages(self) -> None:
         for queue in (self.render_queue, self.purge_queue):

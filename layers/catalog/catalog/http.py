@@ -16,6 +16,7 @@ from catalog.domain.assets import (
     TooManyReferencesError,
 )
 from catalog.domain.limits import StorageLimitReachedError, TooManyUploadsError
+from catalog.domain.near_duplicates import DuplicatePairNotFoundError
 from catalog.domain.purge import (
     ConfirmTokenExpiredError,
     InvalidConfirmTokenError,
@@ -61,7 +62,7 @@ _ANSWERS: Final[Mapping[type[Exception], tuple[HTTPStatus, str, str | None]]] = 
     AssetStateError: (
         HTTPStatus.CONFLICT,
         "image_state",
-        "this image is rejected or being deleted, and cannot be used",
+        "this image is not in a state that allows it: rejected, being deleted, or not ready yet",
     ),
     TooManyReferencesError: (
         HTTPStatus.CONFLICT,
@@ -115,6 +116,11 @@ _ANSWERS: Final[Mapping[type[Exception], tuple[HTTPStatus, str, str | None]]] = 
         HTTPStatus.TOO_MANY_REQUESTS,
         "too_many_uploads",
         "your tenant's uploads of this minute are used up; Retry-After says when to go on",
+    ),
+    DuplicatePairNotFoundError: (
+        HTTPStatus.NOT_FOUND,
+        "pair_not_found",
+        "these two images were never proposed as duplicates, and nothing was decided",
     ),
     NotFoundError: (HTTPStatus.NOT_FOUND, "not_found", "there is no such resource"),
     UploadTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", None),

@@ -1,12 +1,13 @@
 """The catalog as JSON, in the shapes docs/openapi.yaml promises."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from catalog.domain.assets import Asset, Rendition
 from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison, recommended
-from catalog.domain.near_duplicates import NearDuplicate
+from catalog.domain.keys import AssetId
+from catalog.domain.near_duplicates import NearDuplicate, Pair
 from catalog.domain.purge import PurgeRun, RunState
 from catalog.domain.tenants import ClientCredentials, Tenant
 from catalog.domain.uploads import UploadTicket
@@ -45,6 +46,23 @@ def asset_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
         "rejection": {"code": rejection.code, "detail": rejection.detail} if rejection else None,
         "created_at": _instant(asset.created_at),
         "updated_at": _instant(asset.updated_at),
+    }
+
+
+def pair_json(pair: Pair, assets: Mapping[AssetId, Asset], *, url_of: UrlOf) -> dict[str, Any]:
+    """Two images that look alike, and what was said of them; an image that was deleted since is null."""
+    images = (assets.get(pair.first), assets.get(pair.second))
+    return {
+        "images": [asset_json(asset, url_of=url_of) if asset else None for asset in images],
+        "ids": [pair.first, pair.second],
+        "merged": pair.merged,
+        "distance": pair.distance,
+        "scores": dict(pair.likeness.scores) if pair.likeness else None,
+        "refusal": pair.likeness.refusal if pair.likeness else None,
+        "decision": pair.decision,
+        "decided_by": pair.decided_by,
+        "decided_at": _instant(pair.decided_at) if pair.decided_at else None,
+        "seen_at": _instant(pair.seen_at),
     }
 
 

@@ -17,6 +17,7 @@ from catalog.domain.keys import (
     tenant_id,
 )
 from catalog.domain.limits import MAX_STORED_BYTES, MAX_UPLOADS_PER_MINUTE, NO_LIMITS, Limits
+from catalog.domain.near_duplicates import Decision
 from catalog.domain.tenants import DEFAULT_SCOPES, Scope
 from catalog.domain.uploads import DECLARED_TYPES, Announcement
 from catalog.multipart import MultipartError, form_parts
@@ -25,6 +26,7 @@ MAX_PAGE: Final = 100
 _DEFAULT_PAGE: Final = 50
 _MAX_FILENAME: Final = 255  # characters
 _MOST_DAYS: Final = 3650
+_MOST_PAIRS: Final = 50  # each names two images, and one batch reads 100
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}")
 _CLIENT_ID: Final = re.compile(r"[A-Za-z0-9_+]{1,128}")  # what Cognito gives out
 _TENANT_ID: Final = "must be 1 to 63 of a-z, 0-9 and inner hyphens"
@@ -276,6 +278,44 @@ def _file(body: bytes, content_type: str) -> bytes:
     if faults:
         raise InvalidRequestError(faults)
     return files[0]
+
+
+@dataclass(frozen=True, slots=True)
+class PairsRequest:
+    """A page of at most `limit` pairs."""
+
+    limit: int
+    cursor: str | None
+
+
+def pairs_request(query: Mapping[str, str]) -> PairsRequest:
+    """The query of GET /v1/duplicates.  Raises InvalidRequestError."""
+    faults = _unknown(query, {"limit", "cursor"})
+    limit = query.get("limit", "20")
+    if not (re.fullmatch(r"[0-9]{1,2}", limit) and 1 <= int(limit) <= _MOST_PAIRS):
+        faults.append(Fault("limit", f"must be a whole number from 1 to {_MOST_PAIRS}"))
+    if faults:
+        raise InvalidRequestError(faults)
+    return PairsRequest(int(limit), query.get("cursor") or None)
+
+
+def decision_request(body: str | None) -> Decision:
+    """The body of PUT /v1/images/{id}/duplicates/{other}.  Raises InvalidRequestError."""
+    given = json_object(body)
+    faults = _unknown(given, {"decision"})
+    if given.get("decision") not in list(Decision):
+        faults.append(Fault("decision", f"must be one of {', '.join(Decision)}"))
+    if faults:
+        raise InvalidRequestError(faults)
+    return Decision(given["decision"])
+
+
+def pair_in_path(id_: str, other: str) -> tuple[AssetId, AssetId]:
+    """The two ids in a path.  Raises InvalidRequestError."""
+    first, second = path_asset_id(id_), path_asset_id(other)
+    if first == second:
+        raise InvalidRequestError([Fault("other", "must be another image")])
+    return first, second
 
 
 def path_asset_id(text: str) -> AssetId:

@@ -9,13 +9,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from catalog.domain.assets import Asset, Status
-from catalog.domain.keys import TenantId, asset_id
+from catalog.domain.keys import AssetId, TenantId, asset_id
+from catalog.domain.near_duplicates import Pair
 
 if TYPE_CHECKING:
-    from catalog.adapters.assets_table import Assets
+    from collections.abc import Mapping
 
-# Base64 of a tenant (63), a time (32) and an id (64) with their JSON; anything longer is not ours to parse.
-_LONGEST_CURSOR: Final = 256
+    from catalog.adapters.assets_table import Assets
+    from catalog.adapters.pairs_table import Pairs
+
+# Base64 of a tenant (63), a time (32) and two ids (64) with their JSON; anything longer is not ours.
+_LONGEST_CURSOR: Final = 340
 
 
 class InvalidCursorError(ValueError):
@@ -34,23 +38,49 @@ def list_assets(
     tenant: TenantId, *, limit: int, cursor: str | None, status: Status | None, assets: Assets
 ) -> Page:
     """Raises InvalidCursorError.  A page filtered by `status` may be short, or empty, while more follow."""
-    after = _position(cursor, tenant) if cursor else None
+    after = None
+    if cursor:
+        created_at, id_ = _position(cursor, tenant)
+        after = (created_at, id_)
     found, position = assets.page(tenant, limit=limit, after=after, status=status)
     return Page(tuple(found), _cursor(position, tenant) if position else None)
 
 
-def _cursor(position: tuple[str, str], tenant: TenantId) -> str:
+def _cursor(position: tuple[str, ...], tenant: TenantId) -> str:
     return base64.urlsafe_b64encode(json.dumps([tenant, *position]).encode()).decode().rstrip("=")
 
 
-def _position(cursor: str, tenant: TenantId) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True)
+class PairsPage:
+    """Some pairs with the assets they name that exist, and the cursor of the next page, None at the end."""
+
+    pairs: tuple[Pair, ...]
+    assets: Mapping[AssetId, Asset]
+    cursor: str | None
+
+
+def list_pairs(
+    tenant: TenantId, *, limit: int, cursor: str | None, pairs: Pairs, assets: Assets
+) -> PairsPage:
+    """Pairs that look alike, merged, suspected or decided, newest first.  Raises InvalidCursorError."""
+    after = None
+    if cursor:
+        seen_at, first, second = _position(cursor, tenant, ids=2)
+        after = (seen_at, f"{first}#{second}")
+    found, position = pairs.page(tenant, limit=limit, after=after)
+    named = assets.many(tenant, {id_ for pair in found for id_ in (pair.first, pair.second)})
+    resume = (position[0], *position[1].split("#")) if position else None
+    return PairsPage(tuple(found), named, _cursor(resume, tenant) if resume else None)
+
+
+def _position(cursor: str, tenant: TenantId, *, ids: int = 1) -> tuple[str, ...]:
     try:
         if len(cursor) > _LONGEST_CURSOR:
             raise InvalidCursorError(cursor[:80])
         padded = cursor + "=" * (-len(cursor) % 4)
-        owner, created_at, id_ = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if owner != tenant:
+        owner, moment, *named = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        if owner != tenant or len(named) != ids:
             raise InvalidCursorError(cursor[:80])
-        return datetime.fromisoformat(created_at).isoformat(timespec="microseconds"), asset_id(id_)
+        return datetime.fromisoformat(moment).isoformat(timespec="microseconds"), *map(asset_id, named)
     except (ValueError, TypeError) as error:
         raise InvalidCursorError(cursor[:80]) from error

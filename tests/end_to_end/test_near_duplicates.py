@@ -1,0 +1,84 @@
+"""Near-duplicates on the deployed stack: found, shared, protected, and told apart by a person."""
+
+import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from PIL import Image as Pillow
+
+from catalog.domain.tenants import Scope
+from infra.local.client import CatalogClient, Image
+from tests.builders.images import jpeg_bytes, noisy_scene, webp_bytes
+from tests.end_to_end.deployment import Deployment, settled, within
+
+
+def half_size_webp(picture: Pillow.Image) -> bytes:
+    size = (picture.width // 2, picture.height // 2)
+    return webp_bytes(picture.resize(size, Pillow.Resampling.LANCZOS), 80)
+
+
+def downloads(catalog: CatalogClient, image: Image) -> list[bytes]:
+    return [catalog.download(rendition) for rendition in image.renditions]
+
+
+def test_a_half_size_webp_is_ready_sooner_and_shows_the_renditions_of_its_photo(
+    deployment: Deployment, acme: CatalogClient
+) -> None:
+    picture = noisy_scene(60, (2400, 1800))
+    settled(acme, jpeg_bytes(noisy_scene(61, (400, 300))))  # the workers are warm
+
+    started = time.monotonic()
+    photo = settled(acme, jpeg_bytes(picture, 92))
+    photo_took = time.monotonic() - started
+    started = time.monotonic()
+    half = settled(acme, half_size_webp(picture), "image/webp")
+    half_took = time.monotonic() - started
+
+    assert half.document["near_duplicate_of"] == photo.id
+    assert half.document["verification"]["distance"] <= 31
+    assert half_took < photo_took
+    assert downloads(acme, half) == downloads(acme, photo)
+    assert deployment.objects_of(half.id, "RenditionsBucket") == []
+    assert photo.id == acme.get(photo.id).id
+    assert acme.get(photo.id).document["in_use_count"] == 1
+
+
+def test_the_canonical_image_cannot_be_purged_while_shared_and_distinct_gives_renditions_of_its_own(
+    deployment: Deployment,
+) -> None:
+    picture = noisy_scene(62, (900, 700))
+    with deployment.client("shared", Scope.READ, Scope.WRITE, Scope.ADMIN) as shared:
+        photo, half = (
+            settled(shared, jpeg_bytes(picture, 92)),
+            settled(shared, half_size_webp(picture), "image/webp"),
+        )
+        assert half.document["near_duplicate_of"] == photo.id
+
+        proposed = shared.call("POST", "/purge", json={"older_than_days": 0}).json()
+        assert proposed["candidates"] == [half.id]
+
+        decided = shared.call(
+            "PUT", f"/images/{half.id}/duplicates/{photo.id}", json={"decision": "distinct"}
+        )
+        assert (decided.status_code, decided.json()["merged"]) == (200, False)
+        alone = shared.wait(half.id, timeout_seconds=90)
+        assert (alone.status, alone.document["near_duplicate_of"]) == ("ready", None)
+        assert downloads(shared, alone) != downloads(shared, photo)
+        assert len(deployment.objects_of(half.id, "RenditionsBucket")) == 3
+        listed = shared.call("GET", "/duplicates").json()["duplicates"]
+        assert [pair["decision"] for pair in listed] == ["distinct"]
+
+
+def test_near_duplicates_uploaded_at_one_moment_settle_on_one_canonical_image(deployment: Deployment) -> None:
+    for seed in range(63, 66):
+        picture = noisy_scene(seed, (800, 600))
+        copies = [(jpeg_bytes(picture, 92), "image/jpeg"), (webp_bytes(picture, 85), "image/webp")]
+        with deployment.client("at-once") as client, ThreadPoolExecutor(2) as pool:
+            images = list(pool.map(lambda copy: settled(client, *copy), copies))
+            within(30, lambda: client.get(images[0].id).is_settled, "settled")  # noqa: B023
+
+        assert [image.status for image in images] == ["ready", "ready"]
+        canonical = [image.document["near_duplicate_of"] for image in images]
+        assert canonical.count(None) == 1
+        ids = {hashlib.sha256(data).hexdigest() for data, _ in copies}
+        assert set(canonical) - {None} <= ids
