@@ -78,7 +78,7 @@ def watched_calls(*, kill_at: int | None = None, after: bool = False) -> Iterato
             return make(self, operation, arguments)
         finally:
             if number == kill_at and after:
-                raise Killed  # noqa: B012 - whatever the call came to, nobody is left to hear of it
+                raise Killed  # whatever the call came to, nobody is left to hear of it
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.client.BaseClient, "_make_api_call", watched)

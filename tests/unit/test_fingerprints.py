@@ -2,6 +2,9 @@ import hashlib
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from catalog.domain.fingerprints import (
     BIT_PERMUTATION,
     InvalidHashError,
@@ -12,8 +15,6 @@ from catalog.domain.fingerprints import (
     probe_keys,
     probes,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 PHASH256 = PHashAlgorithm.PHASH256
 ALGORITHMS = list(PHashAlgorithm)

@@ -1,6 +1,9 @@
 """Object keys: one content, one key; nothing else parses as one."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from catalog.domain.keys import (
     AssetKey,
     NotAnOriginalKeyError,
@@ -8,8 +11,6 @@ from catalog.domain.keys import (
     asset_id,
     tenant_id,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 ID = "0123456789abcdef" * 4
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+
 from catalog.domain.presets import DEFAULT_PRESETS, Fit, Format, InvalidPresetsError, Preset, parse_presets
 
 
