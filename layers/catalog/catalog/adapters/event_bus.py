@@ -22,7 +22,7 @@ class EventBus:
         self._name = name
 
     def put(self, events: Sequence[Event]) -> int:
-        """Send these in order, up to the first that the bus refuses; returns how many come before that one."""
+        """Send these in order, up to the first that the bus refuses; returns how many came before it."""
         taken = 0
         for some in batched(events, _AT_ONCE, strict=False):
             answer = client("events").put_events(Entries=[self._entry(event) for event in some])

@@ -1,8 +1,8 @@
 """Usage: what a tenant's assets amount to, and how each asset's share of it is counted exactly once.
 
-The table's stream tells of every change at least once: perhaps twice, perhaps after a newer one.  So no change
-is ever added to a total.  Per asset, the share that is counted is remembered with its version; a newer version
-replaces it, and the totals move by the difference of the two.
+The table's stream tells of every change at least once: perhaps twice, perhaps after a newer one.  So no
+change is ever added to a total.  Per asset, the share that is counted is remembered with its version; a newer
+version replaces it, and the totals move by the difference of the two.
 """
 
 from collections.abc import Mapping
