@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -39,8 +39,9 @@ STREAM_BATCH = json.dumps(
 
 
 @pytest.fixture
-def letters(cloud: Cloud) -> Iterator[DeadLetters]:
+def letters(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> DeadLetters:
     """The deployment's queues, all empty."""
+    monkeypatch.setattr(operator, "_WAIT_SECONDS", 0)
     names = {queue.output for queue in QUEUES} | {"UploadsQueueUrl"}
     urls = {name: cloud.sqs.create_queue(QueueName=name)["QueueUrl"] for name in names}
     outputs = {
@@ -52,7 +53,7 @@ def letters(cloud: Cloud) -> Iterator[DeadLetters]:
         "OriginalsBucket": cloud.originals,
         "PurgeFunction": "purge",
     }
-    yield DeadLetters("catalog-images", outputs)
+    return DeadLetters("catalog-images", outputs)
 
 
 def die(cloud: Cloud, letters: DeadLetters, queue: DeadLetterQueue, body: str, **attributes: str) -> None:
@@ -83,13 +84,334 @@ def half_done(cloud: Cloud) -> list[str]:
 def log_failure(word: str, error: str) -> None:
     """What a function logs of a message that failed."""
     logs = boto3.client("logs")
-    place = {"logGroupName": "/aws/lambda/catalog-images/render", "logStreamName": "one"}
+    place: Any = {"logGroupName": "/aws/lambda/catalog-images/render", "logStreamName": "one"}
     logs.create_log_group(logGroupName=place["logGroupName"])
     logs.create_log_stream(**place)
-    line = {"level": "ERROR", "body": word, "exception": f"Traceback (most recent call last):\n  ...\n{error}"}
-    at = int(boto3.client("sqs").meta.config.connect_timeout)  # replaced below
-    del at
-    import time
-
-    event = {"timestamp": int(time.time() * 1000), "message": json.dumps(line)}
+    line = {
+        "level": "ERROR",
+        "body": word,
+        "exception": f"Traceback (most recent call last):\n  ...\n{error}",
+    }
+    event: Any = {"timestamp": int(time.time() * 1000), "message": json.dumps(line)}
     logs.put_log_events(**place, logEvents=[event])
+
+
+# --- List -------------------------------------------------------------------------------------------------
+
+
+def test_a_dead_letter_is_shown_with_its_asset_and_what_went_wrong_and_stays(
+    cloud: Cloud, letters: DeadLetters
+) -> None:
+    job = half_done(cloud)[0]
+    die(cloud, letters, RENDER, job)
+    log_failure(job, "AccessDenied: s3:PutObject")
+
+    for _ in range(2):
+        (letter,) = shown(letters, RENDER)
+        assert letter["kind"] == "render job"
+        assert letter["presets"] == json.loads(job)["presets"]
+        assert letter["correlation_id"] == "request-1"
+        (asset,) = letter["assets"]
+        assert (asset["tenant"], asset["id"], asset["status"]) == ("acme", ID, "processing")
+        assert letter["reason"] == "AccessDenied: s3:PutObject"
+
+
+def test_a_letter_of_a_settled_or_unknown_asset_says_so(cloud: Cloud, letters: DeadLetters) -> None:
+    for job in half_done(cloud):
+        cloud.render(job)
+    die(cloud, letters, UPLOADS, s3_notification(cloud.originals, KEY.original))
+    die(cloud, letters, UPLOADS, s3_notification(cloud.originals, f"originals/globex/{ID}"))
+
+    settled, unknown = sorted(shown(letters, UPLOADS), key=lambda letter: letter["assets"][0]["tenant"])
+
+    assert (settled["assets"][0]["status"], settled["reason"]) == (
+        "ready",
+        "nothing is left to do: the asset is settled",
+    )
+    assert unknown["assets"] == [{"tenant": "globex", "id": ID, "status": None}]
+    assert unknown["reason"].startswith("nothing was logged")
+
+
+def test_more_letters_than_sqs_gives_at_once_are_shown_each_once_up_to_the_limit(
+    cloud: Cloud, letters: DeadLetters
+) -> None:
+    for number in range(23):
+        die(cloud, letters, PURGE, json.dumps({"tenant": "acme", "run_id": f"run-{number}"}))
+
+    assert len({letter["run_id"] for letter in shown(letters, PURGE)}) == 23
+    assert len(shown(letters, PURGE, limit=12)) == 12
+    assert len(shown(letters, PURGE)) == 23
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '"text"', '{"Records": [{}]}', '{"tenant": 1, "id": 2}'])
+@pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name)
+def test_what_this_pipeline_never_sent_is_shown_and_never_sent_back(
+    cloud: Cloud, letters: DeadLetters, queue: DeadLetterQueue, body: str
+) -> None:
+    die(cloud, letters, queue, body or " ")
+
+    (letter,) = shown(letters, queue)
+    assert letter["kind"] == "unreadable"
+    assert [line["redriven"] for line in redriven(letters, queue)] == [False]
+    assert len(shown(letters, queue)) == 1
+
+
+# --- Redrive ----------------------------------------------------------------------------------------------
+
+
+def test_render_jobs_that_are_sent_back_complete_their_asset(cloud: Cloud, letters: DeadLetters) -> None:
+    jobs = half_done(cloud)
+    for job in jobs:
+        die(cloud, letters, RENDER, job)
+
+    assert [line["redriven"] for line in redriven(letters, RENDER, dry_run=True)] == [False] * 3
+    assert (cloud.take_jobs(), len(shown(letters, RENDER))) == ([], 3)
+
+    assert [line["redriven"] for line in redriven(letters, RENDER)] == [True] * 3
+    sent = cloud.take_jobs()
+    assert sorted(sent) == sorted(jobs)
+    assert shown(letters, RENDER) == []
+    for job in sent:
+        cloud.render(job)
+    assert cloud.get(ID).json["status"] == "ready"
+
+
+def test_an_upload_that_is_sent_back_is_ingested(cloud: Cloud, letters: DeadLetters) -> None:
+    cloud.announce(PHOTO)
+    cloud.store(PHOTO)
+    die(cloud, letters, UPLOADS, s3_notification(cloud.originals, KEY.original))
+
+    (line,) = redriven(letters, UPLOADS)
+    (body,) = cloud.take_messages(letters.outputs["UploadsQueueUrl"])
+
+    assert line["ids"] == [ID]
+    assert AssetKey.of_original(json.loads(body)["Records"][0]["s3"]["object"]["key"]) == KEY
+
+
+def test_no_more_letters_are_sent_back_than_asked(cloud: Cloud, letters: DeadLetters) -> None:
+    for number in range(12):
+        die(cloud, letters, PURGE, json.dumps({"tenant": "acme", "run_id": f"run-{number}"}))
+
+    assert len(redriven(letters, PURGE, limit=11)) == 11
+    assert (len(cloud.take_messages(cloud.purge_queue)), len(shown(letters, PURGE))) == (11, 1)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_redrive_killed_at_any_call_loses_no_letter(
+    cloud: Cloud, letters: DeadLetters, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operator, "_HIDDEN_SECONDS", 0)  # or each try waits for the letters of the last
+    bodies = {json.dumps({"tenant": "acme", "run_id": f"run-{number}"}) for number in range(2)}
+    for body in bodies:
+        die(cloud, letters, PURGE, body)
+    kill_at = 0
+    arrived: set[str] = set()
+    while True:
+        try:
+            with cloud.watched_calls(kill_at=kill_at, after=after):
+                redriven(letters, PURGE)
+            break
+        except Killed:
+            kill_at += 1
+        arrived |= set(cloud.take_messages(cloud.purge_queue))
+        left = {json.dumps({"tenant": "acme", "run_id": found["run_id"]}) for found in shown(letters, PURGE)}
+        assert arrived | left == bodies
+    assert kill_at > 0
+    assert arrived | set(cloud.take_messages(cloud.purge_queue)) == bodies
+    assert shown(letters, PURGE) == []
+
+
+def test_a_daily_purge_that_could_not_begin_is_begun_and_not_put_in_the_purge_queue(
+    cloud: Cloud, letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attributes = {"SCHEDULE_ARN": "arn:aws:scheduler:::schedule/default/daily", "ERROR_MESSAGE": "throttled"}
+    die(cloud, letters, PURGE, '{"purge": "daily"}', **attributes)
+    (letter,) = shown(letters, PURGE)
+    assert (letter["kind"], letter["reason"]) == ("daily purge", "throttled")
+    aws, answers = operator.client, [{"FunctionError": "Unhandled"}, {}]
+
+    class Functions:
+        def invoke(self, **called: Any) -> dict[str, Any]:
+            assert called["FunctionName"] == "purge"
+            cloud.invoke("purge", json.loads(called["Payload"]))
+            return answers.pop(0)
+
+    monkeypatch.setattr(operator, "client", lambda name: Functions() if name == "lambda" else aws(name))
+
+    with pytest.raises(operator.DailyPurgeFailedError):
+        redriven(letters, PURGE)
+    cloud.take_messages(cloud.purge_queue)
+
+    assert [line["redriven"] for line in redriven(letters, PURGE)] == [True]
+    tenants = {json.loads(body)["tenant"] for body in cloud.take_messages(cloud.purge_queue)}
+    assert tenants == {"acme", "globex"}
+    assert shown(letters, PURGE) == []
+
+
+# --- Stream records, and what is no letter of ours --------------------------------------------------------
+
+
+def test_stream_records_are_left_for_a_recount_and_discarded_by_name(
+    cloud: Cloud, letters: DeadLetters
+) -> None:
+    die(cloud, letters, USAGE, STREAM_BATCH)
+
+    (letter,) = redriven(letters, USAGE)
+    assert (letter["kind"], letter["table"], letter["records"]) == ("stream records", "AssetsTable", 2)
+    assert letter["redriven"] is False
+    assert letter["reason"].startswith("RetryAttemptsExhausted: ")
+    assert "infra.operator.recount --stack catalog-images --repair" in letter["reason"]
+
+    assert list(letters.discard(USAGE, ["another"], limit=10)) == []
+    (gone,) = letters.discard(USAGE, [letter["message_id"]], limit=10)
+    assert gone["discarded"] is True
+    assert shown(letters, USAGE) == []
+
+
+def test_a_letter_that_can_be_sent_back_is_never_discarded(cloud: Cloud, letters: DeadLetters) -> None:
+    die(cloud, letters, RENDER, half_done(cloud)[0])
+    (letter,) = shown(letters, RENDER)
+
+    (line,) = letters.discard(RENDER, [letter["message_id"]], limit=10)
+
+    assert line["discarded"] is False
+    assert len(shown(letters, RENDER)) == 1
+
+
+def test_the_command_goes_through_every_queue_or_those_that_are_named(
+    cloud: Cloud,
+    letters: DeadLetters,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    die(cloud, letters, USAGE, STREAM_BATCH)
+    die(cloud, letters, PURGE, json.dumps({"tenant": "acme", "run_id": None}))
+    monkeypatch.setattr(operator, "stack_outputs", lambda _: letters.outputs)
+
+    def run(*arguments: str) -> list[str]:
+        operator.main([*arguments, "--stack", "catalog-images"])
+        return [json.loads(line)["queue"] for line in capsys.readouterr().out.splitlines()]
+
+    assert run("list") == ["purge", "usage"]
+    assert run("list", "--queue", "usage") == ["usage"]
+    assert run("redrive", "--dry-run") == ["purge", "usage"]
+    assert run("redrive") == ["purge", "usage"]
+    assert run("list") == ["usage"]
+
+
+# --- Restore ----------------------------------------------------------------------------------------------
+
+
+def purged(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+    cloud.age(ID, days=40)
+    token = cloud.purge().json["confirm_token"]
+    assert cloud.purge(dry_run=False, confirm_token=token).json["deleted_count"] == 1
+    assert cloud.get(ID).status == 404
+
+
+def ingest_and_render(cloud: Cloud, letters: DeadLetters) -> None:
+    for body in cloud.take_messages(letters.outputs["UploadsQueueUrl"]):
+        (event,) = json.loads(body)["Records"]
+        cloud.ingest(event["s3"]["object"]["key"])
+    for job in cloud.take_jobs():
+        cloud.render(job)
+
+
+def test_a_purged_image_is_restored_with_its_bytes_and_its_renditions(
+    cloud: Cloud, letters: DeadLetters
+) -> None:
+    purged(cloud)
+    cloud.s3.delete_object(Bucket=cloud.originals, Key=KEY.original)  # a second marker
+
+    restored = restore(KEY, outputs=letters.outputs)
+    ingest_and_render(cloud, letters)
+
+    assert restored.size_bytes == len(PHOTO)
+    assert restored.deleted_at is not None
+    assert cloud.get(ID).json["status"] == "ready"
+    assert cloud.read(cloud.originals, KEY.original) == PHOTO
+    with pytest.raises(NotGoneError, match="ready"):
+        restore(KEY, outputs=letters.outputs)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_restore_killed_at_any_call_is_completed_by_the_next(
+    cloud: Cloud, letters: DeadLetters, after: bool
+) -> None:
+    purged(cloud)
+    kill_at = 0
+    while True:
+        try:
+            with cloud.watched_calls(kill_at=kill_at, after=after):
+                restore(KEY, outputs=letters.outputs)
+            break
+        except Killed:
+            kill_at += 1
+    ingest_and_render(cloud, letters)
+
+    assert kill_at > 0
+    assert cloud.get(ID).json["status"] == "ready"
+
+
+def test_an_image_that_is_being_deleted_is_left_to_the_purge(cloud: Cloud, letters: DeadLetters) -> None:
+    cloud.upload(PHOTO)
+    cloud.dynamodb.update_item(
+        TableName="AssetsTable",
+        Key={"tenant": {"S": "acme"}, "id": {"S": ID}},
+        UpdateExpression="SET #s = :s",
+        ExpressionAttributeNames={"#s": "status"},
+        ExpressionAttributeValues={":s": {"S": "deleting"}},
+    )
+    with pytest.raises(BeingDeletedError):
+        restore(KEY, outputs=letters.outputs)
+
+
+def test_what_is_no_longer_kept_or_was_never_here_cannot_be_restored(
+    cloud: Cloud, letters: DeadLetters
+) -> None:
+    purged(cloud)
+    with pytest.raises(NothingToRestoreError):
+        restore(replace(KEY, tenant=tenant_id("globex")), outputs=letters.outputs)
+    for version in cloud.s3.list_object_versions(Bucket=cloud.originals)["Versions"]:
+        cloud.s3.delete_object(
+            Bucket=cloud.originals, Key=version["Key"], VersionId=version["VersionId"]
+        )  # as the bucket's lifecycle does after PurgeRestoreDays
+    with pytest.raises(NothingToRestoreError):
+        restore(KEY, outputs=letters.outputs)
+
+
+def test_nothing_is_restored_for_a_tenant_that_is_gone_or_going(cloud: Cloud, letters: DeadLetters) -> None:
+    purged(cloud)
+    with pytest.raises(TenantNotFoundError):
+        restore(replace(KEY, tenant=tenant_id("nobody")), outputs=letters.outputs)
+    cloud.tenants.mark_removing(KEY.tenant, now=cloud.now() - timedelta(minutes=1))
+    with pytest.raises(TenantBeingRemovedError):
+        restore(KEY, outputs=letters.outputs)
+    assert cloud.objects(cloud.originals) == []
+
+
+def test_the_command_says_what_it_restored_or_why_it_could_not(
+    cloud: Cloud,
+    letters: DeadLetters,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    purged(cloud)
+    monkeypatch.setattr(restoring, "stack_outputs", lambda _: letters.outputs)
+    capsys.readouterr()
+
+    def refused(tenant: str, id_: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            restoring.main([tenant, id_, "--stack", "catalog-images"])
+        return str(ended.value.code)
+
+    assert "no version of this original is left" in refused("globex", ID)
+    assert "no image id" in refused("acme", ID[:-1])
+    assert "no tenant id" in refused("Acme!", ID)
+    assert "there is no tenant nobody" in refused("nobody", ID)
+    restoring.main(["acme", ID, "--stack", "catalog-images"])
+    line = json.loads(capsys.readouterr().out)
+    assert (line["tenant"], line["id"], line["size_bytes"]) == ("acme", ID, len(PHOTO))
+    ingest_and_render(cloud, letters)
+    assert "it is ready" in refused("acme", ID)

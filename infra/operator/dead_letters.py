@@ -1,0 +1,375 @@
+"""See why messages died, and send them back.
+
+    python -m infra.operator.dead_letters list    --stack catalog-images [--queue render ...] [--limit 100]
+    python -m infra.operator.dead_letters redrive --stack catalog-images [--queue render ...] [--dry-run]
+    python -m infra.operator.dead_letters discard --stack catalog-images --message <message_id> ...
+
+Prints one JSON object a letter.  `list` takes no letter away.  `redrive` sends each to where it came from and
+deletes it then: interrupted in between, it is handled twice, which changes nothing; it is never lost.  What
+only a recount can make good stays, and `discard` removes it afterwards.  Needs the operator's AWS credentials
+(or AWS_ENDPOINT_URL, for the embedded stack).
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import batched
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from catalog.adapters.assets_table import Assets
+from catalog.adapters.queues import purge_job, render_job
+from catalog.adapters.sdk import client
+from catalog.domain.assets import Asset, Status
+from catalog.domain.keys import AssetKey
+from infra.operator.tenants import stack_outputs
+
+# Longer than it takes to describe or send the letters of one call; ended early for those that are left.
+_HIDDEN_SECONDS: Final = 120
+_WAIT_SECONDS: Final = 1  # at least 1 asks all of SQS's servers, 0 a sample of them
+_BATCH: Final = 10  # messages SQS gives at once
+_DAILY_PURGE: Final = {"purge": "daily"}  # the schedule's input in template.yaml
+_LOG_PAGES: Final = 10
+_REASON_LENGTH: Final = 300
+
+
+class DailyPurgeFailedError(Exception):
+    """The purge could not be begun this time either; its letter stays."""
+
+
+class Kind(StrEnum):
+    """What a letter asks for."""
+
+    UPLOAD = "upload"
+    RENDER_JOB = "render job"
+    PURGE_JOB = "purge job"
+    DAILY_PURGE = "daily purge"  # EventBridge Scheduler could not begin it
+    STREAM_RECORDS = "stream records"  # not the records, only where they were
+    UNREADABLE = "unreadable"
+
+
+_REDRIVEN: Final = frozenset({Kind.UPLOAD, Kind.RENDER_JOB, Kind.PURGE_JOB, Kind.DAILY_PURGE})
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterQueue:
+    """`source` is the output with the URL of the queue its letters come from; `function` reads that one."""
+
+    name: str
+    output: str
+    source: str | None
+    function: str
+
+
+QUEUES: Final = (
+    DeadLetterQueue("uploads", "UploadsDeadLetterQueueUrl", "UploadsQueueUrl", "ingest"),
+    DeadLetterQueue("render", "RenderDeadLetterQueueUrl", "RenderQueueUrl", "render"),
+    DeadLetterQueue("purge", "PurgeDeadLetterQueueUrl", "PurgeQueueUrl", "purge"),
+    DeadLetterQueue("usage", "UsageDeadLetterQueueUrl", None, "usage"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A received letter.  `sent_at` is when its message was first sent; `facts` are what its body says."""
+
+    queue: DeadLetterQueue
+    message_id: str
+    receipt: str
+    body: str
+    attributes: Mapping[str, Any]
+    sent_at: datetime
+    received: int
+    kind: Kind
+    facts: Mapping[str, Any]
+    assets: tuple[AssetKey, ...] = ()
+    error: str | None = None
+
+
+def letter_of(queue: DeadLetterQueue, message: Mapping[str, Any]) -> DeadLetter:
+    """What a message as SQS gives it is; whatever cannot be read is of the kind UNREADABLE."""
+    attributes = message.get("MessageAttributes", {})
+    try:
+        kind, facts, assets = _read(queue, message["Body"], attributes)
+    except (ValueError, KeyError, TypeError):
+        kind, facts, assets = Kind.UNREADABLE, {}, ()
+    error = None
+    if kind is Kind.DAILY_PURGE:
+        error = attributes.get("ERROR_MESSAGE", attributes.get("ERROR_CODE", {})).get("StringValue")
+    elif kind is Kind.STREAM_RECORDS:
+        error = facts["condition"]
+    system = message["Attributes"]
+    return DeadLetter(
+        queue=queue,
+        message_id=message["MessageId"],
+        receipt=message["ReceiptHandle"],
+        body=message["Body"],
+        attributes=attributes,
+        sent_at=datetime.fromtimestamp(int(system["SentTimestamp"]) / 1000, UTC),
+        received=int(system["ApproximateReceiveCount"]),
+        kind=kind,
+        facts=facts,
+        assets=assets,
+        error=error,
+    )
+
+
+def _read(
+    queue: DeadLetterQueue, body: str, attributes: Mapping[str, Any]
+) -> tuple[Kind, Mapping[str, Any], tuple[AssetKey, ...]]:
+    """Raises ValueError, KeyError or TypeError for what this queue never carries."""
+    match queue.name:
+        case "uploads":
+            keys = [unquote_plus(event["s3"]["object"]["key"]) for event in json.loads(body)["Records"]]
+            return Kind.UPLOAD, {}, tuple(map(AssetKey.of_original, keys))
+        case "render":
+            job = render_job(body)
+            facts = {"presets": list(job.presets), "correlation_id": job.correlation_id}
+            return Kind.RENDER_JOB, facts, (AssetKey(job.tenant, job.id),)
+        case "purge" if "SCHEDULE_ARN" in attributes or json.loads(body) == _DAILY_PURGE:
+            return Kind.DAILY_PURGE, {}, ()
+        case "purge":
+            purge = purge_job(body)
+            return Kind.PURGE_JOB, {"tenant": purge.tenant, "run_id": purge.run_id}, ()
+        case _:
+            told = json.loads(body)
+            batch = told["DDBStreamBatchInfo"]
+            facts = {
+                "condition": told["requestContext"]["condition"],
+                "table": batch["streamArn"].split("/")[1],
+                "records": batch["batchSize"],
+                "from": batch["startSequenceNumber"],
+                "to": batch["endSequenceNumber"],
+            }
+            return Kind.STREAM_RECORDS, facts, ()
+
+
+class _Received:
+    """Up to `limit` letters of a queue, each once; hidden from everyone else until deleted or released."""
+
+    def __init__(self, queue: DeadLetterQueue, url: str, limit: int) -> None:
+        self._queue, self._url, self._limit = queue, url, limit
+        self._held: dict[str, DeadLetter] = {}
+
+    def __iter__(self) -> Iterator[DeadLetter]:
+        seen: set[str] = set()
+        while left := self._limit - len(seen):
+            answer = client("sqs").receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=min(_BATCH, left),
+                VisibilityTimeout=_HIDDEN_SECONDS,
+                WaitTimeSeconds=_WAIT_SECONDS,
+                AttributeNames=["All"],
+                MessageAttributeNames=["All"],
+            )
+            letters = [letter_of(self._queue, message) for message in answer.get("Messages", [])]
+            self._held |= {letter.message_id: letter for letter in letters}
+            fresh = [letter for letter in letters if letter.message_id not in seen]
+            if not fresh:
+                return
+            seen.update(letter.message_id for letter in fresh)
+            yield from fresh
+
+    def delete(self, letter: DeadLetter) -> None:
+        held = self._held.pop(letter.message_id)
+        client("sqs").delete_message(QueueUrl=self._url, ReceiptHandle=held.receipt)
+
+    def release(self) -> None:
+        """Whoever looks next sees what is left at once."""
+        for letters in batched(self._held.values(), _BATCH, strict=False):
+            entries = [
+                {"Id": str(index), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
+                for index, letter in enumerate(letters)
+            ]
+            client("sqs").change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """The dead letters of a deployment: the stack of that name with these outputs."""
+
+    stack: str
+    outputs: Mapping[str, str]
+
+    def list(self, queue: DeadLetterQueue, *, limit: int) -> Iterator[dict[str, Any]]:
+        """What up to `limit` letters are and why they died; all of them stay."""
+        with self._received(queue, limit=limit) as letters:
+            for letter in letters:
+                yield self._description(letter)
+
+    def redrive(self, queue: DeadLetterQueue, *, limit: int, dry_run: bool) -> Iterator[dict[str, Any]]:
+        """Send up to `limit` letters to where they came from, one by one: sent first, deleted second."""
+        with self._received(queue, limit=limit) as letters:
+            for letter in letters:
+                if letter.kind not in _REDRIVEN:
+                    yield {**self._description(letter), "redriven": False}
+                    continue
+                if not dry_run:
+                    self._send_back(letter)
+                    letters.delete(letter)
+                yield {**_identity(letter), "redriven": not dry_run}
+
+    def discard(
+        self, queue: DeadLetterQueue, message_ids: Collection[str], *, limit: int
+    ) -> Iterator[dict[str, Any]]:
+        """Delete the letters named, of those that cannot be sent back; others are never deleted unsent."""
+        with self._received(queue, limit=limit) as letters:
+            for letter in letters:
+                if letter.message_id not in message_ids:
+                    continue
+                if letter.kind not in _REDRIVEN:
+                    letters.delete(letter)
+                yield {**_identity(letter), "discarded": letter.kind not in _REDRIVEN}
+
+    @contextmanager
+    def _received(self, queue: DeadLetterQueue, *, limit: int) -> Iterator["_Received"]:
+        letters = _Received(queue, self.outputs[queue.output], limit)
+        try:
+            yield letters
+        finally:
+            letters.release()
+
+    # --- what becomes of them ---------------------------------------------------------------------------
+
+    def _send_back(self, letter: DeadLetter) -> None:
+        """Raises DailyPurgeFailedError."""
+        if letter.kind is Kind.DAILY_PURGE:
+            answer = client("lambda").invoke(
+                FunctionName=self.outputs["PurgeFunction"], Payload=json.dumps(_DAILY_PURGE)
+            )
+            if "FunctionError" in answer:
+                raise DailyPurgeFailedError(answer["FunctionError"])
+        elif letter.queue.source:
+            client("sqs").send_message(
+                QueueUrl=self.outputs[letter.queue.source],
+                MessageBody=letter.body,
+                MessageAttributes=dict(letter.attributes),
+            )
+
+    # --- what they mean ---------------------------------------------------------------------------------
+
+    def _description(self, letter: DeadLetter) -> dict[str, Any]:
+        table = Assets(self.outputs["AssetsTable"])
+        assets = {key: table.find(key) for key in letter.assets}
+        return {
+            **_identity(letter),
+            "assets": [_state(key, asset) for key, asset in assets.items()],
+            "reason": self._reason(letter, assets.values()),
+        }
+
+    def _reason(self, letter: DeadLetter, assets: Collection[Asset | None]) -> str:
+        if letter.kind is Kind.STREAM_RECORDS:
+            return (
+                f"{letter.error}: counters may be wrong and events untold; run `python -m "
+                f"infra.operator.recount --stack {self.stack} --repair`, then discard this letter"
+            )
+        if letter.kind is Kind.UNREADABLE:
+            return "no message of this pipeline; look at it in the queue, then discard it"
+        if assets and all(asset and asset.status in {Status.READY, Status.REJECTED} for asset in assets):
+            return "nothing is left to do: the asset is settled"
+        words = [*(key.id for key in letter.assets), letter.facts.get("run_id"), letter.facts.get("tenant")]
+        logged = next((self._logged(letter, word) for word in words if word), None)
+        return (
+            letter.error or logged or "nothing was logged: it ran out of time or memory, or was never tried"
+        )
+
+    def _logged(self, letter: DeadLetter, word: str) -> str | None:
+        """The last failure that the function logged about `word` since the message was sent."""
+        failures: list[tuple[int, str]] = []
+        pages = (
+            client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(
+                logGroupName=f"/aws/lambda/{self.stack}/{letter.queue.function}",
+                filterPattern=f'"{word}"',
+                startTime=int(letter.sent_at.timestamp() * 1000),
+                PaginationConfig={"MaxItems": _LOG_PAGES * 1000, "PageSize": 1000},
+            )
+        )
+        try:
+            for page in pages:
+                for event in page["events"]:
+                    if reason := _failure(event["message"]):
+                        failures.append((event["timestamp"], reason))
+        except client("logs").exceptions.ResourceNotFoundException:
+            return None
+        return max(failures)[1] if failures else None
+
+
+def _failure(line: str) -> str | None:
+    """The exception in a structured log line; None where it is no failure of ours."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(told, dict) or not told.get("exception"):
+        return None
+    return str(told["exception"]).strip().splitlines()[-1].strip()[:_REASON_LENGTH]
+
+
+def _identity(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "queue": letter.queue.name,
+        "message_id": letter.message_id,
+        "kind": letter.kind,
+        "sent_at": letter.sent_at.isoformat(timespec="seconds"),
+        "received": letter.received,
+        **({"ids": [key.id for key in letter.assets]} if letter.assets else {}),
+        **letter.facts,
+    }
+
+
+def _state(key: AssetKey, asset: Asset | None) -> dict[str, Any]:
+    if asset is None:
+        return {"tenant": key.tenant, "id": key.id, "status": None}
+    return {
+        "tenant": key.tenant,
+        "id": key.id,
+        "status": asset.status,
+        "updated_at": asset.updated_at.isoformat(timespec="seconds"),
+        **({"rejection": asset.rejection.code} if asset.rejection else {}),
+        **({"correlation_id": asset.correlation_id} if asset.correlation_id else {}),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    names = [queue.name for queue in QUEUES]
+    parser = argparse.ArgumentParser(description="See why messages died, and send them back.")
+    parser.add_argument("action", choices=["list", "redrive", "discard"])
+    parser.add_argument("--stack", required=True, help="name of the deployed stack")
+    parser.add_argument("--queue", action="append", choices=names, help="repeatable; default: every queue")
+    parser.add_argument("--limit", type=int, default=1000, help="letters a queue, at most (default: 1000)")
+    parser.add_argument("--dry-run", action="store_true", help="redrive: show what would be sent")
+    parser.add_argument("--message", action="append", default=[], help="discard: a message_id, repeatable")
+    chosen = parser.parse_args(arguments)
+    number = 0
+    try:
+        letters = DeadLetters(chosen.stack, stack_outputs(chosen.stack))
+        for queue in QUEUES:
+            if chosen.queue and queue.name not in chosen.queue:
+                continue
+            if chosen.action == "list":
+                shown = letters.list(queue, limit=chosen.limit)
+            elif chosen.action == "redrive":
+                shown = letters.redrive(queue, limit=chosen.limit, dry_run=chosen.dry_run)
+            else:
+                shown = letters.discard(queue, chosen.message, limit=chosen.limit)
+            for line in shown:
+                number += 1
+                print(json.dumps(line), flush=True)
+    except DailyPurgeFailedError as error:
+        sys.exit(f"error: the daily purge failed again ({error}); its letter stays")
+    except (ClientError, BotoCoreError) as error:
+        sys.exit(f"error: {error}")
+    print(f"{number} dead letters", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

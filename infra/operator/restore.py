@@ -1,0 +1,141 @@
+"""Bring a purged image back, while its original is still kept as an earlier version (PurgeRestoreDays).
+
+    python -m infra.operator.restore acme <sha256> --stack catalog-images
+
+The original's delete markers are removed and its upload is told of once more; the pipeline then checks,
+hashes and renders it as if it had just been sent.  References and filename are gone with its record.  May be
+run again after any failure.  Needs the operator's AWS credentials (or AWS_ENDPOINT_URL, for the embedded
+stack).  Prints one JSON object: `tenant, id, size_bytes, stored_at, deleted_at`.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from catalog.adapters.assets_table import Assets
+from catalog.adapters.sdk import client
+from catalog.adapters.tenants_table import Tenants
+from catalog.domain.assets import Status
+from catalog.domain.keys import AssetKey, NotAnAssetIdError, NotATenantIdError, asset_id, tenant_id
+from catalog.domain.tenants import TenantBeingRemovedError, TenantNotFoundError
+from infra.operator.tenants import stack_outputs
+
+# What an upload that was announced, or nothing at all, has recorded: everything else is not gone.
+_RESTORABLE: Final = (None, Status.AWAITING_UPLOAD)
+
+
+class NotGoneError(Exception):
+    """The image has a record: it was not purged, or it is back."""
+
+
+class BeingDeletedError(Exception):
+    """A purge has not finished with the image."""
+
+
+class NothingToRestoreError(LookupError):
+    """No version of the original is left, or there never was one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """An original that is on its way through the pipeline again.  `deleted_at`: None where it was not."""
+
+    key: AssetKey
+    size_bytes: int
+    stored_at: datetime
+    deleted_at: datetime | None
+
+
+def restore(key: AssetKey, *, outputs: Mapping[str, str]) -> Restored:
+    """Undelete the original of a purged image, and have it ingested, in the deployment with these outputs.
+
+    Raises TenantNotFoundError, TenantBeingRemovedError, NotGoneError, BeingDeletedError,
+    NothingToRestoreError.
+    """
+    Tenants(outputs["TenantsTable"]).active(key.tenant)
+    asset = Assets(outputs["AssetsTable"]).find(key)
+    status = asset.status if asset else None
+    if status is Status.DELETING:
+        raise BeingDeletedError(key.id)
+    if status not in _RESTORABLE:
+        raise NotGoneError(status)
+    bucket = outputs["OriginalsBucket"]
+    newest, markers = _versions(bucket, key)
+    if newest is None:
+        raise NothingToRestoreError(key.id)
+    for marker in markers:
+        client("s3").delete_object(Bucket=bucket, Key=key.original, VersionId=marker["VersionId"])
+    # Nothing is created by removing a marker, so S3 tells nobody.
+    event = {"Records": [{"s3": {"bucket": {"name": bucket}, "object": {"key": key.original}}}]}
+    client("sqs").send_message(QueueUrl=outputs["UploadsQueueUrl"], MessageBody=json.dumps(event))
+    return Restored(
+        key=key,
+        size_bytes=newest["Size"],
+        stored_at=newest["LastModified"],
+        deleted_at=max((marker["LastModified"] for marker in markers), default=None),
+    )
+
+
+def _versions(bucket: str, key: AssetKey) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """The newest version of the original, and every delete marker.
+
+    All versions are of the same bytes, since the key is their hash; a wrong one is found by ingest.
+    """
+    pages = client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key.original)
+    versions: list[dict[str, Any]] = []
+    markers: list[dict[str, Any]] = []
+    for page in pages:
+        versions += page.get("Versions", [])
+        markers += page.get("DeleteMarkers", [])
+    return max(versions, key=lambda version: version["LastModified"], default=None), markers
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Bring a purged image back.")
+    parser.add_argument("tenant")
+    parser.add_argument("id", help="the SHA-256 of the original, 64 hex digits")
+    parser.add_argument("--stack", required=True, help="name of the deployed stack")
+    chosen = parser.parse_args(arguments)
+    try:
+        key = AssetKey(tenant_id(chosen.tenant), asset_id(chosen.id))
+        restored = restore(key, outputs=stack_outputs(chosen.stack))
+    except NotATenantIdError as error:
+        sys.exit(f"error: {error} is no tenant id: 1 to 63 of a-z, 0-9 and inner hyphens")
+    except NotAnAssetIdError as error:
+        sys.exit(f"error: {error} is no image id: 64 lower-case hex digits")
+    except TenantNotFoundError:
+        sys.exit(f"error: there is no tenant {chosen.tenant}; make it first (infra.operator.tenants create)")
+    except TenantBeingRemovedError:
+        sys.exit(f"error: the tenant {chosen.tenant} is being removed")
+    except NotGoneError as error:
+        sys.exit(f"error: this image is not gone, it is {error}")
+    except BeingDeletedError:
+        sys.exit("error: a purge is still deleting this image; try again when GET /v1/images/{id} is 404")
+    except NothingToRestoreError:
+        sys.exit(
+            "error: no version of this original is left: it was never stored for this tenant, or deleted "
+            "longer ago than PurgeRestoreDays"
+        )
+    except (ClientError, BotoCoreError) as error:
+        sys.exit(f"error: {error}")
+    print(
+        json.dumps(
+            {
+                "tenant": restored.key.tenant,
+                "id": restored.key.id,
+                "size_bytes": restored.size_bytes,
+                "stored_at": restored.stored_at.isoformat(timespec="seconds"),
+                "deleted_at": restored.deleted_at and restored.deleted_at.isoformat(timespec="seconds"),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
