@@ -6,6 +6,7 @@ PORT ?= 4566
 NAME ?= demo
 ACCOUNT ?= 000000000001
 PHOTOS ?=
+STACK ?= catalog-images
 
 DEV := .venvs/dev/bin
 SAM := .venvs/sam/bin/sam
@@ -14,10 +15,11 @@ TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format up down deploy build requirements clean python environments
+.PHONY: help demo test check format up down deploy build requirements clean python environments \
+  dead-letters redrive
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo PHOTOS=<folder>   any folder of your own; PORT=, NAME= and ACCOUNT= choose the emulator"
 
@@ -61,6 +63,15 @@ format: environments ## Format the code and sort its imports
 
 build: environments ## Build for AWS; then `.venvs/sam/bin/sam deploy --guided`
 	PATH="$(CURDIR)/.venvs/sam/bin:$$PATH" $(SAM) build
+
+# ── Operate (docs/operations.md), with the credentials of the environment ───────────────────────────────────
+
+dead-letters: environments ## Show what failed for good, and why; STACK=, QUEUES="uploads render"
+	@$(DEV)/python -m infra.operator.dead_letters list --stack "$(STACK)" $(QUEUES:%=--queue %)
+
+redrive: environments ## Send it back to be tried again; DRY_RUN=1 shows what would be sent
+	@$(DEV)/python -m infra.operator.dead_letters redrive --stack "$(STACK)" $(QUEUES:%=--queue %) \
+	  $(if $(DRY_RUN),--dry-run)
 
 # ── Environments ────────────────────────────────────────────────────────────────────────────────────────────
 
