@@ -107,7 +107,12 @@ def metered() -> Iterator[Cost]:
 
 
 def fill(cloud: Cloud, images: int) -> str:
-    """A tenant's catalog of so many copies of one real asset, each with its count; returns the last id."""
+    """A tenant's catalog of so many copies of one real asset, each with its count; returns the last id.
+
+    One rendition each: moto holds whole items, not index entries, against the 1 MB a query may look at, and a
+    thousand of those with three are more.
+    """
+    cloud.configure(PRESETS='[{"name": "card", "width": 600, "height": 600}]')
     with recorded_changes() as records:
         cloud.upload(jpeg_bytes(product_photo(1)))
         cloud.invoke("usage", {"Records": records})

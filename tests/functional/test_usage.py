@@ -16,11 +16,14 @@ from catalog.adapters.usage_table import Counters
 from catalog.domain.assets import (
     AssetNotFoundError,
     AssetStateError,
+    Inspection,
     PerceptualHashes,
     Rendition,
     Status,
 )
+from catalog.domain.fingerprints import PHashAlgorithm
 from catalog.domain.keys import AssetKey, TenantId, asset_id, tenant_id
+from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
 from catalog.domain.rejections import Rejection, RejectionCode
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import Announcement
@@ -36,7 +39,14 @@ Records = list[dict[str, Any]]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ACME, GLOBEX = tenant_id("acme"), tenant_id("globex")
 PHOTO = jpeg_bytes(product_photo(1, (320, 240)))
-HASHES = PerceptualHashes("0f" * 8, "f0" * 32)
+INSPECTION = Inspection(
+    Source(SourceFormat.JPEG, 10, 10),
+    PerceptualHashes("0f" * 8, "f0" * 32),
+    PHashAlgorithm.PHASH256,
+    "f0" * 32,
+    near_blank=False,
+    pixels=None,
+)
 clock = partial(datetime.now, UTC)
 
 
@@ -153,8 +163,7 @@ def test_more_assets_than_a_transaction_holds_are_counted_all(
 ) -> None:
     for number in range(230):
         key = AssetKey(ACME, asset_id(f"{number:064x}"))
-        source = Source(SourceFormat.JPEG, 10, 10)
-        cloud.assets.accept(key, source, HASHES, size_bytes=number, now=NOW)
+        cloud.assets.accept(key, INSPECTION, size_bytes=number, now=NOW)
     deliver(cloud, records)
 
     assert total(counters) == Usage(assets=230, bytes_originals=sum(range(230)))
@@ -336,6 +345,8 @@ def test_the_operator_is_shown_what_differs_and_what_was_corrected(
 # --- Any history ------------------------------------------------------------------------------------------
 
 KEYS = st.tuples(st.sampled_from(["north", "south"]), st.integers(1, 3))
+# Few of them, so that an asset comes to count again for what it counted before.
+SIZES = st.sampled_from([100, 200])
 DELIVERIES = st.lists(st.integers(0, 10_000), min_size=1, max_size=12)
 
 
@@ -370,7 +381,7 @@ class History(RuleBasedStateMachine):
             change(self.now)
         self.undelivered.update(range(known, len(self.records)))
 
-    @rule(named=KEYS, size=st.integers(1, 999))
+    @rule(named=KEYS, size=SIZES)
     def announce(self, named: tuple[str, int], size: int) -> None:
         announced = Announcement("a.jpg", "image/jpeg", size)
         self.attempt(
@@ -379,11 +390,10 @@ class History(RuleBasedStateMachine):
             )
         )
 
-    @rule(named=KEYS, size=st.integers(1, 999))
+    @rule(named=KEYS, size=SIZES)
     def accept(self, named: tuple[str, int], size: int) -> None:
-        source = Source(SourceFormat.JPEG, 10, 10)
         self.attempt(
-            lambda now: self.cloud.assets.accept(self.key(named), source, HASHES, size_bytes=size, now=now)
+            lambda now: self.cloud.assets.accept(self.key(named), INSPECTION, size_bytes=size, now=now)
         )
 
     @rule(named=KEYS, code=st.sampled_from([RejectionCode.CORRUPT, RejectionCode.CHECKSUM_MISMATCH]))
@@ -391,12 +401,28 @@ class History(RuleBasedStateMachine):
         rejection = Rejection(code, "damaged")
         self.attempt(lambda now: self.cloud.assets.reject(self.key(named), rejection, size_bytes=5, now=now))
 
-    @rule(named=KEYS, preset=st.sampled_from(["thumb", "zoom"]), size=st.integers(1, 99), own=st.booleans())
-    def render(self, named: tuple[str, int], preset: str, size: int, own: bool) -> None:
+    @rule(named=KEYS, preset=st.sampled_from(["thumb", "zoom"]), size=SIZES)
+    def render(self, named: tuple[str, int], preset: str, size: int) -> None:
         key = self.key(named)
-        owner = key if own else AssetKey(key.tenant, asset_id("f" * 64))
-        stored = Rendition(preset, "v", owner.rendition(preset, "v", "jpg"), size, 1, 1, 85)
+        stored = Rendition(preset, "v", key.rendition(preset, "v", "jpg"), size, 1, 1, 85)
         self.attempt(lambda now: self.cloud.assets.add_rendition(key, stored, now=now))
+
+    @rule(named=KEYS, number=st.integers(1, 3), shares=st.booleans())
+    def join(self, named: tuple[str, int], number: int, shares: bool) -> None:
+        """It turns out to be a near-duplicate, and may take over the other's renditions."""
+        key, of = self.key(named), self.key((named[0], number))
+        asset, canonical = self.cloud.assets.find(key), self.cloud.assets.find(of)
+        if asset and canonical and key != of:
+            verdict = NearDuplicate(of.id, DecidedBy.PERSON, shares)
+            self.attempt(
+                lambda now: self.cloud.assets.join(asset, canonical, verdict, shares=shares, now=now)
+            )
+
+    @rule(named=KEYS)
+    def separate(self, named: tuple[str, int]) -> None:
+        asset = self.cloud.assets.find(self.key(named))
+        if asset:
+            self.attempt(lambda now: self.cloud.assets.separate(asset, now=now))
 
     @rule(named=KEYS)
     def finish(self, named: tuple[str, int]) -> None:
@@ -427,11 +453,10 @@ class History(RuleBasedStateMachine):
         self.attempt(lambda _: self.cloud.assets.forget(self.key(named)))
 
     @rule(named=KEYS)
-    def expire(self, named: tuple[str, int]) -> None:
-        """DynamoDB removes an announcement whose bytes never came."""
+    def remove(self, named: tuple[str, int]) -> None:
+        """DynamoDB removes an announcement whose bytes never came; an operator anything else."""
         key = self.key(named)
-        known = self.cloud.assets.find(key)
-        if known and known.status is Status.AWAITING_UPLOAD:
+        if self.cloud.assets.find(key):
             item = {"tenant": {"S": key.tenant}, "id": {"S": key.id}}
             self.attempt(lambda _: self.cloud.dynamodb.delete_item(TableName="AssetsTable", Key=item))
 
