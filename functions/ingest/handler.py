@@ -68,9 +68,10 @@ def ingest_object(object_key: str) -> None:
         return
     ingested = ingest(key)
     asset = ingested.asset
+    correlation_id = asset.correlation_id if asset else None
     logger.info(
         str(ingested.outcome),
-        correlation_id=asset.correlation_id if asset else None,
+        correlation_id=correlation_id,
         tenant=key.tenant,
         asset_id=key.id,
         render_jobs=ingested.jobs,
@@ -79,10 +80,20 @@ def ingest_object(object_key: str) -> None:
         rejection=asset.rejection.code if asset and asset.rejection else None,
     )
     if ingested.capped:
-        logger.warning("near-duplicate buckets read in part", asset_id=key.id, buckets=ingested.capped)
+        logger.warning(
+            "near-duplicate buckets read in part",
+            correlation_id=correlation_id,
+            asset_id=key.id,
+            buckets=ingested.capped,
+        )
         count("BucketsCapped", ingested.capped)
     if ingested.fault:
-        logger.error("near-duplicates not looked for", asset_id=key.id, exc_info=ingested.fault)
+        logger.error(
+            "near-duplicates not looked for",
+            correlation_id=correlation_id,
+            asset_id=key.id,
+            exc_info=ingested.fault,
+        )
         count("NearDuplicateFault")
     count("".join(word.capitalize() for word in ingested.outcome.name.split("_")))
 
