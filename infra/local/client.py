@@ -4,8 +4,9 @@
         receipt = catalog.upload(data, content_type="image/jpeg", filename="mug.jpg")
         image = catalog.wait(receipt.id)
 
-One client may be used by many threads.  Every call is idempotent, since an image's id is the hash of its
-bytes; so lost connections, throttling and server faults are retried, a bounded number of times.
+One client may be used by many threads.  Every call may be repeated, since an image's id is the hash of its
+bytes, a reference is its name, and a purge is confirmed once; so lost connections, throttling and server
+faults are retried, a bounded number of times.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 import requests
@@ -116,6 +118,23 @@ class Image:
     def is_settled(self) -> bool:
         return self.status in SETTLED
 
+    @property
+    def in_use_count(self) -> int:
+        """How many references it has."""
+        return int(self.document["in_use_count"])
+
+    @property
+    def near_duplicate_of(self) -> str | None:
+        """The id of the image that shows the same picture, and was there first."""
+        found: str | None = self.document["near_duplicate_of"]
+        return found
+
+    @property
+    def shares_renditions(self) -> bool:
+        """Its renditions are stored once, as those of the image it is a near-duplicate of."""
+        verification = self.document["verification"]
+        return bool(verification and verification["shares_renditions"])
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -133,6 +152,64 @@ class Page:
 
     images: tuple[Image, ...]
     cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A rendition in one format.  `quality_metric` in bytes per pixel; `ssim` is 1.0 where it is ideal."""
+
+    format: str
+    size_bytes: int
+    quality_metric: float
+    ssim: float
+
+
+@dataclass(frozen=True, slots=True)
+class PresetComparison:
+    """What a preset would make of an image, in every format; `format` is the preset's own."""
+
+    preset: str
+    width: int
+    height: int
+    needs_upscaling: bool
+    format: str
+    formats: tuple[Encoding, ...]
+    recommended_format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Every preset on one image, and the preset and format to take."""
+
+    presets: tuple[PresetComparison, ...]
+    recommended: str
+    recommended_format: str
+    ssim_target: float
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeRun:
+    """A purge: found, confirmed or done.  `confirm_token` only in the answer of a dry run."""
+
+    id: str
+    state: str
+    candidates: tuple[str, ...]
+    candidate_bytes: int
+    deleted_count: int
+    kept: Mapping[str, str]
+    confirm_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What a tenant has stored and been spared."""
+
+    assets: Mapping[str, int]
+    bytes_originals: int
+    bytes_per_preset: Mapping[str, int]
+    duplicates_avoided: int
+    bytes_saved: int
+    rejected: int
 
 
 class CatalogClient:
@@ -300,6 +377,53 @@ class CatalogClient:
             raise ApiError(answer.status_code, code, message)
         return answer.content
 
+    # --- Who uses an image --------------------------------------------------------------------------------
+
+    def refer(self, image_id: str, reference: str) -> Image:
+        """PUT /images/{id}/references/{reference}: the image is used under this name, an SKU or a page."""
+        return _image(self._answer("PUT", f"/images/{image_id}/references/{quote(reference, safe='')}"))
+
+    def release(self, image_id: str, reference: str) -> Image:
+        """DELETE /images/{id}/references/{reference}: it is not used under this name any more."""
+        return _image(self._answer("DELETE", f"/images/{image_id}/references/{quote(reference, safe='')}"))
+
+    # --- Compare, purge, metrics --------------------------------------------------------------------------
+
+    def compare(self, data: bytes, *, content_type: str) -> Comparison:
+        """POST /compare with the image itself.  Nothing is stored."""
+        document = self._answer("POST", "/compare", data=data, headers={"Content-Type": content_type})
+        return Comparison(
+            tuple(_preset_comparison(result) for result in document["results"]),
+            document["recommended"],
+            document["recommended_format"],
+            document["ssim_target"],
+        )
+
+    def propose_purge(self, *, older_than_days: int | None = None) -> PurgeRun:
+        """POST /purge, a dry run: what nobody has used for so long, and the token that confirms exactly it.
+
+        Needs the scope catalog/admin, as does `confirm_purge`.
+        """
+        asked = {} if older_than_days is None else {"older_than_days": older_than_days}
+        return _purge_run(self._answer("POST", "/purge", json={"dry_run": True, **asked}))
+
+    def confirm_purge(self, confirm_token: str) -> PurgeRun:
+        """POST /purge with the token of a dry run: what nobody has used since is deleted.
+
+        `running` where the rest goes on without the caller.  Where the answer was lost and the call was
+        retried, ApiError with `confirm_token_used`.
+        """
+        asked = {"dry_run": False, "confirm_token": confirm_token}
+        return _purge_run(self._answer("POST", "/purge", json=asked))
+
+    def metrics(self) -> Metrics:
+        """GET /metrics of the client's own tenant."""
+        document = self._answer("GET", "/metrics")
+        return Metrics(
+            assets=document["tenant_counts"],
+            **{name: document[name] for name in Metrics.__dataclass_fields__ if name != "assets"},
+        )
+
     # --- HTTP -------------------------------------------------------------------------------------------
 
     def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:
@@ -351,6 +475,29 @@ def _image(document: Mapping[str, Any]) -> Image:
             for given in document["renditions"]
         ),
         document=document,
+    )
+
+
+def _preset_comparison(document: Mapping[str, Any]) -> PresetComparison:
+    known = {name: document[name] for name in PresetComparison.__dataclass_fields__ if name != "formats"}
+    return PresetComparison(
+        **known,
+        formats=tuple(
+            Encoding(**{name: given[name] for name in Encoding.__dataclass_fields__})
+            for given in document["formats"]
+        ),
+    )
+
+
+def _purge_run(document: Mapping[str, Any]) -> PurgeRun:
+    return PurgeRun(
+        id=document["run_id"],
+        state=document["state"],
+        candidates=tuple(document["candidates"]),
+        candidate_bytes=document["candidate_bytes"],
+        deleted_count=document["deleted_count"],
+        kept={kept["id"]: kept["reason"] for kept in document["kept"]},
+        confirm_token=document.get("confirm_token"),
     )
 
 

@@ -7,7 +7,7 @@
 
 import html
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from infra.local.client import Rendition
 from infra.local.photos import Photo, printable
-from infra.local.report import End, Figures, Row, byte_size, figures, presets_of
+from infra.local.report import End, Figures, Row, byte_size, figures, files_by_id, presets_of
 
 _PREVIEW_SIDE: Final = 640  # pixels; twice what the page shows, for dense screens
 
@@ -55,7 +55,8 @@ class ContactSheet:
         """Keep each rendition not here yet.  Raises RenditionDiffersError and what `download` does."""
         for rendition in renditions:
             path = self._rendition(image_id, rendition)
-            if path.exists():
+            # Told apart from what it was taken for, an image has other renditions under the same ids.
+            if path.exists() and path.stat().st_size == rendition.size_bytes:
                 continue
             data = download(rendition)
             if len(data) != rendition.size_bytes:
@@ -72,12 +73,12 @@ class ContactSheet:
         return self._folder / "originals" / f"{image_id}.webp"
 
     def _rendition(self, image_id: str, rendition: Rendition) -> Path:
-        # A rendition's id changes with its bytes, so what lies here is never stale.
+        # A rendition's id changes with its preset and encoder, so what lies here is not stale.
         extension = PurePosixPath(urlsplit(rendition.url).path).suffix
         return self._folder / "renditions" / image_id / f"{rendition.id}{extension}"
 
     def _html(self, rows: Sequence[Row]) -> str:
-        presets = presets_of(rows)
+        presets, files = presets_of(rows), files_by_id(rows)
         pictured = [(row, row.id) for row in rows if row.id and row.renditions]
         plain = [row for row in rows if not row.renditions]
         present = [end for end in End if any(row.end is end for row in rows)]
@@ -87,8 +88,8 @@ class ContactSheet:
             filters="".join(
                 f'<label><input type="radio" name="show" value="{end}">{end}</label>' for end in present
             ),
-            pictured="\n".join(_card(row, self._strip(row, id_, presets)) for row, id_ in pictured),
-            plain="\n".join(_card(row, "") for row in plain),
+            pictured="\n".join(_card(row, self._strip(row, id_, presets), files) for row, id_ in pictured),
+            plain="\n".join(_card(row, "", files) for row in plain),
         )
 
     def _strip(self, row: Row, id_: str, presets: Sequence[str]) -> str:
@@ -146,7 +147,7 @@ def _showable(image: Image.Image) -> Image.Image:
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
-def _card(row: Row, pictures: str) -> str:
+def _card(row: Row, pictures: str, files: Mapping[str, str]) -> str:
     said = f"{row.end}: {row.code}" if row.code else str(row.end)
     facts = [] if pictures else [byte_size(row.size_bytes)]
     if row.seconds is not None:
@@ -155,6 +156,8 @@ def _card(row: Row, pictures: str) -> str:
         facts.append("known, nothing sent")
     if row.duplicate_of:
         facts.append(f"same bytes as {row.duplicate_of}")
+    if row.near_duplicate_of:
+        facts.append(f"near-duplicate of {files.get(row.near_duplicate_of, row.near_duplicate_of[:12])}")
     return (
         f'<article data-end="{row.end}"><header><h2>{_text(row.file)}</h2>'
         f'<span class="end {row.end}">{_text(said)}</span></header>'

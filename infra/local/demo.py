@@ -3,10 +3,11 @@
     python -m infra.local.demo [--photos FOLDER] [--out .demo] [--port 4566] [--name demo]
 
 Brings the embedded stack up and the application onto it, makes a tenant `demo` with a client of its own, and
-sends every file below FOLDER, whatever it is; without a FOLDER, photos it draws.  Leaves a report and a
-contact sheet behind.  Run again, it sends nothing: the catalog knows every file.
+sends every file below FOLDER, whatever it is; without a FOLDER, photos it draws.  Then it shows references,
+compare, near-duplicates, purge and metrics; what is merged and deleted is a second tenant's, `demo-cleanup`.
+Leaves a report and a contact sheet behind.  Run again, it sends no photo: the catalog knows every file.
 
-Exit status: 0; 1 if an accepted upload came to nothing; 2 if there was nothing to send; 130 after Ctrl-C.
+Exit status: 0; 1 if a promise was broken; 2 if there was nothing to send; 130 after Ctrl-C.
 """
 
 import json
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from infra.local import environments
@@ -44,8 +46,11 @@ from infra.local.emulator import Emulator, EmulatorError
 from infra.local.emulator import arguments as emulator_arguments
 from infra.local.photos import Photo, PhotoGoneError, Unreadable, collect, printable
 from infra.local.report import BROKEN_PROMISES, End, Row, figures, json_lines, summary, table
+from infra.local.tour import Act, tour
 
 TENANT: Final = "demo"
+CLEANUP_TENANT: Final = "demo-cleanup"
+CLEANUP_SCOPES: Final = ("catalog/read", "catalog/write", "catalog/admin")  # purging is an administrator's
 THREADS: Final = 4
 SETTLE_SECONDS: Final = 120.0  # a render job that failed is tried again after its visibility timeout
 _PLAIN_WIDTH: Final = 200  # columns of a table that goes to a file or a pipe
@@ -57,7 +62,7 @@ class NothingToSendError(Exception):
 
 
 class TenantError(RuntimeError):
-    """The demo's tenant could not be given a client."""
+    """A tenant of the demo could not be given a client."""
 
 
 # --- One file's journey -----------------------------------------------------------------------------------
@@ -100,6 +105,7 @@ class Journey:
             width=image.document["original_width"],
             height=image.document["original_height"],
             renditions=image.renditions,
+            near_duplicate_of=image.near_duplicate_of,
         )
         if row.sent:
             # The API's own time of the last change, since polling is late by up to its interval.
@@ -206,13 +212,13 @@ def unlisted(catalog: CatalogClient, rows: Sequence[Row]) -> list[str]:
     ]
 
 
-# --- The tenant -------------------------------------------------------------------------------------------
+# --- The tenants ------------------------------------------------------------------------------------------
 
 
-def tenant_credentials(stack: Stack, file: Path) -> Credentials:
-    """The demo tenant's client: the one in `file` if the stack still knows it, else a new one.
+def tenant_credentials(stack: Stack, file: Path, *, tenant: str, scopes: Sequence[str] = ()) -> Credentials:
+    """The tenant's client: the one in `file` if the stack still knows it, else a new one.
 
-    Raises TenantError.
+    Without `scopes` it reads and writes.  Raises TenantError.
     """
     if file.exists():
         stored = dict(line.split("=", 1) for line in file.read_text().splitlines())
@@ -220,7 +226,10 @@ def tenant_credentials(stack: Stack, file: Path) -> Credentials:
         if _is_known(stack, credentials):
             return credentials
     created = subprocess.run(
-        [sys.executable, "-m", "infra.operator.tenants", "create", TENANT, "--stack", stack.name],
+        [
+            *(sys.executable, "-m", "infra.operator.tenants", "create", tenant, "--stack", stack.name),
+            *(f"--scope={scope}" for scope in scopes),
+        ],
         cwd=environments.ROOT,
         env={**os.environ, **stack.emulator.credentials},
         capture_output=True,
@@ -228,7 +237,7 @@ def tenant_credentials(stack: Stack, file: Path) -> Credentials:
         check=False,
     )
     if created.returncode:
-        raise TenantError(f"no client for the tenant {TENANT}: {created.stderr.strip()}")
+        raise TenantError(f"no client for the tenant {tenant}: {created.stderr.strip()}")
     answer = json.loads(created.stdout)
     credentials = Credentials(answer["client_id"], answer["client_secret"])
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -262,7 +271,7 @@ def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) ->
     emulator.up()
     stack = ensure_deployed(emulator)
     credentials_file = emulator.folder / "client.env"
-    credentials = tenant_credentials(stack, credentials_file)
+    credentials = tenant_credentials(stack, credentials_file, tenant=TENANT)
     sheet = ContactSheet(out)
     photos = [photo for photo in found if isinstance(photo, Photo)]
     console.print(f"the API answers at {stack.api_url}; {len(photos)} files to send, {THREADS} at a time")
@@ -270,32 +279,44 @@ def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) ->
     with CatalogClient(stack.api_url, stack.token_url, credentials) as catalog:
         sent, interrupted = send_all(photos, Journey(catalog, sheet), console=console)
         rows = sorted([*rows, *sent], key=lambda row: row.file)
-        missing = [] if interrupted else unlisted(catalog, rows)
-
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "report.jsonl").write_text(json_lines(rows), encoding="utf-8")
-    page = sheet.write(rows)
-    console.print(table(rows, width=console.width))
-    console.print(summary(figures(rows)), style="bold", highlight=False)
-    if interrupted:
-        console.print(f"interrupted after {len(rows)} of {len(found)} files; run it again to go on")
-        return 130
-    broken = [row.file for row in rows if row.end in BROKEN_PROMISES]
-    for file in broken:
-        console.print(
-            f"BROKEN PROMISE: {printable(file)} was accepted and came to nothing",
-            style="bold red",
-            markup=False,
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "report.jsonl").write_text(json_lines(rows), encoding="utf-8")
+        page = sheet.write(rows)
+        console.print(table(rows, width=console.width))
+        console.print(summary(figures(rows)), style="bold", highlight=False)
+        if interrupted:
+            console.print(f"interrupted after {len(rows)} of {len(found)} files; run it again to go on")
+            return 130
+        broken = [
+            f"{printable(row.file)} was accepted and came to nothing"
+            for row in rows
+            if row.end in BROKEN_PROMISES
+        ]
+        missing = unlisted(catalog, rows)
+        broken += [f"GET /images does not list {printable(file)}" for file in missing]
+        if not missing:
+            console.print("GET /v1/images lists every file that ended ready or rejected, in that state")
+        cleanup_credentials = tenant_credentials(
+            stack, emulator.folder / "cleanup.env", tenant=CLEANUP_TENANT, scopes=CLEANUP_SCOPES
         )
-    for file in missing:
-        console.print(
-            f"BROKEN PROMISE: GET /images does not list {printable(file)}", style="bold red", markup=False
-        )
-    if not missing:
-        console.print("GET /v1/images lists every file that ended ready or rejected, in that state")
+        with CatalogClient(stack.api_url, stack.token_url, cleanup_credentials) as cleanup:
+            broken += show(tour(catalog, cleanup, rows=rows, photos=photos), console=console)
+    for promise in broken:
+        console.print(f"BROKEN PROMISE: {promise}", style="bold red", markup=False, highlight=False)
     console.print(f"\n[bold]look at[/bold]  {page.resolve().as_uri()}", highlight=False, soft_wrap=True)
     console.print(_next_steps(stack, credentials_file), highlight=False, markup=False, soft_wrap=True)
-    return 1 if broken or missing else 0
+    return 1 if broken else 0
+
+
+def show(acts: Iterator[Act], *, console: Console) -> list[str]:
+    """Show each act when it is done; returns what was not as promised."""
+    broken: list[str] = []
+    for act in acts:
+        console.print(f"\n[bold]{act.title}[/bold]  [dim]{escape(act.call)}[/dim]", highlight=False)
+        console.print(act.shown)
+        console.print(act.said, markup=False, highlight=False)
+        broken += act.broken
+    return broken
 
 
 def _found(chosen: Path | None, out: Path, console: Console) -> list[Photo | Unreadable]:

@@ -52,6 +52,15 @@ def draw_photos(folder: Path) -> None:
         path.write_bytes(data)
 
 
+def draw_throwaways() -> dict[str, bytes]:
+    """Three small JPEGs by name, for a purge: the same bytes every time, none like another photo here."""
+    return {
+        "chair-red.jpg": _jpeg(_photo(_chair, (190, 40, 52), (240, 238, 236), side=480)),
+        "vase-green.jpg": _jpeg(_photo(_vase, (64, 140, 96), (246, 244, 240), side=480)),
+        "lamp-violet.jpg": _jpeg(_photo(_lamp, (122, 72, 176), (238, 240, 244), side=480)),
+    }
+
+
 def _photo(shape: Shape, colour: Colour, backdrop: Colour, *, side: int = _SIDE) -> Image.Image:
     """The product on a studio backdrop: a floor that darkens towards the front, a contact shadow."""
     falloff = Image.linear_gradient("L").resize((side, side)).point(lambda v: 255 - v // 7)

@@ -3,10 +3,11 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -55,6 +56,7 @@ class Row:
     width: int | None = None  # pixels, as a viewer shows it
     height: int | None = None
     renditions: tuple[Rendition, ...] = ()
+    near_duplicate_of: str | None = None  # id of the image that shows the same picture
 
     @property
     def known(self) -> bool:
@@ -86,6 +88,7 @@ def _json(row: Row) -> dict[str, Any]:
         "seconds": None if row.seconds is None else round(row.seconds, 3),
         "sent": row.sent,
         "duplicate_of": row.duplicate_of,
+        "near_duplicate_of": row.near_duplicate_of,
         "size_bytes": row.size_bytes,
         "width": row.width,
         "height": row.height,
@@ -94,7 +97,7 @@ def _json(row: Row) -> dict[str, Any]:
 
 def table(rows: Sequence[Row], *, width: int) -> Table:
     """The rows for a terminal `width` columns wide; a column a preset, smallest first."""
-    presets = presets_of(rows)
+    presets, files = presets_of(rows), files_by_id(rows)
     between = " " if width >= _ONE_LINE_WIDTH else "\n"
     shown = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1 if width >= _ONE_LINE_WIDTH else 0))
     shown.add_column("File", overflow="fold", min_width=10, max_width=60)
@@ -109,12 +112,28 @@ def table(rows: Sequence[Row], *, width: int) -> Table:
         shown.add_row(
             Text(printable(row.file)),
             Text(f"{row.end}: {row.code}" if row.code else row.end, _STYLES[row.end]),
-            Text(printable(row.duplicate_of or "")),
+            Text(printable(_duplicate_of(row, files))),
             byte_size(row.size_bytes),
             *(_rendition_cell(by_preset.get(preset), between) for preset in presets),
             journey(row),
         )
     return shown
+
+
+def files_by_id(rows: Iterable[Row]) -> dict[str, str]:
+    """The file that each image was first sent as, in the order of `rows`."""
+    files: dict[str, str] = {}
+    for row in rows:
+        if row.id:
+            files.setdefault(row.id, row.file)
+    return files
+
+
+def _duplicate_of(row: Row, files: Mapping[str, str]) -> str:
+    """The file with the same bytes; or, after a `~`, the one that shows the same picture."""
+    if row.duplicate_of or not row.near_duplicate_of:
+        return row.duplicate_of or ""
+    return f"~ {files.get(row.near_duplicate_of, row.near_duplicate_of[:12])}"
 
 
 def presets_of(rows: Iterable[Row]) -> list[str]:
@@ -153,7 +172,7 @@ def byte_size(size_bytes: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A run in figures.  Bytes of renditions count every image once, however many files it came from."""
+    """A run in figures.  A rendition counts once, however many files and near-duplicates show it."""
 
     files: int
     ends: Counter[End]
@@ -168,7 +187,7 @@ class Figures:
 
 
 def figures(rows: Sequence[Row]) -> Figures:
-    renditions = {(row.id, rendition.id): rendition for row in rows for rendition in row.renditions}
+    renditions = {urlsplit(rendition.url).path: rendition for row in rows for rendition in row.renditions}
     seconds = sorted(row.seconds for row in rows if row.seconds is not None and row.end is End.READY)
     return Figures(
         files=len(rows),

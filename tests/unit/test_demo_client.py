@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from infra.local.client import (
     ClientClosedError,
     Credentials,
     Image,
+    Metrics,
     NotSettledError,
     Ticket,
     TokenRefusedError,
@@ -170,6 +172,55 @@ def test_listing_follows_the_cursor_to_the_end(http: responses.RequestsMock, cat
     http.get(f"{API}/images", json={"images": [image("rejected")], "cursor": None})
     assert [listed.status for listed in catalog.images()] == ["ready", "rejected"]
     assert "cursor=next" in str(http.calls[-1].request.url)
+
+
+def test_references_are_taken_and_released_by_name(
+    http: responses.RequestsMock, catalog: CatalogClient
+) -> None:
+    used = image("ready", in_use_count=1, references=["SKU:1"])
+    http.put(f"{API}/images/{ID}/references/SKU%3A1", json=used)
+    http.delete(f"{API}/images/{ID}/references/SKU%3A1", json=image("ready", in_use_count=0))
+    assert catalog.refer(ID, "SKU:1").in_use_count == 1
+    assert catalog.release(ID, "SKU:1").in_use_count == 0
+
+
+def test_an_image_is_compared_by_its_raw_bytes(http: responses.RequestsMock, catalog: CatalogClient) -> None:
+    encoding = {"format": "jpeg", "size_bytes": 5432, "quality_metric": 0.1358, "ssim": 0.96, "quality": 85}
+    result = {"preset": "thumb", "width": 200, "height": 200, "needs_upscaling": False, **encoding}
+    document = {"recommended": "thumb", "recommended_format": "jpeg", "ssim_target": 0.95}
+    http.post(
+        f"{API}/compare",
+        json=document | {"results": [result | {"formats": [encoding], "recommended_format": "jpeg"}]},
+    )
+    found = catalog.compare(DATA, content_type="image/jpeg")
+    assert http.calls[-1].request.body == DATA
+    assert http.calls[-1].request.headers["Content-Type"] == "image/jpeg"
+    assert (found.recommended, found.presets[0].formats[0].quality_metric) == ("thumb", 0.1358)
+
+
+def test_a_purge_is_proposed_and_then_confirmed_by_its_token(
+    http: responses.RequestsMock, catalog: CatalogClient
+) -> None:
+    run = {"run_id": "r", "state": "proposed", "candidates": [ID, "cd"], "candidate_bytes": 9,
+           "deleted_count": 0, "kept": []}  # fmt: skip
+    http.post(f"{API}/purge", json=run | {"confirm_token": "t"})
+    done = {"state": "completed", "deleted_count": 1, "kept": [{"id": ID, "reason": "in_use"}]}
+    http.post(f"{API}/purge", json=run | done)
+    proposed = catalog.propose_purge(older_than_days=0)
+    assert (proposed.candidates, proposed.confirm_token) == ((ID, "cd"), "t")
+    assert json.loads(http.calls[-1].request.body or "") == {"dry_run": True, "older_than_days": 0}
+    confirmed = catalog.confirm_purge("t")
+    assert (confirmed.deleted_count, confirmed.kept, confirmed.confirm_token) == (1, {ID: "in_use"}, None)
+    assert json.loads(http.calls[-1].request.body or "") == {"dry_run": False, "confirm_token": "t"}
+
+
+def test_metrics_are_those_of_the_clients_own_tenant(
+    http: responses.RequestsMock, catalog: CatalogClient
+) -> None:
+    counters = {"bytes_originals": 9, "bytes_per_preset": {"thumb": 3}, "duplicates_avoided": 2,
+                "bytes_saved": 18, "rejected": 1}  # fmt: skip
+    http.get(f"{API}/metrics", json=counters | {"tenant_counts": {"acme": 1}})
+    assert catalog.metrics() == Metrics(assets={"acme": 1}, **counters)  # type: ignore[arg-type]
 
 
 def test_a_raw_call_sends_what_it_is_told_and_returns_any_answer(

@@ -94,6 +94,20 @@ def test_a_rendition_that_is_here_already_is_not_fetched_again(tmp_path: Path) -
     assert fetched == ["thumb-0a1b"]
 
 
+def test_a_rendition_that_was_replaced_is_fetched_again(tmp_path: Path) -> None:
+    sheet = ContactSheet(tmp_path)
+    sheet.add_renditions("ab", [THUMB], download=lambda _: DATA)
+    sheet.add_renditions("ab", [replace(THUMB, size_bytes=3)], download=lambda _: b"own")
+    assert (tmp_path / "renditions/ab/thumb-0a1b.jpg").read_bytes() == b"own"
+
+
+def test_a_near_duplicate_names_the_file_it_looks_like(tmp_path: Path) -> None:
+    sent = photo(tmp_path, DATA)
+    small = replace(ready(sent, "small.webp"), id="ab" * 32, near_duplicate_of=sent.sha256)
+    html = ContactSheet(tmp_path / "demo").write([ready(sent, "large.jpg"), small]).read_text()
+    assert html.count("near-duplicate of large.jpg") == 1
+
+
 def test_a_rendition_of_another_size_than_promised_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     sheet = ContactSheet(tmp_path)
     with pytest.raises(RenditionDiffersError):

@@ -36,6 +36,7 @@ class FakeCatalog:
     announcing: dict[str, Exception] = field(default_factory=dict)
     sending: dict[str, Exception] = field(default_factory=dict)
     waiting: dict[str, Exception] = field(default_factory=dict)
+    look_alikes: dict[str, str] = field(default_factory=dict)  # name -> the id it is a near-duplicate of
     download_bytes: bytes = b"abc"
     puts: list[str] = field(default_factory=list)
     closed: bool = False
@@ -73,6 +74,7 @@ class FakeCatalog:
         code = self.rejects.get(name)
         document = {
             "original_filename": name,
+            "near_duplicate_of": self.look_alikes.get(name),
             "original_width": None if code else 800,
             "original_height": None if code else 600,
             "updated_at": (datetime.now(UTC) + timedelta(seconds=2)).isoformat(),
@@ -145,6 +147,14 @@ def test_files_with_the_same_bytes_are_sent_once(
 def test_bytes_known_under_another_name_say_which(journey: Journey, photo: Callable[..., Photo]) -> None:
     journey.of(photo("first.jpg"))
     assert journey.of(photo("renamed.jpg")).duplicate_of == "first.jpg"
+
+
+def test_a_near_duplicate_says_what_it_looks_like(
+    journey: Journey, catalog: FakeCatalog, photo: Callable[..., Photo]
+) -> None:
+    catalog.look_alikes["small.jpg"] = "ab" * 32
+    assert journey.of(photo("small.jpg")).near_duplicate_of == "ab" * 32
+    assert journey.of(photo("other.jpg", b"other")).near_duplicate_of is None
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ def test_the_report_has_one_json_object_a_file_and_no_url_that_expires() -> None
         "seconds": 0.5,
         "sent": True,
         "duplicate_of": None,
+        "near_duplicate_of": None,
         "size_bytes": 2_000_000,
         "width": 1800,
         "height": 1200,
@@ -71,6 +72,21 @@ def test_the_table_says_for_each_file_how_it_ended_and_what_came_of_it() -> None
     assert "200x133 3.4 kB" in text and "1600x1067 51.2 kB" in text and "2.0 MB" in text
     assert "0.50 s" in text and "known, not sent" in text
     assert "rejected: truncated" in text and "refused: unsupported_media_type" in text
+
+
+def test_a_near_duplicate_is_shown_with_the_file_it_looks_like() -> None:
+    small = replace(READY, file="mug-small.webp", id="ef" * 32, near_duplicate_of=ID)
+    assert "~ mug.jpg" in shown(small, READY)
+    assert "~ 121212121212 " in shown(replace(small, near_duplicate_of="12" * 32))
+    assert "~" not in shown(READY, replace(KNOWN, near_duplicate_of="12" * 32))
+    assert json.loads(json_lines([small]))["near_duplicate_of"] == ID
+
+
+def test_renditions_that_a_near_duplicate_shares_are_counted_once() -> None:
+    small = replace(READY, file="mug-small.webp", id="ef" * 32, near_duplicate_of=ID)
+    signed_again = tuple(replace(each, url=f"{each.url}2") for each in READY.renditions)
+    run = figures([READY, replace(small, renditions=signed_again)])
+    assert (run.renditions, run.rendition_bytes) == (2, 54_600)
 
 
 def test_the_table_has_a_column_a_preset_smallest_first() -> None:
