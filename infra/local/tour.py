@@ -106,7 +106,8 @@ def references(catalog: CatalogClient, ready: Sequence[Row]) -> Act:
         for file in files[image.id]
         if sku(file) not in image.document["references"]
     ]
-    said = f"{len(ready)} files use {len(files)} images: {len(missing)} references taken, in {seconds:.1f} s"
+    took = f"{len(missing)} references taken in {seconds:.1f} s" if missing else "every reference was there"
+    said = f"{len(ready)} files use {len(files)} images: {took}"
     return Act("References", "PUT /v1/images/{id}/references/{sku}", shown, said, tuple(broken))
 
 
