@@ -58,6 +58,7 @@ CONDITIONS: Final[Mapping[str, Callable[[Image.Image], bytes]]] = {
     "JPEG q50": lambda image: jpeg(image, 50),
     "WebP q80": lambda image: encoded(image, "WEBP", quality=80),
     "half size, JPEG q85": lambda image: jpeg(resized(image, 50), 85),
+    "quarter size, JPEG q85": lambda image: jpeg(resized(image, 25), 85),
 }
 """What the second image of a pair went through; the first is a JPEG q92 of full size, or drawn."""
 

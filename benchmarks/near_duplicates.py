@@ -289,12 +289,14 @@ def _hard_negatives(pool: Executor, paths: list[Path], count: int) -> dict[str, 
         rates = {c: Rate(sum(r.accepted for r in by_condition[c]), len(by_condition[c])) for c in CONDITIONS}
         by_kind[kind] = {condition: rate.as_json() for condition, rate in rates.items()}
         rows.append((kind, *(f"{rate.count}/{rate.trials}" for rate in rates.values())))
-    full_size = [r for r in results if not r.condition.startswith("half")]
-    half_size = [r for r in results if r.condition.startswith("half")]
-    overall = {
-        name: Rate(sum(r.accepted for r in chosen_results), len(chosen_results))
-        for name, chosen_results in (("at full size", full_size), ("at half size", half_size))
-    }
+    overall = {}
+    for name, belongs in (
+        ("at full size", lambda condition: "size" not in condition),
+        ("at half size", lambda condition: condition.startswith("half")),
+        ("at a quarter of the size", lambda condition: condition.startswith("quarter")),
+    ):
+        group = [result for result in results if belongs(result.condition)]
+        overall[name] = Rate(sum(result.accepted for result in group), len(group))
     pairs = len({(r.kind, r.detail, r.source) for r in results})
     print(f"\n## Hard negatives: accepted of tried, {pairs:,} pairs under {len(CONDITIONS)} conditions\n")
     print(table(("difference", *CONDITIONS), rows))

@@ -65,7 +65,6 @@ def carton() -> Image.Image:
         "67% bicubic, JPEG q80",
         "50% bilinear, JPEG q85",
         "50% box, PNG",
-        "33% bilinear, JPEG q80",
         "25% Lanczos, JPEG q85",
         "25% bicubic, PNG",
     ],

@@ -57,6 +57,9 @@ _PRESENCE_TO_NOISE, _PRESENCE_AT_LEAST, _PRESENCE_AT_MOST = 20.0, 0.6, 7.2
 _TONE: Final = 7.0
 _COLOUR_DETAIL: Final = 38.0
 _COLOUR: Final = 9.0
+# Print shrinks with the picture and shows less: at half size a fifth less of detail and presence is allowed,
+# at a quarter two fifths.
+_STRICTER_WHEN_SMALLER: Final = 0.25
 # Tone and colour get up to half as much again where luma shows a coarse quantiser (JPEG below about q70).
 _COARSE_NOISE, _COARSE_ALLOWANCE = 0.15, 1.5
 
@@ -109,7 +112,9 @@ def verify(left: Image.Image, right: Image.Image) -> Verification:
         )  # predict the softer from the sharper: detail can be removed, not invented
     predicted = _predicted(first[0], second[0], resampled)
     windows = _luma_windows(predicted, second[0])
-    scores = frame | _luma_scores(windows) | _chroma_scores(first[1:], second[1:], windows.allowance)
+    # Of what the larger one shows at the compare side, how much longer a side is than here: 1 loses nothing.
+    lost = max(1.0, min(COMPARE_SIDE, max(large.size)) / max(size))
+    scores = frame | _luma_scores(windows, lost) | _chroma_scores(first[1:], second[1:], windows.allowance)
     if max(scores.values()) > 1 and _is_mirrored(first[0], second[0]):
         return Verification(False, _named(scores), Refusal.MIRRORED)
     return _verdict(scores)
@@ -239,12 +244,13 @@ def _luma_windows(left: Plane, right: Plane) -> _LumaWindows:
     )
 
 
-def _luma_scores(windows: _LumaWindows) -> dict[Refusal, float]:
+def _luma_scores(windows: _LumaWindows, lost: float) -> dict[Refusal, float]:
+    strictness = 1 + _STRICTER_WHEN_SMALLER * (lost - 1)
     noise = windows.noise + _NOISE_FLOOR
     presence_limit = min(max(_PRESENCE_TO_NOISE * noise, _PRESENCE_AT_LEAST), _PRESENCE_AT_MOST)
     return {
-        Refusal.DETAIL: windows.detail / min(_DETAIL_TO_NOISE * noise, _DETAIL_AT_MOST),
-        Refusal.PRESENCE: windows.presence / presence_limit,
+        Refusal.DETAIL: strictness * windows.detail / min(_DETAIL_TO_NOISE * noise, _DETAIL_AT_MOST),
+        Refusal.PRESENCE: strictness * windows.presence / presence_limit,
         Refusal.TONE: windows.tone / (_TONE * windows.allowance),
     }
 
