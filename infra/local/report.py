@@ -121,9 +121,9 @@ def table(rows: Sequence[Row], *, width: int) -> Table:
 
 
 def files_by_id(rows: Iterable[Row]) -> dict[str, str]:
-    """The file that each image was first sent as, in the order of `rows`."""
+    """One file of each image, and never a copy where the file it is a copy of is among the rows."""
     files: dict[str, str] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.duplicate_of is not None):
         if row.id:
             files.setdefault(row.id, row.file)
     return files

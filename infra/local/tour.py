@@ -25,7 +25,7 @@ from rich.text import Text
 from infra.local.client import ApiError, CatalogClient, Image, Metrics, PresetComparison, Rendition, Ticket
 from infra.local.drawn_photos import draw_throwaways
 from infra.local.photos import Photo, printable
-from infra.local.report import End, Row, byte_size
+from infra.local.report import End, Row, byte_size, files_by_id
 
 THREADS: Final = 4
 SETTLE_SECONDS: Final = 120.0
@@ -79,7 +79,7 @@ def sku(file: str) -> str:
 
 def references(catalog: CatalogClient, ready: Sequence[Row]) -> Act:
     """One reference a file: an image that two files show is used twice."""
-    files: dict[str, list[str]] = {}
+    names, files = files_by_id(ready), dict[str, list[str]]()
     for row in ready:
         files.setdefault(str(row.id), []).append(row.file)
     before = {image.id: set(image.document["references"]) for image in catalog.images()}
@@ -92,12 +92,12 @@ def references(catalog: CatalogClient, ready: Sequence[Row]) -> Act:
     seconds = time.monotonic() - started
     images = sorted(
         (image for image in catalog.images() if image.id in files),
-        key=lambda image: (-image.in_use_count, files[image.id]),
+        key=lambda image: (-image.in_use_count, names[image.id]),
     )
     shown = _table("Image", "Used by", ("in_use_count", "right"))
     for image in images[:_SHOWN]:
-        names = ", ".join(image.document["references"])
-        shown.add_row(_text(files[image.id][0]), _text(names), str(image.in_use_count))
+        used_by = ", ".join(image.document["references"])
+        shown.add_row(_text(names[image.id]), _text(used_by), str(image.in_use_count))
     if len(images) > _SHOWN:
         shown.add_row(f"and {len(images) - _SHOWN} more", "", "")
     broken = [

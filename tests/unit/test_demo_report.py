@@ -76,7 +76,7 @@ def test_the_table_says_for_each_file_how_it_ended_and_what_came_of_it() -> None
 
 def test_a_near_duplicate_is_shown_with_the_file_it_looks_like() -> None:
     small = replace(READY, file="mug-small.webp", id="ef" * 32, near_duplicate_of=ID)
-    assert "~ mug.jpg" in shown(small, READY)
+    assert "~ mug.jpg" in shown(small, KNOWN, READY)
     assert "~ 121212121212 " in shown(replace(small, near_duplicate_of="12" * 32))
     assert "~" not in shown(READY, replace(KNOWN, near_duplicate_of="12" * 32))
     assert json.loads(json_lines([small]))["near_duplicate_of"] == ID
