@@ -96,7 +96,7 @@ def references(catalog: CatalogClient, ready: Sequence[Row]) -> Act:
     )
     shown = _table("Image", "Used by", ("in_use_count", "right"))
     for image in images[:_SHOWN]:
-        used_by = ", ".join(image.document["references"])
+        used_by = ", ".join(_user(reference, names) for reference in image.document["references"])
         shown.add_row(_text(names[image.id]), _text(used_by), str(image.in_use_count))
     if len(images) > _SHOWN:
         shown.add_row(f"and {len(images) - _SHOWN} more", "", "")
@@ -109,6 +109,12 @@ def references(catalog: CatalogClient, ready: Sequence[Row]) -> Act:
     took = f"{len(missing)} references taken in {seconds:.1f} s" if missing else "every reference was there"
     said = f"{len(ready)} files use {len(files)} images: {took}"
     return Act("References", "PUT /v1/images/{id}/references/{sku}", shown, said, tuple(broken))
+
+
+def _user(reference: str, names: Mapping[str, str]) -> str:
+    """A reference, for people: a near-duplicate holds its original as `duplicate/` and its 64-digit id."""
+    _, held, by = reference.partition("/")
+    return f"~ {names.get(by, by[:12])}" if held else reference
 
 
 # --- Compare ----------------------------------------------------------------------------------------------

@@ -201,6 +201,13 @@ def test_an_image_that_two_files_show_is_used_by_both(photo: Callable[..., Photo
     assert "2 files use 1 images: 2 references taken" in act.said and not act.broken
 
 
+def test_an_image_is_in_use_by_its_near_duplicate(photo: Callable[..., Photo]) -> None:
+    catalog = FakeCatalog()
+    row = sent(catalog, photo("mug.jpg"))
+    catalog.upload(b"half", content_type="image/webp", filename="half.webp")
+    assert f"{sku('mug.jpg')}, ~ x" in text(references(catalog.client, [row]))
+
+
 def test_references_of_an_earlier_run_are_not_taken_again(photo: Callable[..., Photo]) -> None:
     catalog = FakeCatalog()
     row = sent(catalog, photo("mug.jpg"))
