@@ -274,6 +274,8 @@ class DeadLetters:
             return "no message of this pipeline; look at it in the queue, then discard it"
         if assets and all(asset and asset.status in {Status.READY, Status.REJECTED} for asset in assets):
             return "nothing is left to do: the asset is settled"
+        if letter.kind is Kind.RENDER_JOB and not any(assets):
+            return "nothing is left to do: the asset is gone"
         words = [*(key.id for key in letter.assets), letter.facts.get("run_id"), letter.facts.get("tenant")]
         logged = next((self._logged(letter, word) for word in words if word), None)
         return (

@@ -130,6 +130,8 @@ def test_a_letter_of_a_settled_or_unknown_asset_says_so(cloud: Cloud, letters: D
     )
     assert unknown["assets"] == [{"tenant": "globex", "id": ID, "status": None}]
     assert unknown["reason"].startswith("nothing was logged")
+    die(cloud, letters, RENDER, json.dumps({"tenant": "globex", "id": ID, "presets": ["thumb"]}))
+    assert shown(letters, RENDER)[0]["reason"] == "nothing is left to do: the asset is gone"
 
 
 def test_more_letters_than_sqs_gives_at_once_are_shown_each_once_up_to_the_limit(
