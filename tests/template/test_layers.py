@@ -126,6 +126,10 @@ def _stand_in(name):
         "MAX_UPLOAD_BYTES": "10485760",
         "PIXEL_LIMITS": "{}",
         "PURGE_GRACE_DAYS": "30",
+        "NEAR_DUPLICATE_ACTION": "reuse",
+        "PHASH_ALGORITHM": "phash256",
+        "PHASH_HAMMING_THRESHOLD": "-1",
+        "PHASH_EXACT": "false",
         "LOG_LEVEL": "INFO",
     }.get(name, "something")
 
