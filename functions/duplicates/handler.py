@@ -13,7 +13,7 @@ from catalog.adapters.objects import Renditions
 from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.queues import RenderQueue
 from catalog.domain.keys import AssetId, AssetKey
-from catalog.http import api, client_id, ok
+from catalog.http import api, body_text, client_id, ok
 from catalog.representations import pair_json
 from catalog.requests import decision_request, pair_in_path, pairs_request
 from catalog.telemetry import count, logger, metrics
@@ -48,7 +48,7 @@ def get_duplicates() -> Response[str]:
 @app.put("/images/<id_>/duplicates/<other>")
 def put_decision(id_: str, other: str) -> Response[str]:
     key, second = pair_named(id_, other)
-    decision = decision_request(app.current_event.decoded_body)
+    decision = decision_request(body_text(app))
     pair = decide(key, second, decision, by=client_id(app), deciding=deciding, now=datetime.now(UTC))
     logger.info("decided", tenant=key.tenant, asset_id=key.id, other=second, decision=decision)
     count("PairDecided")

@@ -19,7 +19,7 @@ from catalog.adapters.signing import Signer
 from catalog.adapters.tenants_table import Tenants
 from catalog.batches import QueueBatches
 from catalog.domain.purge import PurgeRun, RunState
-from catalog.http import accepted, api, client_id, ok
+from catalog.http import accepted, api, body_text, client_id, ok
 from catalog.representations import proposal_json, run_json, summary_json
 from catalog.requests import purge_request, purge_runs_request
 from catalog.telemetry import count, logger, metrics
@@ -58,7 +58,7 @@ app = api(allow_origin=settings.cors_allow_origin())
 @app.post("/purge")
 def post_purge() -> Response[str]:
     caller = client_id(app)
-    asked = purge_request(app.current_event.decoded_body)
+    asked = purge_request(body_text(app))
     tenant = asked.tenant or clients.tenant_of(caller)
     if asked.confirm_token is None:
         older_than = grace if asked.older_than_days is None else timedelta(days=asked.older_than_days)

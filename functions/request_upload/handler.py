@@ -14,7 +14,7 @@ from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
 from catalog.domain.keys import AssetKey
 from catalog.domain.uploads import UploadTicket
-from catalog.http import api, client_id, created, ok, request_id
+from catalog.http import api, body_text, client_id, created, ok, request_id
 from catalog.representations import asset_json, ticket_json
 from catalog.requests import upload_request
 from catalog.telemetry import count, logger, metrics
@@ -34,7 +34,7 @@ app = api(allow_origin=settings.cors_allow_origin())
 def post_image() -> Response[str]:
     tenant = clients.tenant_of(client_id(app))
     allowance = Allowance(tenant, tenants.limits_of(tenant), tenants, counters)
-    id_, announced = upload_request(app.current_event.decoded_body, max_upload_bytes=max_upload_bytes)
+    id_, announced = upload_request(body_text(app), max_upload_bytes=max_upload_bytes)
     result = request_upload(
         AssetKey(tenant, id_),
         announced,

@@ -15,7 +15,7 @@ from catalog.adapters.objects import Originals, Renditions
 from catalog.adapters.tenants_table import Tenants
 from catalog.domain.keys import TenantId
 from catalog.domain.tenants import TenantStatus
-from catalog.http import accepted, api, client_id, created, ok
+from catalog.http import accepted, api, body_text, client_id, created, ok
 from catalog.representations import credentials_json, tenant_json
 from catalog.requests import (
     client_request,
@@ -41,7 +41,7 @@ app = api(allow_origin=settings.cors_allow_origin())
 @app.post("/tenants")
 def post_tenant() -> Response[str]:
     by = caller()
-    asked = tenant_request(app.current_event.decoded_body)
+    asked = tenant_request(body_text(app))
     tenant, credentials = create_tenant(
         asked.tenant,
         asked.limits,
@@ -92,7 +92,7 @@ def delete_tenant(tenant: str) -> Response[str]:
 @app.put("/tenants/<tenant>/limits")
 def put_limits(tenant: str) -> Response[str]:
     by = caller()
-    changed = tenants.set_limits(path_tenant(tenant), limits_request(app.current_event.decoded_body))
+    changed = tenants.set_limits(path_tenant(tenant), limits_request(body_text(app)))
     audit("tenant limited", changed.id, by)
     count("TenantLimited")
     return ok(tenant_json(changed))
@@ -101,7 +101,7 @@ def put_limits(tenant: str) -> Response[str]:
 @app.post("/tenants/<tenant>/clients")
 def post_client(tenant: str) -> Response[str]:
     by = caller()
-    id_, scopes = path_tenant(tenant), client_request(app.current_event.decoded_body)
+    id_, scopes = path_tenant(tenant), client_request(body_text(app))
     credentials = add_client(id_, scopes, tenants=tenants, identity=identity, clients=clients, now=clock())
     audit("client created", id_, by, client=credentials.client.client_id, scopes=scopes)
     count("ClientCreated")

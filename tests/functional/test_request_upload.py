@@ -1,6 +1,8 @@
 """POST /v1/images."""
 
+import base64
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -9,6 +11,7 @@ import pytest
 
 from catalog.domain.assets import STALLED_AFTER, Status
 from catalog.domain.rejections import Rejection, RejectionCode
+from tests.builders.events import api_event
 from tests.builders.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud
 
@@ -169,6 +172,28 @@ def test_a_client_of_no_tenant_is_refused(cloud: Cloud) -> None:
     answer = cloud.announce(PHOTO, client_id="stranger")
 
     assert (answer.status, answer.json["error"]["code"]) == (403, "unknown_client")
+
+
+@pytest.mark.parametrize(
+    ("function", "method", "path"),
+    [
+        ("request_upload", "POST", "/images"),
+        ("purge", "POST", "/purge"),
+        ("tenants", "POST", "/tenants"),
+        ("duplicates", "PUT", f"/images/{'5c' * 32}/duplicates/{'d7' * 32}"),
+    ],
+)
+def test_a_body_that_is_no_text_is_a_fault_of_the_request(
+    cloud: Cloud, function: str, method: str, path: str
+) -> None:
+    event = api_event(method, path) | {"body": base64.b64encode(PHOTO).decode(), "isBase64Encoded": True}
+
+    answer = cloud.invoke(function, event)
+
+    assert answer["statusCode"] == 400
+    assert json.loads(answer["body"])["error"]["faults"] == [
+        {"field": "body", "message": "must be a JSON object"}
+    ]
 
 
 def test_a_fault_of_ours_is_a_500_without_a_stack_trace(cloud: Cloud) -> None:

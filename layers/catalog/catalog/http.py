@@ -36,6 +36,7 @@ from catalog.domain.tenants import (
 from catalog.domain.uploads import OriginalTooLargeError
 from catalog.requests import (
     BodyTooLargeError,
+    Fault,
     InvalidRequestError,
     UnsupportedTypeError,
     UploadTooLargeError,
@@ -182,6 +183,17 @@ def ok(body: Any) -> Response[str]:
 def created(body: Any) -> Response[str]:
     """201: it exists because of this request."""
     return _answer(HTTPStatus.CREATED, body)
+
+
+def body_text(app: APIGatewayRestResolver) -> str | None:
+    """The body of a request that carries no image.  Raises InvalidRequestError where it is no text.
+
+    API Gateway hands a body over in base64 where it is declared to be an image, whatever it is.
+    """
+    try:
+        return app.current_event.decoded_body
+    except ValueError as error:
+        raise InvalidRequestError([Fault("body", "must be a JSON object")]) from error
 
 
 def client_id(app: APIGatewayRestResolver) -> str:

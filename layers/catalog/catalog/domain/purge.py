@@ -18,6 +18,9 @@ CONFIRMATION_VALID_FOR: Final = timedelta(minutes=15)
 REJECTED_KEPT_FOR: Final = timedelta(days=7)
 RUNS_KEPT_FOR: Final = timedelta(days=400)
 _DIGEST_BYTES: Final = 32
+# A token of ours has about 300 characters; KMS refuses to look at a statement of over 4,096 bytes.
+_LONGEST_TOKEN: Final = 1_024
+_SIGNATURE_BYTES: Final = 32
 
 
 class InvalidConfirmTokenError(Exception):
@@ -140,6 +143,8 @@ def read_confirm_token(token: str) -> tuple[Confirmation, bytes]:
 
     Raises InvalidConfirmTokenError.
     """
+    if len(token) > _LONGEST_TOKEN:
+        raise InvalidConfirmTokenError(token[:80])
     try:
         statement, signature = (_decoded(part) for part in token.split("."))
         tenant, run_id, digest, expires_at = json.loads(statement)
@@ -150,7 +155,7 @@ def read_confirm_token(token: str) -> tuple[Confirmation, bytes]:
         canonical = confirm_token(confirmation, signature) == token
     except (ValueError, TypeError, OverflowError, OSError, RecursionError) as error:
         raise InvalidConfirmTokenError(token[:80]) from error
-    if not canonical:
+    if not canonical or len(signature) != _SIGNATURE_BYTES:
         raise InvalidConfirmTokenError(token[:80])
     return confirmation, signature
 
