@@ -15,12 +15,23 @@ from catalog import http
 from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
 from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison
 from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.near_duplicates import DecidedBy, Decision, Likeness, NearDuplicate, Pair
 from catalog.domain.presets import DEFAULT_PRESETS, Format
+from catalog.domain.purge import Kept, PurgeRun, RunSource, RunState
 from catalog.domain.rejections import Rejection, RejectionCode
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import DECLARED_TYPES, PresignedUpload, UploadTicket
 from catalog.domain.usage import Usage
-from catalog.representations import asset_json, comparison_json, metrics_json, ticket_json
+from catalog.representations import (
+    asset_json,
+    comparison_json,
+    metrics_json,
+    pair_json,
+    proposal_json,
+    run_json,
+    summary_json,
+    ticket_json,
+)
 from catalog.requests import (
     MAX_BODY_BYTES,
     MAX_PAGE,
@@ -28,9 +39,11 @@ from catalog.requests import (
     list_request,
     metrics_request,
     path_asset_id,
+    purge_request,
     upload_request,
 )
 from catalog.use_cases.metrics import Metrics
+from catalog.use_cases.purging import Proposal
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
@@ -327,3 +340,57 @@ def test_the_document_and_the_code_accept_the_same_ids(id_: str) -> None:
     else:
         accepted = True
     assert accepted == (faults_of(id_, schema("AssetId")) == [])
+
+
+def test_a_pair_and_a_near_duplicate_are_answered_exactly_as_documented() -> None:
+    other = AssetId("d7" * 32)
+    verdict = NearDuplicate(other, DecidedBy.PIXELS, shares=True, distance=4, scores={"detail": 0.4})
+    likeness = Likeness(False, {"detail": 3.1}, "detail")
+    pair = Pair(_KEY.tenant, _KEY.id, other, 17, likeness, Decision.DISTINCT, _NOW, _NOW, "client")
+    known = {_KEY.id: _asset(Status.READY, near_duplicate=verdict)}
+    for each in (pair, Pair(_KEY.tenant, _KEY.id, other, None, None, None, _NOW)):
+        answered = pair_json(each, known, url_of=str)
+        assert faults_of(answered, schema("Pair")) == []
+        assert set(answered) == set(SCHEMAS["Pair"]["properties"])
+        assert set(answered["images"][0]["verification"]) == set(SCHEMAS["Verification"]["properties"])
+
+
+def test_purge_runs_are_answered_exactly_as_documented() -> None:
+    facts: dict[str, Any] = {"tenant": _KEY.tenant, "id": "20261122T120000-0a1b2c3d4e5f", "requested_by": "c"}
+    facts |= {"source": RunSource.REQUEST, "as_of": _NOW, "older_than": timedelta(days=30), "more": False}
+    facts |= {"candidates": (_KEY.id,), "size_bytes": 10}
+    proposed = PurgeRun(state=RunState.PROPOSED, **facts)
+    done = PurgeRun(state=RunState.COMPLETED, kept={_KEY.id: Kept.IN_USE}, completed_at=_NOW, **facts)
+    proposal = proposal_json(Proposal(proposed, "token", _NOW))
+    assert faults_of(proposal, schema("PurgeProposal")) == []
+    assert faults_of(run_json(done), schema("PurgeRun")) == []
+    assert faults_of(summary_json(done), schema("PurgeRunSummary")) == []
+    assert set(summary_json(done)) == set(SCHEMAS["PurgeRunSummary"]["properties"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"dry_run": True, "older_than_days": 0},
+        {"older_than_days": 3651},
+        {"older_than_days": -1},
+        {"dry_run": False},
+        {"dry_run": False, "confirm_token": "x"},
+        {"dry_run": False, "confirm_token": "x", "older_than_days": 3},
+        {"confirm_token": "x"},
+        {"dry_run": "false"},
+        {"tenant": "Acme"},
+        {"tenant": "acme"},
+        {"force": True},
+    ],
+    ids=str,
+)
+def test_the_document_and_the_code_accept_the_same_purge_requests(body: dict[str, Any]) -> None:
+    try:
+        purge_request(json.dumps(body))
+    except InvalidRequestError:
+        accepted = False
+    else:
+        accepted = True
+    assert accepted == (faults_of(body, schema("PurgeRequest")) == [])
