@@ -18,6 +18,7 @@ from catalog.adapters.queues import PurgeJob, PurgeQueue, purge_job
 from catalog.adapters.signing import Signer
 from catalog.adapters.tenants_table import Tenants
 from catalog.batches import QueueBatches
+from catalog.domain.keys import TenantId
 from catalog.domain.purge import PurgeRun, RunState
 from catalog.http import accepted, api, body_text, client_id, ok
 from catalog.representations import proposal_json, run_json, summary_json
@@ -59,7 +60,7 @@ app = api(allow_origin=settings.cors_allow_origin())
 def post_purge() -> Response[str]:
     caller = client_id(app)
     asked = purge_request(body_text(app))
-    tenant = asked.tenant or clients.tenant_of(caller)
+    tenant = tenant_named(asked.tenant, caller)
     if asked.confirm_token is None:
         older_than = grace if asked.older_than_days is None else timedelta(days=asked.older_than_days)
         proposal = propose_purge(
@@ -83,10 +84,15 @@ def post_purge() -> Response[str]:
 @app.get("/purge/runs")
 def get_runs() -> Response[str]:
     asked = purge_runs_request(app.current_event.query_string_parameters or {})
-    tenant = asked.tenant or clients.tenant_of(client_id(app))
+    tenant = tenant_named(asked.tenant, client_id(app))
     page, cursor = runs.page(tenant, limit=asked.limit, after=asked.cursor)
     count("PageRead")
     return ok({"runs": [summary_json(run) for run in page], "cursor": cursor})
+
+
+def tenant_named(named: TenantId | None, caller: str) -> TenantId:
+    """The tenant an administrator names, if there is such a one, or the caller's own."""
+    return tenants.get(named).id if named else clients.tenant_of(caller)
 
 
 def work_until(run: PurgeRun, *, until: datetime) -> PurgeRun:

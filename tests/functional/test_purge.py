@@ -206,6 +206,14 @@ def test_an_administrator_may_name_another_tenant(cloud: Cloud) -> None:
     assert cloud.get(theirs).status == 200
 
 
+def test_an_administrator_who_names_nobody_is_told_so(cloud: Cloud) -> None:
+    proposed = cloud.purge(tenant="nobody")
+    listed = cloud.call("purge", "GET", "/purge/runs", query={"tenant": "nobody"})
+
+    for answer in (proposed, listed):
+        assert (answer.status, answer.json["error"]["code"]) == (404, "tenant_not_found")
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -148,6 +148,7 @@ def api(*, allow_origin: str) -> APIGatewayRestResolver:
     app = APIGatewayRestResolver(cors=cors, strip_prefixes=["/v1"])
 
     def answer_known(error: Exception) -> Response[str]:
+        count("RequestRefused")
         status, code, message = _ANSWERS[type(error)]
         faults = (
             [{"field": f.field, "message": f.message} for f in error.faults]

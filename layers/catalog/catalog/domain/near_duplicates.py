@@ -40,10 +40,6 @@ class DuplicatePairNotFoundError(LookupError):
     """These two assets were never proposed as near-duplicates, and nobody said they are."""
 
 
-class CannotBeDuplicateError(Exception):
-    """These two cannot share renditions: others depend on the smaller one, or neither is as large."""
-
-
 @dataclass(frozen=True, slots=True)
 class Likeness:
     """The verdict on two images: each score is a fraction of its limit; `refusal` names the worst over 1."""
