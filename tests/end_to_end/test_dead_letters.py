@@ -49,7 +49,7 @@ def listed(letters: DeadLetters, queue: Any, id_: str) -> list[dict[str, Any]]:
 def test_render_jobs_that_died_of_a_lost_permission_are_explained_and_redriven(
     deployment: Deployment, letters: DeadLetters, acme: CatalogClient
 ) -> None:
-    data = jpeg_bytes(product_photo(60))
+    data = jpeg_bytes(product_photo(9060, (500, 400)))
     id_ = hashlib.sha256(data).hexdigest()
     with (
         dying_at_once(deployment, "RenderQueueUrl"),
@@ -80,7 +80,7 @@ def test_render_jobs_that_died_of_a_lost_permission_are_explained_and_redriven(
 def test_an_upload_that_died_is_redriven_and_gets_ready(
     deployment: Deployment, letters: DeadLetters, acme: CatalogClient
 ) -> None:
-    data = jpeg_bytes(product_photo(61))
+    data = jpeg_bytes(product_photo(9061, (500, 400)))
     id_ = hashlib.sha256(data).hexdigest()
     with (
         dying_at_once(deployment, "UploadsQueueUrl"),
@@ -99,7 +99,7 @@ def test_an_upload_that_died_is_redriven_and_gets_ready(
 
 
 def test_a_purged_image_is_restored_and_rendered_again(deployment: Deployment) -> None:
-    data = jpeg_bytes(product_photo(62))
+    data = jpeg_bytes(product_photo(9062, (500, 400)))
     key = AssetKey(tenant_id("restored"), asset_id(hashlib.sha256(data).hexdigest()))
     with deployment.client("restored", Scope.READ, Scope.WRITE, Scope.ADMIN) as catalog:
         with pytest.raises(NothingToRestoreError):
@@ -126,7 +126,7 @@ def test_a_purged_image_is_restored_and_rendered_again(deployment: Deployment) -
 def test_the_correlation_id_of_an_upload_is_in_the_logs_of_every_function_it_passes(
     deployment: Deployment, acme: CatalogClient
 ) -> None:
-    data = jpeg_bytes(product_photo(63))
+    data = jpeg_bytes(product_photo(9063, (500, 400)))
     image = settled(acme, data)
     (item,) = deployment.items_of(image.id)
     correlation_id = item["correlation_id"]["S"]

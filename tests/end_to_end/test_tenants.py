@@ -62,14 +62,14 @@ def let_late_uploads_end(deployment: Deployment, tenant: str) -> None:
 def test_a_tenant_made_by_an_administrator_uploads_and_sees_its_own_images(
     deployment: Deployment, admin: CatalogClient
 ) -> None:
-    with client_of(deployment, made(admin, "initech")) as initech:
-        image = settled(initech, jpeg_bytes(product_photo(300, (320, 240))))
+    with client_of(deployment, made(admin, "umbrella")) as umbrella:
+        image = settled(umbrella, jpeg_bytes(product_photo(300, (320, 240))))
 
-    assert (image.status, image.document["tenant_id"]) == ("ready", "initech")
+    assert (image.status, image.document["tenant_id"]) == ("ready", "umbrella")
     status, page = answer(admin, "GET", "/tenants", params={"limit": 100})
     assert status == 200
-    assert {"initech", "operators"} <= {tenant["tenant"] for tenant in page["tenants"]}
-    status, refused = answer(admin, "DELETE", "/tenants/initech")
+    assert {"umbrella", "operators"} <= {tenant["tenant"] for tenant in page["tenants"]}
+    status, refused = answer(admin, "DELETE", "/tenants/umbrella")
     assert (status, refused["error"]["code"]) == (409, "tenant_not_empty")
 
 
