@@ -8,15 +8,19 @@ ACCOUNT ?= 000000000001
 PHOTOS ?=
 STACK ?= catalog-images
 
+SECONDS ?= 120
+IMAGES ?=
+
 DEV := .venvs/dev/bin
+BENCH := .venvs/bench/bin
 SAM := .venvs/sam/bin/sam
 EMULATOR = --port $(PORT) --name $(NAME) --account $(ACCOUNT)
 TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format up down deploy build requirements clean python environments \
-  dead-letters redrive
+.PHONY: help demo test storm fuzz bench check format up down deploy build requirements clean python environments \
+  bench-environment dead-letters redrive
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +63,17 @@ format: environments ## Format the code and sort its imports
 	$(DEV)/ruff format .
 	$(DEV)/ruff check --fix .
 
+# ── Prove it (docs/performance.md, SECURITY.md) ─────────────────────────────────────────────────────────────
+
+storm: environments ## 300 uploads of 12 clients with faults injected; nothing lost, nothing doubled
+	$(DEV)/python -m tests.storm
+
+fuzz: environments bench-environment ## Coverage-guided fuzzing of the imaging layer; SECONDS=
+	$(BENCH)/python -m tests.fuzz --seconds $(SECONDS)
+
+bench: environments bench-environment ## Every benchmark, on the photos in IMAGES=<folder>, or drawn ones
+	$(BENCH)/python -m benchmarks $(if $(IMAGES),--images "$(IMAGES)")
+
 # ── For AWS ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 build: environments ## Build for AWS; then `.venvs/sam/bin/sam deploy --guided`
@@ -82,11 +97,14 @@ python:
 environments: python ## Install what is pinned in requirements/ (costs nothing when it is there)
 	@$(PYTHON) -m infra.local.environments
 
+bench-environment: python
+	@$(PYTHON) -m infra.local.environments bench
+
 COMPILE = $(DEV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
   --python-version 3.13
 
 requirements: environments ## Compile requirements/*.in and layers/*/requirements.in to pinned, hashed .txt
-	for name in bootstrap sam emulator dev; do \
+	for name in bootstrap sam emulator dev bench; do \
 	  $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	for layer in catalog imaging; do \
 	  $(COMPILE) --no-deps --no-annotate layers/$$layer/requirements.in -o layers/$$layer/requirements.txt || exit 1; done

@@ -4,7 +4,8 @@ Runs under the bare system Python 3.13, so it imports the standard library only:
 `python3 -m infra.local.environments dev sam emulator`.
 
 Three, because they do not fit in one: the SAM command line and the emulator pin other versions of the
-same packages, and whatever lies in the emulator's environment can be imported by a Lambda it runs.
+same packages, and whatever lies in the emulator's environment can be imported by a Lambda it runs.  A fourth,
+`bench`, is `dev` with the peers and the fuzzer, and is made only when it is named.
 """
 
 import hashlib
@@ -17,7 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 VENVS = ROOT / ".venvs"
-NAMES = ("dev", "sam", "emulator")
+NAMES = ("dev", "sam", "emulator", "bench")
+ALWAYS = NAMES[:3]
 BOOTSTRAP = ROOT / "requirements" / "bootstrap.txt"  # uv alone, installed into `dev` by pip
 
 
@@ -58,7 +60,7 @@ def _fingerprint(name: str) -> str:
     if name == "dev":
         digest.update(BOOTSTRAP.read_bytes())
     # A virtual environment holds absolute paths: a moved checkout needs new ones.
-    digest.update(str(VENVS).encode())
+    digest.update(str(VENVS.resolve()).encode())
     return digest.hexdigest()
 
 
@@ -145,6 +147,6 @@ class _Progress:
 
 if __name__ == "__main__":
     try:
-        ensure(*(sys.argv[1:] or NAMES))
+        ensure(*(sys.argv[1:] or ALWAYS))
     except EnvironmentSetupError as error:
         sys.exit(f"error: {error}")
