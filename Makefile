@@ -8,7 +8,7 @@ ACCOUNT ?= 000000000001
 PHOTOS ?=
 STACK ?= catalog-images
 
-SECONDS ?= 120
+FUZZ_SECONDS ?= 120
 IMAGES ?=
 
 DEV := .venvs/dev/bin
@@ -68,8 +68,8 @@ format: environments ## Format the code and sort its imports
 storm: environments ## 300 uploads of 12 clients with faults injected; nothing lost, nothing doubled
 	$(DEV)/python -m tests.storm
 
-fuzz: environments bench-environment ## Coverage-guided fuzzing of the imaging layer; SECONDS=
-	$(BENCH)/python -m tests.fuzz --seconds $(SECONDS)
+fuzz: environments bench-environment ## Coverage-guided fuzzing of the imaging layer; FUZZ_SECONDS=
+	$(BENCH)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 bench: environments bench-environment ## Every benchmark, on the photos in IMAGES=<folder>, or drawn ones
 	$(BENCH)/python -m benchmarks $(if $(IMAGES),--images "$(IMAGES)")
