@@ -6,7 +6,8 @@
     ]
     report("render", figures={...}, goals=goals, out=arguments.out)
 
-A goal missed is told, not an error: a benchmark ends with a status other than 0 only where it could not measure.
+A goal missed is told, not an error: a benchmark ends with a status other than 0 only where it could not
+measure.
 """
 
 import json
