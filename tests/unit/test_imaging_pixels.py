@@ -222,10 +222,10 @@ def test_a_profile_that_is_srgb_already_is_recognised_and_nothing_near_it_is() -
 
 @pytest.mark.parametrize(
     ("size", "expected"),
-    [((2047, 2100), (2047, 2100)), ((2048, 2100), (1024, 1050)), ((500, 4200), (500, 4200))],
+    [((1535, 1600), (1535, 1600)), ((1536, 1600), (768, 800)), ((500, 3200), (500, 3200))],
 )
 @pytest.mark.parametrize("encode", [images.jpeg_bytes, images.png_bytes])
-def test_a_large_original_is_scaled_down_but_its_shorter_side_keeps_1024_pixels(
+def test_a_large_original_is_scaled_down_but_its_shorter_side_keeps_768_pixels(
     encode: object, size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
     image = images.product_photo(3, size)

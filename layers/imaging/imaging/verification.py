@@ -29,6 +29,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Resampling
 
+from imaging.resizing import resized
+
 Plane = NDArray[np.float32]
 
 COMPARE_SIDE: Final = 512  # pixels, longest side at which two images are compared
@@ -159,19 +161,18 @@ def _compare_size(small: Image.Image) -> tuple[int, int]:
 
 def _opponent(image: Image.Image, size: tuple[int, int]) -> list[Plane]:
     """Luma, Cb and Cr about zero at `size`: the space codecs quantise in, so their noise is even in it."""
-    if image.size != size:
-        image = image.resize(size, Resampling.LANCZOS, reducing_gap=3.0)
-    return [np.asarray(plane, np.float32) - 128 for plane in image.convert("YCbCr").split()]
+    return [np.asarray(plane, np.float32) - 128 for plane in resized(image, size).convert("YCbCr").split()]
 
 
 def _resampled(image: Image.Image, size: tuple[int, int]) -> list[Plane]:
     """Luma at `size` by the filters no 5 x 5 taps of a Lanczos can imitate, because they let it alias."""
+    luma = image.convert("L")
     x_step, y_step = image.width / size[0], image.height / size[1]
-    pointwise = image.transform(
+    pointwise = luma.transform(
         size, Image.Transform.AFFINE, (x_step, 0, 0, 0, y_step, 0), Resampling.BILINEAR
     )
-    others = (image.resize(size, Resampling.BOX), pointwise, image.resize(size, Resampling.NEAREST))
-    return [np.asarray(other.convert("L"), np.float32) - 128 for other in others]
+    others = (luma.resize(size, Resampling.BOX), pointwise, luma.resize(size, Resampling.NEAREST))
+    return [np.asarray(other, np.float32) - 128 for other in others]
 
 
 def _edges(luma: Plane) -> float:

@@ -192,6 +192,8 @@ def _complete(
     now: datetime,
 ) -> tuple[Asset, int]:
     """Whatever is left to do for a recorded asset; and how many render jobs that took."""
+    if asset.status is Status.READY:
+        return asset, 0  # it joined one that is
     asset = settle_duplicate(asset, assets=assets, now=now)
     if asset.status is not Status.PROCESSING or (asset.near_duplicate and asset.near_duplicate.shares):
         return asset, 0  # ready, or waiting for the asset it is a duplicate of
