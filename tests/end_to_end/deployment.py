@@ -20,12 +20,12 @@ from infra.operator.tenants import create_tenant_client
 SETTLE_SECONDS = 90.0
 
 
-def within[T](seconds: float, look: Callable[[], T], what: str) -> T:
-    """The first truthy thing `look` returns; fails after `seconds`."""
+def within[T](seconds: float, look: Callable[[], T], what: str, *, every: float = 0.2) -> T:
+    """The first truthy thing `look` returns, asked `every` so many seconds; fails after `seconds`."""
     ends = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < ends, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.2)
+        time.sleep(every)
     return found
 
 
