@@ -11,12 +11,16 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def bind[M: Model](model: type[M], table_name: str) -> type[M]:
-    """The model over `table_name`, with botocore's standard retries instead of PynamoDB's own."""
+def bind[M: Model](model: type[M], table_name: str, *, connections: int = 10) -> type[M]:
+    """The model over `table_name`, with botocore's standard retries instead of PynamoDB's own.
+
+    `connections` are kept open; more requests than that at once each pay for a new one.
+    """
     meta = {
         "table_name": table_name,
         "retry_configuration": {"mode": "standard", "total_max_attempts": 3},
         "connect_timeout_seconds": 2,
         "read_timeout_seconds": 10,
+        "max_pool_connections": connections,
     }
     return cast(type[M], type(model.__name__, (model,), {"Meta": type("Meta", (), meta)}))
