@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypedDict
 
 from catalog.domain.assets import Asset, Rendition, Status
 from catalog.domain.keys import AssetId, AssetKey, TenantId
@@ -170,21 +170,33 @@ def _event_id(kind: type[Event], *what: object) -> str:
     return str(uuid.uuid5(_IDS, "/".join(map(str, (kind.type, *what)))))
 
 
-def _image_event_id(kind: type[Event], asset: Asset) -> str:
-    """An asset's revision happens once in each of its lives."""
-    return _event_id(kind, asset.tenant, asset.id, asset.created_at.isoformat(), asset.revision)
+class _OfImage(TypedDict):
+    event_id: str
+    tenant: TenantId
+    correlation_id: str | None
+    occurred_at: datetime
+    id: AssetId
+    size_bytes: int
+
+
+def _of_image(kind: type[Event], asset: Asset, at: datetime) -> _OfImage:
+    """What every event about an image tells."""
+    return {
+        # An asset's revision happens once in each of its lives.
+        "event_id": _event_id(kind, asset.tenant, asset.id, asset.created_at.isoformat(), asset.revision),
+        "tenant": asset.tenant,
+        "correlation_id": asset.correlation_id,
+        "occurred_at": at,
+        "id": asset.id,
+        "size_bytes": asset.size_bytes,
+    }
 
 
 def _ready(asset: Asset, at: datetime) -> ImageReady:
     source = asset.source
     return ImageReady(
-        event_id=_image_event_id(ImageReady, asset),
-        tenant=asset.tenant,
-        correlation_id=asset.correlation_id,
-        occurred_at=at,
-        id=asset.id,
+        **_of_image(ImageReady, asset, at),
         filename=asset.filename,
-        size_bytes=asset.size_bytes,
         format=source.format if source else None,
         width=source.width if source else None,
         height=source.height if source else None,
@@ -196,13 +208,8 @@ def _rejected(asset: Asset, at: datetime) -> ImageRejected:
     rejection = asset.rejection
     assert rejection is not None, "a rejected asset has its reason"  # noqa: S101  written in one update
     return ImageRejected(
-        event_id=_image_event_id(ImageRejected, asset),
-        tenant=asset.tenant,
-        correlation_id=asset.correlation_id,
-        occurred_at=at,
-        id=asset.id,
+        **_of_image(ImageRejected, asset, at),
         filename=asset.filename,
-        size_bytes=asset.size_bytes,
         code=rejection.code,
         detail=rejection.detail,
     )
@@ -210,25 +217,15 @@ def _rejected(asset: Asset, at: datetime) -> ImageRejected:
 
 def _duplicate(asset: Asset, at: datetime) -> ImageDuplicate:
     return ImageDuplicate(
-        event_id=_image_event_id(ImageDuplicate, asset),
-        tenant=asset.tenant,
-        correlation_id=asset.correlation_id,
-        occurred_at=at,
-        id=asset.id,
+        **_of_image(ImageDuplicate, asset, at),
         status=asset.status,
-        size_bytes=asset.size_bytes,
         duplicates=asset.duplicates,
     )
 
 
 def _deleted(asset: Asset, at: datetime) -> ImageDeleted:
     return ImageDeleted(
-        event_id=_image_event_id(ImageDeleted, asset),
-        tenant=asset.tenant,
-        correlation_id=asset.correlation_id,
-        occurred_at=at,
-        id=asset.id,
+        **_of_image(ImageDeleted, asset, at),
         filename=asset.filename,
-        size_bytes=asset.size_bytes,
         purge_run=asset.purge_run,
     )
