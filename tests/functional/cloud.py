@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -19,11 +20,13 @@ from cfnlint.decode import cfn_yaml
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.tenants_table import Tenants
+from catalog.adapters.usage_table import Counters
 from catalog.domain.assets import Asset
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.limits import NO_LIMITS
 from catalog.domain.tenants import Client
 from tests.builders.events import REGION, api_event, s3_notification, sqs_event
+from tests.builders.guarantees import History, Names, World, broken_guarantees, read_world
 
 ROOT = Path(__file__).parents[2]
 PRESETS = json.dumps(
@@ -323,6 +326,27 @@ class Cloud:
     def read(self, bucket: str, key: str) -> bytes:
         data: bytes = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         return data
+
+    def world(self) -> World:
+        """Everything that is stored, for `broken_guarantees`."""
+        return read_world(
+            Names(
+                assets="AssetsTable",
+                hash_bands="HashBandsTable",
+                pairs="PairsTable",
+                purge_runs="PurgeRunsTable",
+                originals=self.originals,
+                renditions=self.renditions,
+            ),
+            dynamodb=self.dynamodb,
+            s3=self.s3,
+            tenants=self.tenants.ids(),
+            usage_of=lambda tenant: Counters("UsageTable").total(tenant).usage,
+        )
+
+    def broken_guarantees(self, history: History | None = None) -> list[str]:
+        presets = {preset["name"] for preset in json.loads(os.environ["PRESETS"])}
+        return broken_guarantees(self.world(), history, presets=presets)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything the pipeline has stored, less the times, to compare two ends of the same story."""

@@ -1,0 +1,283 @@
+"""DESIGN's guarantees, held against everything that is stored once nothing is under way any more.
+
+    world = read_world(names, dynamodb=client("dynamodb"), s3=client("s3"), tenants=..., usage_of=...)
+    assert broken_guarantees(world, presets={"thumb", "card", "zoom"}) == []
+
+It knows no test and no emulator: what it reads with may be moto's clients or a deployed stack's.  What a
+crash may leave behind by design, and is therefore no broken guarantee:
+
+- rendition objects of an existing asset that its record does not name (an earlier preset, or its own from
+  before it shared another's): they go with the asset;
+- bands of an existing asset of any status: they go with it too;
+- a pair of which one asset, or both, were purged: a person's word outlives them.
+"""
+
+import base64
+import hashlib
+import io
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from catalog.adapters.assets_table import asset_of_image
+from catalog.adapters.purge_runs_table import run_of_image
+from catalog.domain.assets import Asset, Status
+from catalog.domain.keys import ORIGINALS_PREFIX, RENDITIONS_PREFIX, AssetId, AssetKey, TenantId
+from catalog.domain.near_duplicates import Decision, held_for, hold_of, is_hold
+from catalog.domain.purge import PurgeRun, RunState
+from catalog.domain.usage import NOTHING, Usage, usage_of
+
+IN_WORK = frozenset({Status.PROCESSING, Status.DELETING})
+
+
+@dataclass(frozen=True)
+class Names:
+    """Where a deployment keeps things."""
+
+    assets: str
+    hash_bands: str
+    pairs: str
+    purge_runs: str
+    originals: str
+    renditions: str
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that is stored.  `renditions`: key -> size in bytes; `read_*` give an object's bytes."""
+
+    assets: Mapping[AssetKey, Asset]
+    holders: Mapping[AssetKey, int]
+    banded: Collection[AssetKey]
+    distinct: Collection[tuple[TenantId, AssetId, AssetId]]
+    runs: Mapping[tuple[TenantId, str], PurgeRun]
+    originals: Mapping[str, int]
+    renditions: Mapping[str, int]
+    read_original: Callable[[str], bytes]
+    read_rendition: Callable[[str], bytes]
+    tenants: Collection[TenantId]
+    usage_of: Callable[[TenantId], Usage]
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened, as far as a test knows it; nothing known is nothing claimed.
+
+    `dead_letters` are the assets that a message in a dead-letter queue names; `references` what clients hold;
+    `sent` the uploads whose bytes S3 has taken; `deletions` which run took which asset out of use.
+    """
+
+    dead_letters: Collection[AssetKey] = frozenset()
+    references: Mapping[AssetKey, Collection[str]] = field(default_factory=dict)
+    sent: Collection[AssetKey] = frozenset()
+    deletions: Collection[tuple[AssetKey, str]] = frozenset()
+
+
+def read_world(
+    names: Names,
+    *,
+    dynamodb: Any,
+    s3: Any,
+    tenants: Collection[TenantId],
+    usage_of: Callable[[TenantId], Usage],
+) -> World:
+    """Reads every item and lists every object; bodies are read as they are checked.
+
+    `usage_of` says what is counted for a tenant; its stream must have been followed to the end.
+    """
+    items = list(_items(dynamodb, names.assets))
+    assets = {asset.key: asset for asset in map(asset_of_image, items)}
+    runs = [
+        run_of_image(item | {"candidates": {"B": base64.b64encode(item["candidates"]["B"]).decode()}})
+        for item in _items(dynamodb, names.purge_runs)
+    ]
+    bands = [
+        (item["band"]["S"].split("#")[0], item["id"]["S"]) for item in _items(dynamodb, names.hash_bands)
+    ]
+    pairs = [
+        (item["tenant"]["S"], *item["pair"]["S"].split("#"))
+        for item in _items(dynamodb, names.pairs)
+        if item.get("decision", {}).get("S") == Decision.DISTINCT
+    ]
+
+    def reader(bucket: str) -> Callable[[str], bytes]:
+        return lambda key: s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    return World(
+        assets=assets,
+        holders={asset_of_image(item).key: int(item["holders"]["N"]) for item in items if "holders" in item},
+        banded={AssetKey(TenantId(tenant), AssetId(id_)) for tenant, id_ in bands},
+        distinct={(TenantId(tenant), AssetId(one), AssetId(two)) for tenant, one, two in pairs},
+        runs={(run.tenant, run.id): run for run in runs},
+        originals=_objects(s3, names.originals),
+        renditions=_objects(s3, names.renditions),
+        read_original=reader(names.originals),
+        read_rendition=reader(names.renditions),
+        tenants=tenants,
+        usage_of=usage_of,
+    )
+
+
+def _items(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
+    for page in dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+        yield from page["Items"]
+
+
+def _objects(s3: Any, bucket: str) -> dict[str, int]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", [])}
+
+
+def broken_guarantees(
+    world: World, history: History | None = None, *, presets: Collection[str] = ()
+) -> list[str]:
+    """Every guarantee that does not hold, in words; empty where all do.
+
+    `presets` are the names of the current ones, each of which a ready asset must have.
+    """
+    history = history or History()
+    checks = (
+        _one_asset_one_content(world, history),
+        _ready_is_ready(world, presets),
+        _nothing_vanishes(world, history),
+        _holds_agree(world),
+        _the_index_knows_no_strangers(world),
+        _purge_keeps_its_word(world, history),
+        _usage_equals_a_recount(world),
+    )
+    return [fault for check in checks for fault in check]
+
+
+def _said(key: AssetKey) -> str:
+    return f"{key.tenant}/{key.id[:8]}"
+
+
+def _one_asset_one_content(world: World, history: History) -> Iterator[str]:
+    """Guarantee 1 and 4: an original lies under its tenant and hash, once, and has its record."""
+    for object_key in world.originals:
+        key = AssetKey.of_original(object_key)
+        asset = world.assets.get(key)
+        if asset is None and key not in history.dead_letters:
+            yield f"original {_said(key)} has no record"
+        elif asset and asset.status is not Status.REJECTED:
+            digest = hashlib.sha256(world.read_original(object_key)).hexdigest()
+            if digest != key.id:
+                yield f"original {_said(key)} holds other bytes: {digest[:8]}"
+    for object_key in world.renditions:
+        tenant, id_ = object_key.removeprefix(RENDITIONS_PREFIX).split("/")[:2]
+        key = AssetKey(TenantId(tenant), AssetId(id_))
+        if key not in world.assets:
+            yield f"rendition {object_key.rpartition('/')[2]} of {_said(key)} has no record"
+
+
+def _ready_is_ready(world: World, presets: Collection[str]) -> Iterator[str]:
+    """Guarantees 2, 4 and 7: its renditions exist, are its tenant's, and are what the record says."""
+    for key, asset in world.assets.items():
+        if asset.status is not Status.READY:
+            continue
+        if world.originals.get(f"{ORIGINALS_PREFIX}{key.tenant}/{key.id}") != asset.size_bytes:
+            yield f"ready {_said(key)} has no original of {asset.size_bytes} bytes"
+        if missing := set(presets) - set(asset.renditions):
+            yield f"ready {_said(key)} lacks {sorted(missing)}"
+        owners = {key.id} | ({asset.near_duplicate.of} if asset.near_duplicate else set())
+        for stored in asset.renditions.values():
+            _, tenant, owner, _ = stored.key.split("/")
+            if tenant != key.tenant or owner not in owners:
+                yield f"ready {_said(key)} shows {stored.key}, which is another's"
+            if world.renditions.get(stored.key) != stored.size_bytes:
+                yield f"ready {_said(key)} names {stored.key}, which is not there"
+                continue
+            try:
+                with Image.open(io.BytesIO(world.read_rendition(stored.key))) as image:
+                    image.load()
+            except OSError as error:
+                yield f"{stored.key} does not decode: {error}"
+                continue
+            if image.size != (stored.width, stored.height):
+                yield f"{stored.key} is {image.size}, its record says {stored.width, stored.height}"
+
+
+def _nothing_vanishes(world: World, history: History) -> Iterator[str]:
+    """Guarantee 3: ready, rejected with a reason, or named by a dead letter."""
+    for key, asset in world.assets.items():
+        if key in history.dead_letters:
+            continue
+        if asset.status in IN_WORK:
+            yield f"{_said(key)} is {asset.status}, and nothing will go on with it"
+        if asset.status is Status.REJECTED and asset.rejection is None:
+            yield f"{_said(key)} is rejected without a reason"
+        if asset.status is Status.AWAITING_UPLOAD and key.original in world.originals:
+            yield f"{_said(key)} has arrived, and nobody has seen it"
+    deleted = {key for key, _ in history.deletions}
+    for key in history.sent:
+        if key not in world.assets and key not in deleted and key not in history.dead_letters:
+            yield f"{_said(key)} was sent and has vanished"
+
+
+def _holds_agree(world: World) -> Iterator[str]:
+    """A duplicate points at a canonical asset that it holds; a hold is some duplicate's; no chains."""
+    for key, asset in world.assets.items():
+        holds = [reference for reference in asset.references if is_hold(reference)]
+        if world.holders.get(key, 0) != len(holds):
+            yield f"{_said(key)} has {len(holds)} holds and counts {world.holders.get(key, 0)}"
+        if bool(asset.references) == bool(asset.unused_since):
+            yield f"{_said(key)} has {len(asset.references)} references, unused since {asset.unused_since}"
+        for id_ in held_for(asset.references):
+            duplicate = world.assets.get(AssetKey(key.tenant, id_))
+            found = duplicate.near_duplicate if duplicate else None
+            if found is None or found.of != key.id or not found.shares:
+                yield f"{_said(key)} is held for {id_[:8]}, which is no duplicate of it"
+        if asset.near_duplicate is None:
+            continue
+        canonical = world.assets.get(AssetKey(key.tenant, asset.near_duplicate.of))
+        if canonical is None:
+            yield f"{_said(key)} is a duplicate of {asset.near_duplicate.of[:8]}, which is not there"
+            continue
+        if canonical.near_duplicate:
+            yield f"{_said(key)} is a duplicate of {_said(canonical.key)}, which is a duplicate itself"
+        if canonical.status not in {Status.READY, Status.PROCESSING}:
+            yield f"{_said(key)} is a duplicate of {_said(canonical.key)}, which is {canonical.status}"
+        if asset.near_duplicate.shares and hold_of(key.id) not in canonical.references:
+            yield f"{_said(key)} shares the renditions of {_said(canonical.key)} without holding it"
+        first, second = sorted((key.id, canonical.id))
+        if (key.tenant, first, second) in world.distinct:
+            yield f"{_said(key)} is joined to {_said(canonical.key)}; a person said they are distinct"
+
+
+def _the_index_knows_no_strangers(world: World) -> Iterator[str]:
+    for key in world.banded:
+        if key not in world.assets:
+            yield f"the index holds {_said(key)}, which has no record"
+
+
+def _purge_keeps_its_word(world: World, history: History) -> Iterator[str]:
+    """Guarantee 5: nothing referenced, nothing unconfirmed is deleted; no run is left undone."""
+    for run in world.runs.values():
+        if run.state is RunState.RUNNING:
+            yield f"purge {run.id} is still running"
+    for key, run_id in history.deletions:
+        confirmed = world.runs.get((key.tenant, run_id))
+        if confirmed is None or confirmed.confirmed_at is None or key.id not in confirmed.candidates:
+            yield f"{_said(key)} was deleted by run {run_id}, which was not confirmed for it"
+    for key, references in history.references.items():
+        asset = world.assets.get(key)
+        if references and (asset is None or not set(references) <= asset.references):
+            yield f"{_said(key)} is referenced as {sorted(references)} and has {asset and asset.references}"
+
+
+def _usage_equals_a_recount(world: World) -> Iterator[str]:
+    """Guarantee 6."""
+    recounted: dict[TenantId, Usage] = defaultdict(lambda: NOTHING)
+    for asset in world.assets.values():
+        recounted[asset.tenant] += usage_of(asset)
+    for tenant in sorted({*recounted, *world.tenants}):
+        if (counted := world.usage_of(tenant)) != recounted[tenant]:
+            yield f"{tenant} is counted {counted}, and has {recounted[tenant]}"
+
+
+def statuses(world: World) -> Counter[str]:
+    """How many assets there are of each status, to tell of a run."""
+    return Counter(str(asset.status) for asset in world.assets.values())
