@@ -10,7 +10,6 @@ are what DynamoDB would be asked for, whatever runs it.
 """
 
 import argparse
-import json
 import math
 import sys
 import time
@@ -25,6 +24,7 @@ from PIL import Image
 from benchmarks._edits import EDITS
 from benchmarks._hashes import distances, packed
 from benchmarks._rates import Rate, table
+from benchmarks._report import Goal, report
 from catalog.domain.fingerprints import BAND_BITS, BIT_PERMUTATION, PHashAlgorithm, band_key, bands, probes
 from catalog.domain.rejections import ImageRejectedError
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
@@ -214,8 +214,26 @@ def main() -> None:
     header = ("images", "lookup", "requests", "items read", "at most", "read units", "largest bucket")
     recalls = (f"found within {bounds[0]} (plain), {bounds[1]} (exact)", "of re-encodes", "of random flips")
     print(table((*header, *recalls, "brute force, ms"), rows))
-    if arguments.out:
-        arguments.out.write_text(json.dumps([asdict(result) for result in results], indent=1))
+    figures = {"algorithm": algorithm, "lookups": [asdict(result) for result in results]}
+    report("lookup_growth", figures=figures, goals=_goals(results), out=arguments.out)
+
+
+def _goals(results: list[Growth]) -> list[Goal]:
+    """Requests that do not grow, and nothing missed within the bound."""
+    goals = []
+    for exact, name in ((False, "plain"), (True, "exact")):
+        lookups = [result for result in results if result.exact is exact]
+        smallest, largest = lookups[0], lookups[-1]
+        growth = largest.requests / smallest.requests
+        goals += [
+            Goal(f"requests, {name}, {largest.images:,} images of {smallest.images:,}", growth, at_most=1),
+            Goal(
+                f"found within the bound, {name}",
+                min(lookup.recall_within_bound["share"] for lookup in lookups),
+                at_least=1,
+            ),
+        ]
+    return goals
 
 
 if __name__ == "__main__":

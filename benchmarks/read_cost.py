@@ -1,12 +1,12 @@
 """What a GET, a list page and the metrics cost in DynamoDB reads, in catalogs from 10^2 to 10^5 images.
 
-    python -m benchmarks.read_cost [--images 100 1000 10000 100000]
+    python -m benchmarks.read_cost [--sizes 100 1000 10000 100000] [--out results.json]
 
 Calls the API functions as they are, on moto with the template's tables, and meters each call they make by the
 published rules for read units: each item of a GetItem or BatchGetItem in units of 4 KB, those of a Query or
 Scan together; half of it for eventually consistent reads.  Sizes are taken from the answers, since what moto
-and MiniStack tell as ConsumedCapacity is the same whatever was read.  Prints a Markdown table; the status
-is 1 where a call that should cost the same in every catalog does not.
+and MiniStack tell as ConsumedCapacity is the same whatever was read.  Prints a Markdown table; a call that
+costs more in a larger catalog misses its goal.
 """
 
 import argparse
@@ -20,12 +20,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
+from pathlib import Path
 from typing import Any, Final
 
 import botocore.client
 import pytest
 from moto import mock_aws
 
+from benchmarks._rates import table
+from benchmarks._report import Goal, report
 from catalog.adapters import sdk
 from tests.builders.events import REGION
 from tests.builders.images import jpeg_bytes, product_photo
@@ -130,8 +133,8 @@ def fill(cloud: Cloud, images: int) -> str:
             puts["AssetsTable"].append({"PutRequest": {"Item": {**asset, **times, "id": {"S": id_}}}})
             counter = {"S": f"counted#{id_}"}
             puts["UsageTable"].append({"PutRequest": {"Item": {**counted, "counter": counter}}})
-        for table, requests in puts.items():
-            cloud.dynamodb.batch_write_item(RequestItems={table: requests})
+        for name, requests in puts.items():
+            cloud.dynamodb.batch_write_item(RequestItems={name: requests})
     return str(asset["id"]["S"])
 
 
@@ -174,25 +177,38 @@ def measure(images: int) -> dict[str, Cost]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Read units of API calls by the size of the catalog.")
-    parser.add_argument("--images", type=int, nargs="+", default=SIZES, help="sizes of the catalog")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="images in the catalog")
+    parser.add_argument("--out", type=Path, help="where to write the figures as JSON")
     chosen = parser.parse_args()
     logging.disable(logging.WARNING)
     by_size = {}
-    for images in chosen.images:
+    for images in chosen.sizes:
         by_size[images] = measure(images)
         print(f"{images:,} images measured", file=sys.stderr)
-    print("| read units (requests) |" + "".join(f" {images:,} |" for images in by_size))
-    print("|---|" + "---:|" * len(by_size))
-    grows = []
-    for name in next(iter(by_size.values())):
-        costs = [measured[name] for measured in by_size.values()]
-        print(f"| {name} |" + "".join(f" {cost.units:g} ({cost.requests}) |" for cost in costs))
+    names = list(by_size[chosen.sizes[0]])
+    rows: list[tuple[str, ...]] = [
+        (name, *(f"{costs[name].units:g} ({costs[name].requests})" for costs in by_size.values()))
+        for name in names
+    ]
+    print(table(("read units (requests)", *(f"{images:,}" for images in by_size)), rows))
+    figures = {
+        images: {name: vars(cost) for name, cost in costs.items()} for images, costs in by_size.items()
+    }
+    report("read_cost", figures=figures, goals=goals(by_size), out=chosen.out)
+
+
+def goals(by_size: Mapping[int, Mapping[str, Cost]]) -> list[Goal]:
+    """Every call costs in the largest catalog what it does in the smallest."""
+    found = []
+    for name in by_size[min(by_size)]:
         # A search for a status looks at 1,000 index entries at most, so it grows up to there.
-        constant = [cost.units for images, cost in zip(by_size, costs, strict=True) if images >= 1000]
-        if len(set(constant if "status" in name else [cost.units for cost in costs])) > 1:
-            grows.append(name)
-    if grows:
-        sys.exit(f"error: not the same in every catalog: {', '.join(grows)}")
+        smallest = min((size for size in by_size if size >= 1000 or "status" not in name), default=0)
+        if smallest:
+            growth = by_size[max(by_size)][name].units / by_size[smallest][name].units
+            found.append(
+                Goal(f"read units, {name}, {max(by_size):,} images of {smallest:,}", growth, at_most=1)
+            )
+    return found
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     INLINE_REFERENCE_DIR=/tmp/inline uvicorn benchmarks.peers.inline_reference:app
 
 What tutorials and small services do: hash, average-hash, a scan of all hashes for the nearest, and three
-renditions with Pillow, each from a decode of its own.  Where a choice was to be made, it is the faster one:
-plain SQLite instead of an ORM, integers instead of imagehash's arrays in the scan, a raw body instead of a
-form, a pool of threads (Pillow lets go of the interpreter) instead of blocking the event loop.
+renditions with Pillow, each opened, decoded and resized for itself.  Around them it is as fast as such a
+service can be: plain SQLite instead of an ORM, integers instead of imagehash's arrays in the scan, a raw body
+instead of a form, a pool of threads (Pillow lets go of the interpreter) instead of a blocked event loop.
 """
 
 import hashlib
@@ -83,7 +83,7 @@ def upload(
 ) -> dict[str, Any]:
     """The image with its renditions, once they are written.
 
-    A near-duplicate is recorded as such, and shares the renditions of the image it is taken for, with `reuse`.
+    A near-duplicate is recorded as such; with `reuse` it shares the renditions of the image it is taken for.
     """
     content_hash = hashlib.sha256(body).hexdigest()
     known = (

@@ -1,0 +1,124 @@
+"""Every benchmark, one after the other, and a table of every goal: what `make bench` runs.
+
+    python -m benchmarks [--images DIR] [--only render cost ...] [--out benchmarks/results]
+
+Each writes its figures and goals to NAME.json and what it prints to NAME.txt.  A goal missed is told; the
+status is 1 only where a benchmark itself broke.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks._rates import table
+from infra.local.drawn_photos import draw_photos
+from tests.builders.images import jpeg_bytes, noisy_scene, product_photo
+
+DRAWN: Final = 24
+RESULTS: Final = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A module of this package; `images` where it takes a folder of them."""
+
+    name: str
+    images: bool
+
+
+BENCHMARKS: Final = (
+    Benchmark("near_duplicates", images=True),
+    Benchmark("lookup_growth", images=True),
+    Benchmark("read_cost", images=False),
+    Benchmark("render", images=True),
+    Benchmark("cold_start", images=False),
+    Benchmark("pipeline", images=True),
+    Benchmark("cost", images=True),
+)
+
+
+@contextmanager
+def folder_of_images(chosen: Path | None) -> Iterator[Path]:
+    """The folder chosen, or one of drawn photos for as long as it is needed."""
+    if chosen is not None:
+        yield chosen
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        draw_photos(folder / "products")
+        for trouble in ("broken", "copies"):
+            shutil.rmtree(folder / "products" / trouble)
+        for seed in range(DRAWN):
+            drawn = (product_photo, noisy_scene)[seed % 2](seed, ((1200, 900), (2000, 1500))[seed // 2 % 2])
+            (folder / f"drawn-{seed:02}.jpg").write_bytes(jpeg_bytes(drawn))
+        yield folder
+
+
+def run(benchmark: Benchmark, images: Path, results: Path) -> dict[str, Any] | None:
+    """What it wrote; None where it broke."""
+    out, log = results / f"{benchmark.name}.json", results / f"{benchmark.name}.txt"
+    out.unlink(missing_ok=True)
+    command = [sys.executable, "-m", f"benchmarks.{benchmark.name}", "--out", str(out)]
+    if benchmark.images:
+        command += ["--images", str(images)]
+    print(f"── {benchmark.name} ──", flush=True)
+    began = time.monotonic()
+    with (
+        log.open("w") as kept,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            kept.write(line)
+            print(line, end="", flush=True)
+    print(f"\n{benchmark.name}: {time.monotonic() - began:.0f} s\n", flush=True)
+    if process.returncode or not out.exists():
+        return None
+    written: dict[str, Any] = json.loads(out.read_text())
+    return written
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n")[0])
+    parser.add_argument("--images", type=Path, help="a folder, searched recursively; else photos are drawn")
+    parser.add_argument("--only", nargs="+", choices=[benchmark.name for benchmark in BENCHMARKS])
+    parser.add_argument("--out", type=Path, default=RESULTS, help="a folder")
+    chosen = parser.parse_args()
+    if chosen.images is not None and not chosen.images.is_dir():
+        parser.error(f"{chosen.images} is no folder")
+
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    wanted = [one for one in BENCHMARKS if chosen.only is None or one.name in chosen.only]
+    with folder_of_images(chosen.images) as images:
+        results = {one.name: run(one, images, chosen.out) for one in wanted}
+
+    rows: list[tuple[str, ...]] = [
+        (
+            name,
+            goal["name"],
+            goal["goal"],
+            f"{goal['measured']:.4g} {goal['unit']}".rstrip(),
+            "yes" if goal["met"] else "NO",
+        )
+        for name, result in results.items()
+        for goal in (result["goals"] if result else ())
+    ]
+    met = sum(row[-1] == "yes" for row in rows)
+    print(table(("benchmark", "goal", "wished for", "measured", "met"), rows))
+    print(f"\n{met} of {len(rows)} goals met; figures and output in {chosen.out}")
+    broken = [name for name, result in results.items() if result is None]
+    if broken:
+        sys.exit(f"error: did not run to its end: {', '.join(broken)}")
+
+
+if __name__ == "__main__":
+    main()
