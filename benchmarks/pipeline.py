@@ -200,7 +200,7 @@ def pairs(contender: Contender, shown: Sequence[Picture]) -> list[Pair]:
 
 
 def work(name: str, load: Load) -> float:
-    """CPU seconds an image: the pipeline's functions, without being asked whether it is ready; or the peer."""
+    """CPU seconds an image: the peer's, or the functions', without those that clients ask if it is ready."""
     return load.cpu_each(*PIPELINE) if name == OURS else load.cpu_each(THEIRS)
 
 
@@ -319,15 +319,16 @@ def tell(
         )
     )
     smallest, largest = (done[OURS, size] for size in (chosen.sizes[0], chosen.sizes[-1]))
+    filled = f"with {chosen.sizes[-1]:,} images in the catalog, of that with {chosen.sizes[0]:,}"
     found = [pair for pair in paired[OURS] if pair.found]
     goals = [
         Goal(
-            f"PUT to ready with {chosen.sizes[-1]:,} images in the catalog, of that with {chosen.sizes[0]:,}",
+            f"PUT to ready {filled}",
             growth(smallest, largest),
             at_most=1.1,
         ),
         Goal(
-            f"functions' CPU with {chosen.sizes[-1]:,} images in the catalog, of that with {chosen.sizes[0]:,}",
+            f"functions' CPU {filled}",
             work(OURS, largest) / work(OURS, smallest),
             at_most=1.1,
         ),
