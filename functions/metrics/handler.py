@@ -9,7 +9,8 @@ from catalog import settings
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
-from catalog.http import api, client_id, is_admin, ok
+from catalog.domain.tenants import Scope
+from catalog.http import api, client_id, ok, scopes
 from catalog.representations import metrics_json
 from catalog.requests import metrics_request
 from catalog.telemetry import count, logger, metrics
@@ -25,7 +26,7 @@ app = api(allow_origin=settings.cors_allow_origin())
 def get_metrics() -> Response[str]:
     own = clients.tenant_of(client_id(app))
     asked = metrics_request(app.current_event.query_string_parameters or {})
-    admin = is_admin(app)
+    admin = Scope.ADMIN in scopes(app)
     if asked.every_tenant:
         found = metrics_of_all(is_admin=admin, tenants=tenants, counters=counters)
     else:

@@ -21,8 +21,8 @@ from catalog.batches import QueueBatches
 from catalog.domain.keys import TenantId
 from catalog.domain.purge import PurgeRun, RunState
 from catalog.http import accepted, api, body_text, client_id, ok
+from catalog.purge_requests import purge_request, purge_runs_request
 from catalog.representations import proposal_json, run_json, summary_json
-from catalog.requests import purge_request, purge_runs_request
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.purging import (
     confirm_purge,

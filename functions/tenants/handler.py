@@ -17,7 +17,8 @@ from catalog.domain.keys import TenantId
 from catalog.domain.tenants import TenantStatus
 from catalog.http import accepted, api, body_text, client_id, created, ok
 from catalog.representations import credentials_json, tenant_json
-from catalog.requests import (
+from catalog.telemetry import count, logger, metrics
+from catalog.tenant_requests import (
     client_request,
     limits_request,
     path_client_id,
@@ -25,7 +26,6 @@ from catalog.requests import (
     tenant_request,
     tenants_request,
 )
-from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.tenants import add_client, create_tenant, list_tenants, remove_tenant, revoke_client
 
 clock = partial(datetime.now, UTC)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from catalog.requests import MAX_BODY_BYTES
+from catalog.compare_requests import MAX_BODY_BYTES
 from tests.builders.events import api_event
 from tests.builders.images import (
     avif_bytes,

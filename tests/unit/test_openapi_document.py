@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from catalog import http
+from catalog.compare_requests import MAX_BODY_BYTES
 from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
 from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison
 from catalog.domain.keys import AssetId, AssetKey, TenantId
@@ -22,6 +23,7 @@ from catalog.domain.rejections import Rejection, RejectionCode
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import DECLARED_TYPES, PresignedUpload, UploadTicket
 from catalog.domain.usage import Usage
+from catalog.purge_requests import purge_request
 from catalog.representations import (
     asset_json,
     comparison_json,
@@ -33,13 +35,11 @@ from catalog.representations import (
     ticket_json,
 )
 from catalog.requests import (
-    MAX_BODY_BYTES,
     MAX_PAGE,
     InvalidRequestError,
     list_request,
     metrics_request,
     path_asset_id,
-    purge_request,
     upload_request,
 )
 from catalog.use_cases.metrics import Metrics

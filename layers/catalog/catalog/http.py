@@ -6,132 +6,128 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
-from catalog.domain.assets import (
-    MAX_REFERENCES,
-    AssetBeingDeletedError,
-    AssetNotFoundError,
-    AssetStateError,
-    TooManyReferencesError,
-)
-from catalog.domain.limits import StorageLimitReachedError, TooManyUploadsError
-from catalog.domain.near_duplicates import DuplicatePairNotFoundError
-from catalog.domain.purge import (
-    ConfirmTokenExpiredError,
-    InvalidConfirmTokenError,
-    RunAlreadyConfirmedError,
-)
+from catalog.domain.assets import MAX_REFERENCES
 from catalog.domain.rejections import ImageRejectedError
-from catalog.domain.tenants import (
-    ClientNotFoundError,
-    OwnTenantError,
-    Scope,
-    TenantBeingRemovedError,
-    TenantExistsError,
-    TenantNotEmptyError,
-    TenantNotFoundError,
-    UnknownClientError,
-)
-from catalog.domain.uploads import OriginalTooLargeError
-from catalog.requests import (
-    BodyTooLargeError,
-    Fault,
-    InvalidRequestError,
-    UnsupportedTypeError,
-    UploadTooLargeError,
-)
+from catalog.requests import Fault, InvalidRequestError
 from catalog.telemetry import count, logger
-from catalog.use_cases.browsing import InvalidCursorError
-from catalog.use_cases.metrics import NotYourTenantError
 
-# The facts a caller can act on, with the stable code each is answered with.
-_ANSWERS: Final[Mapping[type[Exception], tuple[HTTPStatus, str, str | None]]] = {
-    InvalidRequestError: (HTTPStatus.BAD_REQUEST, "invalid_request", None),
-    InvalidCursorError: (HTTPStatus.BAD_REQUEST, "invalid_cursor", "cursor is not one this API gave you"),
-    UnknownClientError: (
+# The facts a caller can act on, with the stable code each is answered with.  By name: to import every error
+# there is would cost each function's cold start the modules of all the others.
+_ANSWERS: Final[Mapping[str, tuple[HTTPStatus, str, str | None]]] = {
+    "catalog.requests.InvalidRequestError": (HTTPStatus.BAD_REQUEST, "invalid_request", None),
+    "catalog.use_cases.browsing.InvalidCursorError": (
+        HTTPStatus.BAD_REQUEST,
+        "invalid_cursor",
+        "cursor is not one this API gave you",
+    ),
+    "catalog.domain.tenants.UnknownClientError": (
         HTTPStatus.FORBIDDEN,
         "unknown_client",
         "this client belongs to no tenant, or to one being removed",
     ),
-    AssetNotFoundError: (HTTPStatus.NOT_FOUND, "image_not_found", "you have no image with this id"),
-    AssetBeingDeletedError: (
+    "catalog.domain.assets.AssetNotFoundError": (
+        HTTPStatus.NOT_FOUND,
+        "image_not_found",
+        "you have no image with this id",
+    ),
+    "catalog.domain.assets.AssetBeingDeletedError": (
         HTTPStatus.CONFLICT,
         "image_being_deleted",
         "this image is being deleted; try again in a minute",
     ),
-    AssetStateError: (
+    "catalog.domain.assets.AssetStateError": (
         HTTPStatus.CONFLICT,
         "image_state",
         "this image is not in a state that allows it: rejected, being deleted, or not ready yet",
     ),
-    TooManyReferencesError: (
+    "catalog.domain.assets.TooManyReferencesError": (
         HTTPStatus.CONFLICT,
         "too_many_references",
         f"an image has at most {MAX_REFERENCES} references",
     ),
-    InvalidConfirmTokenError: (
+    "catalog.domain.purge.InvalidConfirmTokenError": (
         HTTPStatus.FORBIDDEN,
         "invalid_confirm_token",
         "confirm_token is not one of a dry run of this tenant",
     ),
-    ConfirmTokenExpiredError: (
+    "catalog.domain.purge.ConfirmTokenExpiredError": (
         HTTPStatus.CONFLICT,
         "confirm_token_expired",
         "confirm_token has expired; a new dry run gives a new one",
     ),
-    RunAlreadyConfirmedError: (
+    "catalog.domain.purge.RunAlreadyConfirmedError": (
         HTTPStatus.CONFLICT,
         "confirm_token_used",
         "confirm_token was used; GET /v1/purge/runs tells what became of the run",
     ),
-    TenantNotFoundError: (HTTPStatus.NOT_FOUND, "tenant_not_found", "there is no such tenant"),
-    ClientNotFoundError: (HTTPStatus.NOT_FOUND, "client_not_found", "this tenant has no such client"),
-    TenantExistsError: (
+    "catalog.domain.tenants.TenantNotFoundError": (
+        HTTPStatus.NOT_FOUND,
+        "tenant_not_found",
+        "there is no such tenant",
+    ),
+    "catalog.domain.tenants.ClientNotFoundError": (
+        HTTPStatus.NOT_FOUND,
+        "client_not_found",
+        "this tenant has no such client",
+    ),
+    "catalog.domain.tenants.TenantExistsError": (
         HTTPStatus.CONFLICT,
         "tenant_exists",
         "this tenant exists; POST /v1/tenants/{tenant}/clients gives it another client",
     ),
-    TenantNotEmptyError: (
+    "catalog.domain.tenants.TenantNotEmptyError": (
         HTTPStatus.CONFLICT,
         "tenant_not_empty",
         "this tenant has images; purge them first",
     ),
-    TenantBeingRemovedError: (HTTPStatus.CONFLICT, "tenant_being_removed", "this tenant is being removed"),
-    OwnTenantError: (
+    "catalog.domain.tenants.TenantBeingRemovedError": (
+        HTTPStatus.CONFLICT,
+        "tenant_being_removed",
+        "this tenant is being removed",
+    ),
+    "catalog.domain.tenants.OwnTenantError": (
         HTTPStatus.CONFLICT,
         "own_tenant",
         "a client cannot remove the tenant it acts for",
     ),
-    NotYourTenantError: (
+    "catalog.use_cases.metrics.NotYourTenantError": (
         HTTPStatus.FORBIDDEN,
         "forbidden",
         "only a token with the scope catalog/admin may name another tenant",
     ),
-    StorageLimitReachedError: (
+    "catalog.domain.limits.StorageLimitReachedError": (
         HTTPStatus.FORBIDDEN,
         "storage_limit_reached",
         "this upload would take your tenant over the bytes it may store",
     ),
-    TooManyUploadsError: (
+    "catalog.domain.limits.TooManyUploadsError": (
         HTTPStatus.TOO_MANY_REQUESTS,
         "too_many_uploads",
         "your tenant's uploads of this minute are used up; Retry-After says when to go on",
     ),
-    DuplicatePairNotFoundError: (
+    "catalog.domain.near_duplicates.DuplicatePairNotFoundError": (
         HTTPStatus.NOT_FOUND,
         "pair_not_found",
         "these two images were never proposed as duplicates, and nothing was decided",
     ),
-    NotFoundError: (HTTPStatus.NOT_FOUND, "not_found", "there is no such resource"),
-    UploadTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", None),
-    BodyTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", None),
-    OriginalTooLargeError: (
+    "aws_lambda_powertools.event_handler.exceptions.NotFoundError": (
+        HTTPStatus.NOT_FOUND,
+        "not_found",
+        "there is no such resource",
+    ),
+    "catalog.requests.UploadTooLargeError": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", None),
+    "catalog.compare_requests.BodyTooLargeError": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", None),
+    "catalog.domain.uploads.OriginalTooLargeError": (
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "too_large",
         "this original is larger than an upload may be today",
     ),
-    UnsupportedTypeError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", None),
+    "catalog.requests.UnsupportedTypeError": (
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        None,
+    ),
 }
 # An image that was sent to be looked at and cannot be: its code is that of the rejection.
 _REJECTED: Final = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -147,33 +143,35 @@ def api(*, allow_origin: str) -> APIGatewayRestResolver:
     )
     app = APIGatewayRestResolver(cors=cors, strip_prefixes=["/v1"])
 
-    def answer_known(error: Exception) -> Response[str]:
+    def answer(error: Exception) -> Response[str]:
+        if isinstance(error, ImageRejectedError):
+            return _error(app, _REJECTED, error.rejection.code, error.rejection.detail)
+        known = _known(error)
+        if known is None:
+            logger.exception("unhandled error", exc_info=error)
+            count("UnhandledError")
+            return _error(
+                app, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "something went wrong on our side"
+            )
         count("RequestRefused")
-        status, code, message = _ANSWERS[type(error)]
+        status, code, message = known
         faults = (
             [{"field": f.field, "message": f.message} for f in error.faults]
             if isinstance(error, InvalidRequestError)
             else None
         )
-        answer = _error(app, status, code, message or str(error), faults)
-        if isinstance(error, TooManyUploadsError):
-            answer.headers["Retry-After"] = str(error.retry_after)
-        return answer
+        refusal = _error(app, status, code, message or str(error), faults)
+        if status is HTTPStatus.TOO_MANY_REQUESTS:
+            refusal.headers["Retry-After"] = str(error.retry_after)  # type: ignore[attr-defined]
+        return refusal
 
-    def answer_rejected(error: ImageRejectedError) -> Response[str]:
-        return _error(app, _REJECTED, error.rejection.code, error.rejection.detail)
-
-    def answer_unknown(error: Exception) -> Response[str]:
-        logger.exception("unhandled error", exc_info=error)
-        count("UnhandledError")
-        return _error(
-            app, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "something went wrong on our side"
-        )
-
-    app.exception_handler([*_ANSWERS])(answer_known)
-    app.exception_handler(ImageRejectedError)(answer_rejected)
-    app.exception_handler(Exception)(answer_unknown)
+    app.exception_handler(Exception)(answer)
     return app
+
+
+def _known(error: Exception) -> tuple[HTTPStatus, str, str | None] | None:
+    named = (_ANSWERS.get(f"{kind.__module__}.{kind.__qualname__}") for kind in type(error).__mro__)
+    return next(filter(None, named), None)
 
 
 def ok(body: Any) -> Response[str]:
@@ -203,10 +201,10 @@ def client_id(app: APIGatewayRestResolver) -> str:
     return str(claims.get("client_id", ""))
 
 
-def is_admin(app: APIGatewayRestResolver) -> bool:
-    """Whether the verified token has the scope catalog/admin."""
+def scopes(app: APIGatewayRestResolver) -> frozenset[str]:
+    """The scopes of the token that API Gateway has verified."""
     claims = app.current_event.request_context.authorizer.claims or {}
-    return Scope.ADMIN in str(claims.get("scope", "")).split()
+    return frozenset(str(claims.get("scope", "")).split())
 
 
 def request_id(app: APIGatewayRestResolver) -> str:

@@ -1,18 +1,25 @@
 """The catalog as JSON, in the shapes docs/openapi.yaml promises."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from __future__ import annotations
 
-from catalog.domain.assets import Asset, Rendition
-from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison, recommended
-from catalog.domain.keys import AssetId
-from catalog.domain.near_duplicates import NearDuplicate, Pair
-from catalog.domain.purge import PurgeRun, RunState
-from catalog.domain.tenants import ClientCredentials, Tenant
-from catalog.domain.uploads import UploadTicket
-from catalog.use_cases.metrics import Metrics
-from catalog.use_cases.purging import Proposal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from catalog.domain.comparisons import SSIM_TARGET, recommended
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from catalog.domain.assets import Asset, Rendition
+    from catalog.domain.comparisons import Encoding, PresetComparison
+    from catalog.domain.keys import AssetId
+    from catalog.domain.near_duplicates import NearDuplicate, Pair
+    from catalog.domain.purge import PurgeRun
+    from catalog.domain.tenants import ClientCredentials, Tenant
+    from catalog.domain.uploads import UploadTicket
+    from catalog.use_cases.metrics import Metrics
+    from catalog.use_cases.purging import Proposal
 
 UrlOf = Callable[[str], str]
 """The URL at which a browser can GET the rendition stored under an object key."""
@@ -153,7 +160,7 @@ def summary_json(run: PurgeRun) -> dict[str, Any]:
     return {
         "run_id": run.id,
         "tenant_id": run.tenant,
-        "dry_run": run.state is RunState.PROPOSED,
+        "dry_run": run.is_dry_run,
         "state": run.state,
         "source": run.source,
         "requested_by": run.requested_by,

@@ -46,7 +46,7 @@ class HashBands:
         threshold: int | None = None,
         exact: bool = False,
     ) -> None:
-        self._model = bind(_BandItem, table_name, connections=_AT_ONCE)
+        self._model = bind(_BandItem, table_name)
         self._algorithm = algorithm
         self._threshold = algorithm.default_threshold if threshold is None else threshold
         self._exact = exact

@@ -3,11 +3,19 @@
 botocore and not boto3: the same clients for 60-100 CPU-ms less of every cold start (docs/decisions.md).
 """
 
+import gc
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
-import botocore.session
-from botocore.config import Config
+# What these imports make stays for good: to look for garbage in it, now and at every collection to come, is a
+# tenth of an API function's cold start (docs/performance.md).
+gc.disable()
+import botocore.session  # noqa: E402
+from botocore.config import Config  # noqa: E402
+
+gc.freeze()
+gc.enable()
 
 # Three attempts with jittered backoff stay within a few seconds; what still fails is retried by the queue.
 # S3: the regional, virtual-hosted address, since a presigned URL to the global one is redirected in a new
@@ -18,7 +26,11 @@ _CONFIG = Config(
     read_timeout=20,
     signature_version="v4",
 )
-_S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
+_CONFIGS: Final[Mapping[str, Config]] = {
+    "s3": _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"})),
+    # PynamoDB makes requests of the right shape; a lookup of near-duplicates sends 16 of them at once.
+    "dynamodb": _CONFIG.merge(Config(read_timeout=10, parameter_validation=False, max_pool_connections=16)),
+}
 
 
 @cache
@@ -29,4 +41,4 @@ def _session() -> botocore.session.Session:
 @cache
 def client(service: str) -> Any:
     """The client of `service` ("s3", "sqs"); region, credentials and endpoint are the SDK's own to find."""
-    return _session().create_client(service, config=_S3_CONFIG if service == "s3" else _CONFIG)
+    return _session().create_client(service, config=_CONFIGS.get(service, _CONFIG))

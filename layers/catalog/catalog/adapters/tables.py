@@ -1,9 +1,20 @@
-"""What the tables have in common: how a model is bound to one, and how time is written."""
+"""What the tables have in common: their client, how a model is bound to a table, and how time is written."""
 
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
+from pynamodb.connection import Connection
 from pynamodb.models import Model
+
+from catalog.adapters.sdk import client
+
+
+class _SharedClient(Connection):
+    """Talks to DynamoDB by the process's one client; PynamoDB itself makes a session and a client a table."""
+
+    @property
+    def client(self) -> Any:
+        return client("dynamodb")
 
 
 def timestamp(moment: datetime) -> str:
@@ -11,16 +22,13 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def bind[M: Model](model: type[M], table_name: str, *, connections: int = 10) -> type[M]:
-    """The model over `table_name`, with botocore's standard retries instead of PynamoDB's own.
-
-    `connections` are kept open; more requests than that at once each pay for a new one.
-    """
-    meta = {
-        "table_name": table_name,
-        "retry_configuration": {"mode": "standard", "total_max_attempts": 3},
-        "connect_timeout_seconds": 2,
-        "read_timeout_seconds": 10,
-        "max_pool_connections": connections,
-    }
-    return cast(type[M], type(model.__name__, (model,), {"Meta": type("Meta", (), meta)}))
+def bind[M: Model](model: type[M], table_name: str) -> type[M]:
+    """The model over `table_name`, by the process's one client for DynamoDB."""
+    bound = cast(
+        type[M], type(model.__name__, (model,), {"Meta": type("Meta", (), {"table_name": table_name})})
+    )
+    table = bound._get_connection()  # of AWS nothing is asked yet
+    shared = _SharedClient()
+    shared.add_meta_table(table.get_meta_table())
+    table.connection = shared
+    return bound

@@ -84,6 +84,11 @@ class PurgeRun:
     completed_at: datetime | None = None
 
     @property
+    def is_dry_run(self) -> bool:
+        """Nobody has confirmed it."""
+        return self.state is RunState.PROPOSED
+
+    @property
     def digest(self) -> str:
         """SHA-256 over exactly this set of candidates, whatever their order."""
         return hashlib.sha256("\n".join(sorted(self.candidates)).encode()).hexdigest()
