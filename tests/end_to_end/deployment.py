@@ -98,9 +98,12 @@ class Deployment:
         """Process ids of a function's running workers; `function` is the name of a stack output."""
         wanted = f"AWS_LAMBDA_FUNCTION_NAME={self.output(function)}".encode()
         listed = subprocess.run(
-            ["ps", "-eww", "-o", "pid=,args="], capture_output=True, text=True, check=True
+            ["ps", "-eww", "-o", "ppid=,pid=,args="], capture_output=True, text=True, check=True
         )
-        pids = [int(line.split()[0]) for line in listed.stdout.splitlines() if "_worker.py" in line]
+        # Another emulator's workers have the same functions' names.
+        ours = str(self.stack.emulator.pid())
+        processes = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
+        pids = [int(pid) for parent, pid, args in processes if parent == ours and "_worker.py" in args]
         return [pid for pid in pids if wanted in _environment(pid)]
 
     def kill_workers(self, function: str) -> int:
