@@ -79,7 +79,7 @@ class Pipeline:
     """The application on the emulator.  CPU is told by function (its stack output), and of the emulator."""
 
     def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+        self.stack = stack
         self._clients: dict[str, CatalogClient] = {}
         self._functions = {
             name: output for output, name in stack.outputs.items() if output.endswith("Function")
@@ -93,10 +93,11 @@ class Pipeline:
         for client in self._clients.values():
             client.close()
 
-    def add_tenant(self, tenant: str) -> None:
-        created = create_tenant_client(tenant, scopes=(Scope.READ, Scope.WRITE), outputs=self._stack.outputs)
+    def add_tenant(self, tenant: str) -> CatalogClient:
+        created = create_tenant_client(tenant, scopes=(Scope.READ, Scope.WRITE), outputs=self.stack.outputs)
         credentials = Credentials(created.client.client_id, created.client_secret)
-        self._clients[tenant] = CatalogClient(self._stack.api_url, self._stack.token_url, credentials)
+        self._clients[tenant] = CatalogClient(self.stack.api_url, self.stack.token_url, credentials)
+        return self._clients[tenant]
 
     def send(self, tenant: str, picture: Picture) -> Journey:
         client = self._clients[tenant]
@@ -124,7 +125,7 @@ class Pipeline:
 
         No object lies behind them: nothing may come so near to them as to be compared.
         """
-        tables = self._stack.outputs
+        tables = self.stack.outputs
         (first,) = self._dynamodb.query(
             TableName=tables["AssetsTable"],
             KeyConditionExpression="tenant = :tenant",

@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import io
 import logging
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from moto import mock_aws
 
 from benchmarks._rates import table
 from benchmarks._report import Goal, report
+from benchmarks._units import READS, read_units
 from catalog.adapters import sdk
 from tests.builders.events import REGION
 from tests.builders.images import jpeg_bytes, product_photo
@@ -36,9 +36,7 @@ from tests.functional.cloud import Answer, Cloud
 from tests.functional.streams import recorded_changes
 
 SIZES: Final = (100, 1_000, 10_000, 100_000)
-UNIT: Final = 4096  # bytes of one read unit
 BORN: Final = datetime(2026, 1, 1, tzinfo=UTC)
-READS: Final = {"GetItem", "BatchGetItem", "Query", "Scan"}
 
 
 @dataclass
@@ -47,48 +45,6 @@ class Cost:
 
     requests: int = 0
     units: float = 0.0
-
-
-def size_of(value: Mapping[str, Any]) -> int:
-    """Bytes of one attribute's value, by the rules DynamoDB bills by."""
-    ((kind, held),) = value.items()
-    match kind:
-        case "S":
-            return len(held.encode())
-        case "N":
-            return (len(held.lstrip("-").replace(".", "")) + 1) // 2 + 1
-        case "SS":
-            return sum(len(text.encode()) for text in held)
-        case "M":
-            return 3 + sum(len(name.encode()) + size_of(inner) + 1 for name, inner in held.items())
-        case "BOOL" | "NULL":
-            return 1
-    raise ValueError(f"no item of these tables holds {kind}")
-
-
-def size_of_item(item: Mapping[str, Any]) -> int:
-    return sum(len(name.encode()) + size_of(value) for name, value in item.items())
-
-
-def units(size_bytes: int, *, consistent: bool) -> float:
-    """Even what is not there costs one."""
-    return max(1, math.ceil(size_bytes / UNIT)) * (1.0 if consistent else 0.5)
-
-
-def read_units(operation: str, asked: Mapping[str, Any], answer: Mapping[str, Any]) -> float:
-    if operation == "GetItem":
-        return units(size_of_item(answer.get("Item", {})), consistent=asked.get("ConsistentRead", False))
-    if operation == "BatchGetItem":
-        total = 0.0
-        for table, keys in asked["RequestItems"].items():
-            consistent = keys.get("ConsistentRead", False)
-            found = answer["Responses"].get(table, [])
-            total += sum(units(size_of_item(item), consistent=consistent) for item in found)
-            total += (len(keys["Keys"]) - len(found)) * units(0, consistent=consistent)
-        return total
-    assert answer["Count"] == answer["ScannedCount"], "what was looked at is not in the answer"
-    looked_at = sum(map(size_of_item, answer["Items"]))
-    return units(looked_at, consistent=asked.get("ConsistentRead", False))
 
 
 @contextmanager

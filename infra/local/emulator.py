@@ -46,11 +46,13 @@ class Emulator:
 
     `account` is the twelve-digit access key that selects the account and is its root user: with IAM
     enforced, only a root may deploy without a policy.  Its secret is the emulator's own default.
+    `functions_endpoint` is where its functions find AWS, if not at the emulator itself (tests.storm).
     """
 
     port: int = 4566
     name: str = "demo"
     account: str = "000000000001"
+    functions_endpoint: str | None = None
 
     @property
     def endpoint(self) -> str:
@@ -188,8 +190,10 @@ class Emulator:
 
     def _environ(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        elsewhere = {"AWS_ENDPOINT_URL": self.functions_endpoint} if self.functions_endpoint else {}
         return {
             **inherited,
+            **elsewhere,
             "PYTHONNOUSERSITE": "1",
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self.port),
