@@ -232,13 +232,13 @@ def wide_gamut_profile() -> bytes:
         b"bXYZ": (0.1431, 0.0606, 0.7139),
     }
     curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(1.8 * 256)) + bytes(2)
-    tags = {name: b"XYZ " + bytes(4) + _s15f16(*xyz) for name, xyz in columns.items()}
-    return _icc(b"RGB ", b"XYZ ", tags | {b"rTRC": curve, b"gTRC": curve, b"bTRC": curve})
+    tags = {name: b"XYZ " + bytes(4) + s15f16(*xyz) for name, xyz in columns.items()}
+    return icc(b"RGB ", b"XYZ ", tags | {b"rTRC": curve, b"gTRC": curve, b"bTRC": curve})
 
 
 def grey_profile(gamma: float = 1.0) -> bytes:
     """A grey profile of one gamma; 1.0 makes mid-grey 128 a bright 188 in sRGB."""
-    return _icc(
+    return icc(
         b"GRAY", b"XYZ ", {b"kTRC": b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)}
     )
 
@@ -254,12 +254,12 @@ def cmyk_profile() -> bytes:
         b"mft1"
         + bytes(4)
         + bytes((4, 3, 2, 0))
-        + _s15f16(1, 0, 0, 0, 1, 0, 0, 0, 1)
+        + s15f16(1, 0, 0, 0, 1, 0, 0, 0, 1)
         + ramp * 4
         + bytes(table)
         + ramp * 3
     )
-    return _icc(b"CMYK", b"Lab ", {b"A2B0": lut}, device_class=b"prtr")
+    return icc(b"CMYK", b"Lab ", {b"A2B0": lut}, device_class=b"prtr")
 
 
 # --- Attacks and damage ----------------------------------------------------------------------------------
@@ -308,8 +308,8 @@ def gif_bomb(side: int = 13_000) -> bytes:
 
 
 def tiff_bomb(side: int = 13_000) -> bytes:
-    """A valid deflated RGB TIFF of `side` x `side` black pixels: some kilobytes."""
-    strip = zlib.compress(bytes(3 * side * 100), 9)  # every strip of 100 rows is this one
+    """A valid deflated RGB TIFF of `side` x `side` black pixels: half a megabyte for 13,000."""
+    strip = zlib.compress(bytes(3 * side * 100), 9)  # every 100 rows
     strips = -(-side // 100)
     entries = [
         (256, 4, 1, side), (257, 4, 1, side), (258, 3, 3, 0), (259, 3, 1, 8), (262, 3, 1, 2),
@@ -323,10 +323,10 @@ def tiff_bomb(side: int = 13_000) -> bytes:
         ifd += struct.pack("<HHII", tag, kind, count, place)
     data_at = after + 8 + 8 * strips
     arrays = struct.pack("<HHH", 8, 8, 8) + bytes(2)
-    arrays += struct.pack(f"<{strips}I", *([data_at] * strips)) + struct.pack(
-        f"<{strips}I", *([len(strip)] * strips)
-    )
-    return b"II*\0" + struct.pack("<I", 8) + ifd + bytes(4) + arrays + strip
+    arrays += struct.pack(
+        f"<{strips}I", *(data_at + len(strip) * index for index in range(strips))
+    ) + struct.pack(f"<{strips}I", *([len(strip)] * strips))
+    return b"II*\0" + struct.pack("<I", 8) + ifd + bytes(4) + arrays + strip * strips
 
 
 def with_png_size(data: bytes, width: int, height: int) -> bytes:
@@ -394,15 +394,15 @@ def _png(header: bytes, compressed: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
 
 
-def _s15f16(*numbers: float) -> bytes:
+def s15f16(*numbers: float) -> bytes:
     return struct.pack(f">{len(numbers)}i", *(round(n * 65536) for n in numbers))
 
 
-def _icc(space: bytes, connection: bytes, tags: dict[bytes, bytes], device_class: bytes = b"mntr") -> bytes:
+def icc(space: bytes, connection: bytes, tags: dict[bytes, bytes], device_class: bytes = b"mntr") -> bytes:
     text = b"test".ljust(5, b"\0")
     tags = {
         b"desc": b"desc" + bytes(4) + struct.pack(">I", len(text)) + text + bytes(79),
-        b"wtpt": b"XYZ " + bytes(4) + _s15f16(0.9642, 1.0, 0.8249),
+        b"wtpt": b"XYZ " + bytes(4) + s15f16(0.9642, 1.0, 0.8249),
         **tags,
     }
     table, body = struct.pack(">I", len(tags)), b""
@@ -412,5 +412,5 @@ def _icc(space: bytes, connection: bytes, tags: dict[bytes, bytes], device_class
         body += data + bytes(-len(data) % 4)
     size = start + len(body)
     head = struct.pack(">I4sI4s4s4s", size, b"lcms", 0x02400000, device_class, space, connection)
-    head += struct.pack(">6H", 2020, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + _s15f16(0.9642, 1.0, 0.8249)
+    head += struct.pack(">6H", 2020, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + s15f16(0.9642, 1.0, 0.8249)
     return head.ljust(128, b"\0") + table + body

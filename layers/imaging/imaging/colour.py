@@ -62,7 +62,7 @@ def is_srgb(profile: bytes) -> bool:
             )
             and all(_is_srgb_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC"))
         )
-    except (struct.error, KeyError):
+    except (struct.error, KeyError, ArithmeticError):  # the last: a gamma of thousands, or below zero
         return False
 
 
@@ -72,6 +72,19 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
         struct.unpack_from(">4sII", profile, 132 + 12 * index) for index in range(min(count, _MAX_TAGS))
     )
     return {name: profile[start : start + size] for name, start, size in entries}
+
+
+def _without_elements(profile: bytes) -> bytes:
+    """The profile with its D2Bx tags out of sight; what they refine, A2Bx or the matrix says too (ICC.1).
+
+    They hold a chain of any number of processing elements, which may all be the same bytes: 64 KB of profile
+    cost littleCMS 13 s and 330 MiB.
+    """
+    hidden = bytearray(profile)
+    for at in range(132, min(len(hidden), 132 + 12 * _MAX_TAGS), 12):
+        if hidden[at : at + 3] == b"D2B":
+            hidden[at : at + 1] = b"x"
+    return bytes(hidden)
 
 
 def _near(fixed: tuple[int, ...], column: tuple[float, ...]) -> bool:
@@ -117,7 +130,11 @@ def _converted(image: Image.Image, profile: bytes | None) -> Image.Image | None:
 def _transform(mode: str, profile: bytes | None) -> "ImageCms.ImageCmsTransform":
     from PIL import ImageCms  # noqa: PLC0415
 
-    source = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else ImageCms.createProfile("LAB")
+    source = (
+        ImageCms.ImageCmsProfile(io.BytesIO(_without_elements(profile)))
+        if profile
+        else ImageCms.createProfile("LAB")
+    )
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
     flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
     return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB", intent, flags)

@@ -41,8 +41,8 @@ def decode(container: Container, wanted: Size) -> Image.Image:
             raise unsupported("32-bit integer samples have no white")
         image.draft(image.mode, wanted)
         image.load()
-    if container.format is SourceFormat.PNG:
-        _check_png_rows(image, stripped)
+        if container.format is SourceFormat.PNG:
+            _check_png_rows(image, stripped)
     if container.format in _WITH_BUFFERS:
         image = image.copy()
     return _on_canvas(_working(image, container), container)

@@ -9,7 +9,7 @@ from typing import Final
 
 from PIL import Image
 
-from catalog.domain.sources import Source, SourceFormat
+from catalog.domain.sources import MAX_SIDE, Source, SourceFormat
 from imaging.colour import to_srgb
 from imaging.containers import Container, open_container
 from imaging.containers.container import too_many_pixels
@@ -33,7 +33,7 @@ def identify(data: bytes, *, limits: PixelLimits) -> Source:
 
 
 def accepted(data: bytes, *, limits: PixelLimits) -> Container:
-    """The file taken apart, its declared pixels within the limit of its format.  Raises as `identify`."""
+    """The file taken apart, its pixels and sides within the limits.  Raises as `identify`."""
     container = open_container(data)
     limit = limits[container.format]
     if container.coded_pixels > limit:
@@ -41,6 +41,8 @@ def accepted(data: bytes, *, limits: PixelLimits) -> Container:
             f"{container.width:,} x {container.height:,} ({container.coded_pixels:,} pixels): "
             f"the limit for {container.format} is {limit:,}"
         )
+    if max(container.width, container.height) > MAX_SIDE:
+        raise too_many_pixels(f"{container.width:,} x {container.height:,}: a side may have {MAX_SIDE:,}")
     return container
 
 

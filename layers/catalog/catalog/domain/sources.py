@@ -39,6 +39,11 @@ DEFAULT_PIXEL_LIMITS: Final[Mapping[SourceFormat, int]] = {
 }
 
 
+# A longer side is refused whatever the area: scaling a row of n pixels takes a filter of 48 n bytes and as
+# much time, so that a PNG of 50,000,000 x 1 cost 36 s and 3 GiB.  No JPEG or GIF can have a longer one.
+MAX_SIDE: Final = 65_535
+
+
 class InvalidPixelLimitsError(ValueError):
     """The PIXEL_LIMITS setting cannot be used."""
 

@@ -28,9 +28,16 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 _BRANDS = frozenset((b"avif", b"avis"))
 _SEQUENCE_HEADER = 1
+_FRAMES = frozenset((3, 6))  # OBU types: a frame's header, a whole frame
 _LIBAVIF_MAX_PIXELS = 16_384**2  # it calls larger ones invalid
-# Pictures of one file a decoder may decode, in areas of the largest: colour, alpha, and grids' rounding up.
+# Frames of one file a decoder may decode, in areas of the largest: colour, alpha, progressive layers, and
+# what grids round up.  A frame that is never shown takes some hundred bytes, and is decoded all the same.
 _MAX_LAYERS = 4
+_MAX_BRANDS = 64
+# Of what lists the items of a file.  libavif looks each up among all before: 100,000 (1 MB) cost it 23 s.  A
+# grid of 256 tiles takes 12 KB.
+_LISTS = frozenset((b"iloc", b"iinf", b"iref", b"grpl", b"ipma"))
+_MAX_LIST_BYTES = 2**16
 
 Box = tuple[bytes, int, int]  # type, start and end of its body
 
@@ -70,7 +77,10 @@ def parse(data: bytes) -> Container:
 
 def _check_brands(data: bytes, boxes: list[Box]) -> None:
     _, start, end = boxes[0]
-    brands = {data[at : at + 4] for at in (start, *range(start + 8, min(end, len(data)), 4))}
+    brands = {
+        data[at : at + 4]
+        for at in (start, *range(start + 8, min(end, len(data), start + 4 * _MAX_BRANDS), 4))
+    }
     if not brands & _BRANDS:
         raise unsupported("an ISO media file, but not an AVIF")
 
@@ -109,17 +119,24 @@ def _declared_pixels(data: bytes, meta: list[Box]) -> tuple[int, int]:
     bodies = {name: (start, end) for name, start, end in reversed(meta)}
     if not {b"iprp", b"iinf", b"iloc"} <= bodies.keys():
         raise corrupt("an image index without properties, items or locations")
+    properties = list(_boxes(data, *bodies[b"iprp"]))
+    list_bytes = sum(end - start for name, start, end in (*meta, *properties) if name in _LISTS)
+    if list_bytes > _MAX_LIST_BYTES:
+        raise corrupt(f"{list_bytes:,} bytes that list its items")
     stated = 0
-    for name, start, end in _boxes(data, *bodies[b"iprp"]):
+    for name, start, end in properties:
         for inner, inner_start, _ in _boxes(data, start, end) if name == b"ipco" else ():
             if inner == b"ispe":
                 width, height = struct.unpack_from(">II", data, inner_start + 4)
                 stated = max(stated, width * height)
-    areas = [_coded_pixels(item) for item in _av1_items(data, bodies)]
-    largest = max(stated, *areas, 0)
-    if sum(areas) > _MAX_LAYERS * largest:
-        raise corrupt(f"{len(areas)} AV1 pictures of {sum(areas):,} pixels for an image of {largest:,}")
-    return stated, max(areas, default=0)
+    pictures = [_picture(item) for item in _av1_items(data, bodies)]
+    coded = max((pixels for pixels, _ in pictures), default=0)
+    decoded = sum(pixels * max(1, frames) for pixels, frames in pictures)
+    if decoded > _MAX_LAYERS * max(stated, coded):
+        raise corrupt(
+            f"{len(pictures)} AV1 pictures of {decoded:,} pixels for an image of {max(stated, coded):,}"
+        )
+    return stated, coded
 
 
 def _av1_items(data: bytes, bodies: dict[bytes, tuple[int, int]]) -> Iterator[bytes]:
@@ -170,19 +187,26 @@ def _locations(data: bytes, at: int, stop: int) -> Iterator[tuple[int, list[tupl
         yield item, extents, method == 1
 
 
-def _coded_pixels(item: bytes) -> int:
-    """The largest frame the sequence headers of an AV1 item allow (AV1 bitstream, 5.3 and 5.5)."""
-    at, largest = 0, 0
-    while at < len(item):
+def _picture(item: bytes) -> tuple[int, int]:
+    """Pixels of the largest frame the sequence headers of an AV1 item allow, and the number of its frames.
+
+    AV1 bitstream, 5.3 and 5.5.
+    """
+    at, largest, frames = 0, 0, 0
+    for _ in range(MAX_PARTS):
+        if at >= len(item):
+            return largest, frames
         header, at = item[at], at + 1
         at += header >> 2 & 1  # extension byte
         length = len(item) - at
         if header >> 1 & 1:
             length, at = _leb128(item, at)
-        if header >> 3 & 15 == _SEQUENCE_HEADER:
+        kind = header >> 3 & 15
+        frames += kind in _FRAMES
+        if kind == _SEQUENCE_HEADER:
             largest = max(largest, _sequence_pixels(item[at : at + length]))
         at += length
-    return largest
+    raise corrupt(f"more than {MAX_PARTS:,} units in an AV1 picture")
 
 
 def _leb128(item: bytes, at: int) -> tuple[int, int]:

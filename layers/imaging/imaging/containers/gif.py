@@ -14,13 +14,17 @@ def parse(data: bytes) -> Container:
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     at = 13 + _table_bytes(flags)
     header, control = data[:at], b""
-    while (block := data[at : at + 1]) == _EXTENSION:
+    for _ in range(MAX_PARTS):
+        if (block := data[at : at + 1]) != _EXTENSION:
+            break
         end, closed = _skip_sub_blocks(data, at + 2)
         if not closed:
             raise truncated("the file ends inside an extension")
         if data[at + 1] == _GRAPHIC_CONTROL:
             control = data[at:end]
         at = end
+    else:
+        raise corrupt(f"more than {MAX_PARTS:,} extensions before the first frame")
     if not block or at + 10 > len(data):
         raise truncated("the file ends before its first frame")
     if block != _IMAGE:

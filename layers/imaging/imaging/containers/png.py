@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Final
 
 from catalog.domain.sources import SourceFormat
@@ -83,15 +84,27 @@ def fills_its_rows(stripped: bytes) -> bool:
     for left, top, across, down in _ADAM7 if interlaced else ((0, 0, 1, 1),):
         columns, rows = -(-max(0, width - left) // across), -(-max(0, height - top) // down)
         wanted += rows * (1 + (columns * bits + 7) // 8) if columns else 0
-    inflater, found, at = zlib.decompressobj(), 0, 33
-    while found < wanted and at + 12 <= len(stripped):
-        length = int.from_bytes(stripped[at : at + 4])
-        piece = stripped[at + 8 : at + 8 + length] if stripped[at + 4 : at + 8] == b"IDAT" else b""
-        while piece and found < wanted:
-            found += len(inflater.decompress(piece, 2**20))
-            piece = inflater.unconsumed_tail
-        at += 12 + length
+    inflater, found = zlib.decompressobj(), 0
+    for piece in _image_data(stripped):
+        # What is fed after the end is collected by copying all of it, each time: 100,000 chunks took 16 s.
+        if found >= wanted or inflater.eof:
+            break
+        rest: bytes = piece
+        while rest and found < wanted:
+            found += len(inflater.decompress(rest, 2**20))
+            rest = inflater.unconsumed_tail
     return found >= wanted
+
+
+def _image_data(stripped: bytes) -> Iterator[bytes]:
+    """The content of the IDAT chunks, 256 KiB at most at once."""
+    at = 33
+    while at + 12 <= len(stripped):
+        end = at + 8 + int.from_bytes(stripped[at : at + 4])
+        if stripped[at + 4 : at + 8] == b"IDAT":
+            for start in range(at + 8, end, 2**18):
+                yield stripped[start : min(start + 2**18, end)]
+        at = end + 4
 
 
 def _header(data: bytes) -> tuple[int, int, int, int]:

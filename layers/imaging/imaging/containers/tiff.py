@@ -28,6 +28,11 @@ _KEPT: Final = _HOW_TO_DECODE | {
 }  # fmt: skip
 # None, CCITT (2, 3, 4), LZW, JPEG, Deflate (8, 32946), PackBits: what cameras, scanners and editors write.
 _COMPRESSIONS: Final = {1, 2, 3, 4, 5, 7, 8, 32773, 32946}
+# Tags of one value; where there are more, decoders disagree on which of them holds.
+_SINGLE: Final = {
+    _WIDTH, _LENGTH, _COMPRESSION, _PHOTOMETRIC, 266, _SAMPLES, _ROWS_PER_STRIP, _PLANAR, 292, 293, 317,
+    _TILE_WIDTH, _TILE_LENGTH, 531,
+}  # fmt: skip
 _MAX_VALUES: Final = 3 * 2**16  # of any tag but the ICC profile: a colour map of 16 bits
 _MAX_SAMPLES: Final = 6
 _WHITE_IS_ZERO = 0
@@ -94,7 +99,7 @@ def _fields(data: bytes, order: str) -> dict[int, _Field]:
         if tag in fields or kind not in _BYTES or (tag not in _KEPT and tag != _ICC):
             continue
         size = count * _BYTES[kind]
-        if tag != _ICC and count > _MAX_VALUES:
+        if (tag != _ICC and count > _MAX_VALUES) or (tag in _SINGLE and count != 1):
             raise corrupt(f"tag {tag} has {count:,} values")
         where = at + 8 if size <= 4 else offset
         if where + size > len(data):
@@ -124,6 +129,9 @@ def _check_pieces(
     if not wanted <= offsets.count <= MAX_PARTS:
         raise corrupt(f"{offsets.count:,} strips or tiles where {wanted:,} make the page")
     starts, lengths = _numbers(offsets, order), _numbers(sizes, order)
+    # Strips that share their bytes are read again for each: 1 MB as 50,000 strips took 18 s.
+    if sum(lengths) > 2 * len(data):
+        raise corrupt(f"strips or tiles of {sum(lengths):,} bytes in a file of {len(data):,}")
     ends = (start + length for start, length in zip(starts, lengths or (0,) * len(starts), strict=False))
     return tile, all(end <= len(data) for end in ends)
 

@@ -1,0 +1,742 @@
+"""Hostile files, drawn by code: every attack on the imaging layer we know of.
+
+SEEDS are small valid files of every format and mode, to be cut, bent and fuzzed.  ATTACKS are files with what
+must become of them.  AT_THE_LIMIT are the costliest valid files that the pixel limits let in.
+"""
+
+import io
+import itertools
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from PIL import Image
+
+from catalog.domain.rejections import RejectionCode
+from catalog.domain.sources import SourceFormat
+from imaging.containers import sniff
+from tests.builders import images
+
+Size = tuple[int, int]
+
+SIZE: Final = (61, 47)
+SMALL = images.product_photo(1, SIZE)
+OTHER = images.product_photo(2, SIZE)
+CUTOUT = images.product_cutout(1, SIZE)
+EXIF = images.exif_bytes(orientation=6, gps=True, copyright_text="(c) A. Maker", artist="A. Maker")
+
+# --- Structures -------------------------------------------------------------------------------------------
+
+
+def png_chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def png(header: tuple[int, ...], *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of `header` (width, height, depth, colour type, interlaced) and any chunks before its IEND."""
+    *start, interlaced = header
+    ihdr = struct.pack(">IIBBBBB", *start, 0, 0, interlaced)
+    framed = (png_chunk(*chunk) for chunk in ((b"IHDR", ihdr), *chunks, (b"IEND", b"")))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+def zero_rows(size: Size, bits: int) -> bytes:
+    """The compressed rows of a PNG of `size` in which every sample is zero, `bits` a pixel."""
+    deflater, row = zlib.compressobj(9), bytes(1 + (size[0] * bits + 7) // 8)
+    return b"".join(deflater.compress(row) for _ in range(size[1])) + deflater.flush()
+
+
+def with_png_chunks(data: bytes, *chunks: tuple[bytes, bytes], times: int = 1, last: bool = False) -> bytes:
+    """A PNG with more chunks after its header, or before its end."""
+    at = len(data) - 12 if last else 33
+    return data[:at] + b"".join(png_chunk(*chunk) for chunk in chunks) * times + data[at:]
+
+
+def jpeg_segment(marker: int, body: bytes) -> bytes:
+    return bytes((0xFF, marker)) + struct.pack(">H", 2 + len(body)) + body
+
+
+def with_jpeg_segments(data: bytes, *segments: bytes) -> bytes:
+    return data[:2] + b"".join(segments) + data[2:]
+
+
+def jpeg_of_nothing(frame: int, size: Size, bits: int = 8) -> bytes:
+    """A JPEG of any frame type (0xC0-0xCF) in grey, one scan and next to no data: a decoder fills it up."""
+    tables = b"".join(bytes((kind, 0, 1)) + bytes(15) for kind in (0, 0x10))
+    return b"".join(
+        (
+            b"\xff\xd8",
+            jpeg_segment(0xDB, b"\0" + bytes((1,)) * 64),
+            jpeg_segment(frame, struct.pack(">BHHB", bits, size[1], size[0], 1) + bytes((1, 0x11, 0))),
+            jpeg_segment(0xC4, tables),
+            jpeg_segment(0xDA, bytes((1, 1, 0, 0, 0 if frame & 3 == 2 else 63, 0))),
+            b"\x55" * 20,
+            b"\xff\xd9",
+        )
+    )
+
+
+def box(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(body)) + name + body
+
+
+def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4])
+        yield data[at + 4 : at + 8], data[at + 8 : at + size]
+        at += size
+
+
+def avif(
+    data: bytes,
+    *,
+    brands: bytes = b"",
+    items: bytes = b"",
+    entries: bytes = b"",
+    more: bytes = b"",
+    units: bytes = b"",
+) -> bytes:
+    """A still AVIF of one item, rebuilt with more of what is named.
+
+    `brands` in its ftyp, `items` of 10 bytes in its iloc, `entries` in its iinf, `more` boxes in its meta,
+    `units` (OBUs) after those of its picture.
+    """
+    parts = dict(boxes(data))
+    index = dict(boxes(parts[b"meta"][4:]))
+    picture = parts[b"mdat"] + units
+
+    def meta(offset: int) -> bytes:
+        located = struct.pack(">IHHHII", 1, 0, 0, 1, offset, len(picture)) + items
+        count, infes = int.from_bytes(index[b"iinf"][4:6]), index[b"iinf"][6:] + entries
+        changed = {
+            b"iloc": bytes((2, 0, 0, 0, 0x44, 0)) + struct.pack(">I", 1 + len(items) // 10) + located,
+            b"iinf": b"\1\0\0\0" + struct.pack(">I", count + entries.count(b"infe")) + infes,
+        }
+        return bytes(4) + b"".join(box(*part) for part in (index | changed).items()) + more
+
+    start = box(b"ftyp", parts[b"ftyp"] + brands)
+    at = len(start) + 8 + len(meta(0)) + 8
+    return start + box(b"meta", meta(at)) + box(b"mdat", picture)
+
+
+def tiff(
+    size: Size,
+    *,
+    strips: list[bytes] | bytes,
+    bits: tuple[int, ...] = (8,),
+    compression: int = 8,
+    tags: Mapping[int, tuple[int, bytes]] | None = None,
+    next_page: int = 0,
+) -> bytes:
+    """A little-endian TIFF of grey (one of `bits`), RGB (three) or RGBA (four).
+
+    `strips` of the same number of rows each; or the bytes that every row is said to be.  `tags` are more or
+    other ones, as field type and value.  `next_page` is where the next directory is said to be.
+    """
+    width, height = size
+    rows = height if isinstance(strips, bytes) else len(strips)
+    body = strips if isinstance(strips, bytes) else b"".join(strips)
+    lengths = [len(strips)] * rows if isinstance(strips, bytes) else [len(strip) for strip in strips]
+    kinds = {1: "B", 2: "s", 3: "H", 4: "I", 7: "B"}
+
+    def written(start: int) -> bytes:
+        shared = isinstance(strips, bytes)
+        steps = [0] * (rows - 1) if shared else lengths[:-1]
+        offsets = list(itertools.accumulate(steps, initial=start))
+        fields = {
+            256: (4, struct.pack("<I", width)),
+            257: (4, struct.pack("<I", height)),
+            258: (3, struct.pack(f"<{len(bits)}H", *bits)),
+            259: (3, struct.pack("<H", compression)),
+            262: (3, struct.pack("<H", 2 if len(bits) > 1 else 1)),
+            273: (4, struct.pack(f"<{rows}I", *offsets)),
+            277: (3, struct.pack("<H", len(bits))),
+            278: (4, struct.pack("<I", -(-height // rows))),
+            279: (4, struct.pack(f"<{rows}I", *lengths)),
+            **({338: (3, b"\2\0")} if len(bits) == 4 else {}),
+            **(tags or {}),
+        }
+        directory, values = struct.pack("<H", len(fields)), b""
+        at = 8 + 2 + 12 * len(fields) + 4
+        for tag, (kind, value) in sorted(fields.items()):
+            inline = len(value) <= 4
+            place = value.ljust(4, b"\0") if inline else struct.pack("<I", at + len(values))
+            directory += struct.pack("<HHI", tag, kind, len(value) // struct.calcsize(kinds[kind])) + place
+            values += b"" if inline else value + bytes(len(value) % 2)
+        return b"II*\0" + struct.pack("<I", 8) + directory + struct.pack("<I", next_page) + values
+
+    return written(len(written(0))) + body
+
+
+def profile(*, tags: dict[bytes, bytes], space: bytes = b"RGB ", kind: bytes = b"mntr") -> bytes:
+    """An ICC profile of version 4.3 whose matrix is sRGB's, and any further or other tags."""
+    columns = {
+        b"rXYZ": (0.4361, 0.2225, 0.0139),
+        b"gXYZ": (0.3851, 0.7169, 0.0971),
+        b"bXYZ": (0.1431, 0.0606, 0.7141),
+    }
+    xyz = {name: b"XYZ " + bytes(4) + images.s15f16(*column) for name, column in columns.items()}
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, 461) + bytes(2)
+    made = images.icc(space, b"XYZ ", xyz | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve) | tags, kind)
+    return made[:8] + b"\x04\x30" + made[10:]
+
+
+def elements_profile(count: int) -> bytes:
+    """A profile whose D2B1 is a chain of `count` processing elements, all of them the same bytes."""
+    segment = b"parf" + bytes(4) + struct.pack(">HH4f", 0, 0, 1, 1, 0, 0)
+    curve = b"curf" + bytes(4) + struct.pack(">HH", 1, 0) + segment
+    element = b"cvst" + bytes(4) + struct.pack(">HH", 3, 3) + struct.pack(">II", 36, len(curve)) * 3 + curve
+    where = struct.pack(">II", 16 + 8 * count, len(element))
+    return profile(
+        tags={b"D2B1": b"mpet" + bytes(4) + struct.pack(">HHI", 3, 3, count) + where * count + element}
+    )
+
+
+def gamma_profile(gamma: float) -> bytes:
+    """A profile whose curves are parametric (type 3), of any gamma."""
+    curve = b"para" + bytes(4) + struct.pack(">HH", 3, 0) + images.s15f16(gamma, 3e4, 3e4, 0, 0)
+    return profile(tags=dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
+
+
+def zipped() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("setup.js", "alert(1)")
+    return buffer.getvalue()
+
+
+# --- Seeds ------------------------------------------------------------------------------------------------
+
+SEEDS: Final[Mapping[str, bytes]] = {
+    "jpeg": images.jpeg_bytes(SMALL, exif=EXIF, icc_profile=images.wide_gamut_profile()),
+    "jpeg-progressive": images.jpeg_bytes(SMALL, progressive=True),
+    "jpeg-cmyk": images.jpeg_bytes(SMALL.convert("CMYK"), icc_profile=images.cmyk_profile()),
+    "jpeg-grey": images.jpeg_bytes(SMALL.convert("L"), icc_profile=images.grey_profile()),
+    "jpeg-arithmetic": jpeg_of_nothing(0xC9, SIZE),
+    "mpo": images.mpo_bytes([SMALL, SMALL]),
+    "png": images.png_bytes(SMALL, exif=EXIF, icc_profile=images.wide_gamut_profile()),
+    "png-1-bit": images.png_bytes(SMALL.convert("1")),
+    "png-palette": images.png_bytes(SMALL.quantize(16), transparency=b"\0\x80"),
+    "png-grey-16": images.png_bytes(images.in_mode(SMALL, "I;16"), transparency=7),
+    "png-rgba-16": images.rgb16_png_bytes(CUTOUT),
+    "png-interlaced": images.interlaced_png_bytes(SMALL),
+    "png-animated": images.animated_bytes([SMALL, CUTOUT], "PNG"),
+    "webp": images.webp_bytes(SMALL, exif=EXIF, icc_profile=images.srgb_profile()),
+    "webp-alpha": images.webp_bytes(CUTOUT),
+    "webp-lossless": images.webp_bytes(CUTOUT, lossless=True),
+    "webp-animated": images.animated_bytes([CUTOUT, images.product_cutout(2, SIZE)], "WEBP"),
+    "gif": images.animated_bytes([SMALL, OTHER], "GIF"),
+    "gif-transparent": images.gif_bytes(SMALL.quantize(16), transparency=0),
+    "avif": images.avif_bytes(CUTOUT),
+    "avif-plain": images.avif_bytes(SMALL, exif=EXIF, icc_profile=images.wide_gamut_profile()),
+    "avif-animated": images.animated_bytes([SMALL, OTHER], "AVIF"),
+    "tiff": images.tiff_bytes(SMALL, exif=EXIF),
+    "tiff-lzw": images.tiff_bytes(CUTOUT, compression="tiff_lzw"),
+    "tiff-deflate": images.tiff_bytes(SMALL.convert("L"), compression="tiff_adobe_deflate"),
+    "tiff-packbits": images.tiff_bytes(SMALL, compression="packbits"),
+    "tiff-jpeg": images.tiff_bytes(SMALL, compression="jpeg"),
+    "tiff-fax": images.tiff_bytes(SMALL.convert("1"), compression="group4"),
+    "tiff-cmyk": images.tiff_bytes(SMALL.convert("CMYK"), icc_profile=images.cmyk_profile()),
+    "tiff-lab": images.tiff_bytes(images.in_mode(SMALL, "LAB")),
+    "tiff-float": images.tiff_bytes(images.in_mode(SMALL, "F")),
+    "tiff-16": images.tiff_bytes(images.in_mode(SMALL, "I;16")),
+    "tiff-pages": images.animated_bytes([SMALL, OTHER], "TIFF"),
+}
+
+
+# --- Boundaries -------------------------------------------------------------------------------------------
+
+
+def boundaries(data: bytes) -> list[int]:
+    """Where a segment, chunk, sub-block, box, directory, entry or strip of a valid file begins or ends."""
+    found = {0, 1, 12, len(data), *_MARKS[sniff(data) or SourceFormat.JPEG](data)}
+    return sorted(at for at in found if at <= len(data))
+
+
+def _jpeg_marks(data: bytes) -> Iterator[int]:
+    at = 2
+    while data[at + 1] not in (0xD9, 0xDA):
+        yield from (at, at + 2, at + 4)  # marker, length, body
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    yield from (at, at + 2, at + 4, at + 2 + int.from_bytes(data[at + 2 : at + 4]), data.rindex(b"\xff\xd9"))
+
+
+def _png_marks(data: bytes) -> Iterator[int]:
+    at = 8
+    while at < len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4])
+        yield from (at, at + 4, at + 8, end - 4)  # length, type, body, checksum
+        at = end
+
+
+def _riff_marks(data: bytes) -> Iterator[int]:
+    yield from (4, 8)
+    at = 12
+    while at < len(data):
+        yield from (at, at + 4, at + 8)
+        if data[at : at + 4] == b"ANMF":
+            yield from (at + 14, at + 20, at + 24, at + 28, at + 32)  # frame size, flags, inner chunk
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + length + length % 2
+
+
+def _gif_marks(data: bytes) -> Iterator[int]:
+    at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+    yield from (6, 10, at)
+    while data[at : at + 1] != b";":
+        yield from (at, at + 1, at + 2)
+        at += (
+            2
+            if data[at : at + 1] == b"!"
+            else 11 + (3 << (data[at + 9] & 7) + 1 if data[at + 9] & 128 else 0)
+        )
+        while length := data[at]:
+            yield from (at, at + 1)
+            at += 1 + length
+        at += 1
+    yield at
+
+
+def _box_marks(data: bytes, at: int = 0, stop: int | None = None) -> Iterator[int]:
+    stop = len(data) if stop is None else stop
+    while at + 8 <= stop:
+        end, name = at + int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
+        yield from (at, at + 4, at + 8, end)
+        if name in (b"meta", b"iprp", b"ipco"):
+            yield from _box_marks(data, at + (12 if name == b"meta" else 8), end)
+        at = end
+
+
+def _tiff_marks(data: bytes) -> Iterator[int]:
+    order = "<" if data[:1] == b"I" else ">"
+    (start,) = struct.unpack_from(order + "I", data, 4)
+    (entries,) = struct.unpack_from(order + "H", data, start)
+    yield from (4, 8, start, start + 2)
+    for at in range(start + 2, start + 2 + 12 * entries, 12):
+        _, kind, count, value = struct.unpack_from(order + "HHII", data, at)
+        yield from (at, at + 2, at + 4, at + 8)
+        if kind in (3, 4, 5, 7) and count > 4:
+            yield value
+    yield start + 2 + 12 * entries
+
+
+_MARKS: Final[Mapping[SourceFormat, Callable[[bytes], Iterator[int]]]] = {
+    SourceFormat.JPEG: _jpeg_marks,
+    SourceFormat.PNG: _png_marks,
+    SourceFormat.WEBP: _riff_marks,
+    SourceFormat.GIF: _gif_marks,
+    SourceFormat.AVIF: _box_marks,
+    SourceFormat.TIFF: _tiff_marks,
+}
+
+
+def cut_at_boundaries(data: bytes) -> Iterator[bytes]:
+    """`data` cut at each boundary, a byte before and a byte behind it."""
+    for at in sorted({at + by for at in boundaries(data) for by in (-1, 0, 1)}):
+        if 0 <= at < len(data):
+            yield data[:at]
+
+
+_LIES: Final = (
+    b"\0\0\0\0",
+    b"\xff\xff\xff\xff",
+    b"\x7f\xff\xff\xff",
+    b"\0\0\0\1",
+    b"\1\0\0\0",
+    b"\0\xff\xff\0",
+)
+
+
+def with_lies(data: bytes) -> Iterator[bytes]:
+    """`data` with the four bytes, then the two, at each boundary saying something else."""
+    for at in boundaries(data):
+        for lie in (*_LIES, *(lie[:2] for lie in _LIES[:4])):
+            if at + len(lie) <= len(data):
+                yield data[:at] + lie + data[at + len(lie) :]
+
+
+def repaired(data: bytes) -> bytes:
+    """A PNG whose chunks have the checksums they should, as far as its lengths lead; others unchanged."""
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return data
+    fixed, at = bytearray(data), 8
+    while at + 12 <= len(fixed):
+        end = at + 12 + int.from_bytes(fixed[at : at + 4])
+        if end > len(fixed):
+            break
+        fixed[end - 4 : end] = struct.pack(">I", zlib.crc32(fixed[at + 4 : end - 4]))
+        at = end
+    return bytes(fixed)
+
+
+# --- Attacks ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """A file, made when asked for, and what must become of it: its rejection, or its size as shown."""
+
+    build: Callable[[], bytes]
+    expected: RejectionCode | Size
+
+
+_TOO_MANY, _CORRUPT = RejectionCode.TOO_MANY_PIXELS, RejectionCode.CORRUPT
+_TRUNCATED, _UNSUPPORTED = RejectionCode.TRUNCATED, RejectionCode.UNSUPPORTED_FORMAT
+_JPEG, _PNG, _GIF = images.jpeg_bytes(SMALL), images.png_bytes(SMALL), images.gif_bytes(SMALL)
+_WEBP, _AVIF, _TIFF = images.webp_bytes(SMALL), images.avif_bytes(SMALL), images.tiff_bytes(SMALL)
+_ZEROS: Final = zlib.compress(bytes(300_000_000), 9)  # 300 kB; an inflater that goes to its end shows
+_INFE = box(b"infe", b"\2\0\0\0" + struct.pack(">HH", 9, 0) + b"av01\0")
+_NOT_AN_IMAGE_IN_IT: Final = b"/*<script>alert(1)</script>*/"
+
+
+def _frames(frame: Callable[[int], Image.Image], format_name: str, count: int) -> bytes:
+    """An animation of `count` frames of 4 x 4 pixels."""
+    return images.animated_bytes((frame(index) for index in range(count)), format_name)
+
+
+def _dot(index: int) -> Image.Image:
+    return images.flat((index % 256, index // 256, 0), (4, 4))
+
+
+def _gif_of_frames(count: int) -> bytes:
+    at = _GIF.index(b",", 13 + (3 << (_GIF[10] & 7) + 1))
+    return _GIF[:-1] + _GIF[at:-1] * count + b";"
+
+
+def _webp_of_frames(count: int) -> bytes:
+    frame = bytes(6) + b"".join((side - 1).to_bytes(3, "little") for side in SIZE) + bytes(4) + _WEBP[12:]
+    canvas = b"\2\0\0\0" + frame[6:12]
+    animation = images.riff_chunk(b"VP8X", canvas) + images.riff_chunk(b"ANIM", bytes(6))
+    return images.riff(animation + images.riff_chunk(b"ANMF", frame) * count)
+
+
+def _deep(name: bytes, depth: int) -> bytes:
+    body = b""
+    for _ in range(depth):
+        body = box(name, body)
+    return body
+
+
+def _jpeg_exif(block: bytes) -> bytes:
+    return with_jpeg_segments(_JPEG, jpeg_segment(0xE1, b"Exif\0\0" + block))
+
+
+def _exif_loop() -> bytes:
+    """A directory whose EXIF, GPS and interoperability pointers, and whose next one, all are itself."""
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, 8) for tag in (0x8769, 0x8825, 0xA005))
+    return b"II*\0" + struct.pack("<IH", 8, 3) + entries + struct.pack("<I", 8)
+
+
+def _with_icc(icc: bytes) -> bytes:
+    return images.png_bytes(SMALL, icc_profile=icc)
+
+
+def _ycck() -> bytes:
+    data = images.jpeg_bytes(SMALL.convert("CMYK"))
+    at = data.index(b"Adobe")
+    return data[: at + 11] + b"\2" + data[at + 12 :]
+
+
+ATTACKS: Final[Mapping[str, Attack]] = {
+    # Bombs by declared size, most of them true.
+    "jpeg-declares-65535x65535": Attack(lambda: images.with_jpeg_size(_JPEG, 65_535, 65_535), _TOO_MANY),
+    "mpo-declares-65535x65535": Attack(
+        lambda: images.with_jpeg_size(SEEDS["mpo"], 65_535, 65_535), _TOO_MANY
+    ),
+    "png-declares-65535x65535": Attack(lambda: images.with_png_size(_PNG, 65_535, 65_535), _TOO_MANY),
+    "gif-declares-65535x65535": Attack(lambda: images.gif_bomb(65_535), _TOO_MANY),
+    "gif-screen-of-65535x65535": Attack(lambda: _GIF[:6] + b"\xff" * 4 + _GIF[10:], _TOO_MANY),
+    "tiff-declares-65535x65535": Attack(
+        lambda: tiff((65_535, 65_535), strips=[b""], bits=(8, 8, 8)), _TOO_MANY
+    ),
+    "tiff-tile-of-65520x65520": Attack(
+        lambda: tiff(
+            SIZE,
+            strips=[b""],
+            tags={
+                322: (4, struct.pack("<I", 65_520)),
+                323: (4, struct.pack("<I", 65_520)),
+                324: (4, struct.pack("<I", 0)),
+                325: (4, struct.pack("<I", 8)),
+                273: (2, b""),
+            },
+        ),
+        _CORRUPT,
+    ),
+    "avif-declares-65535x65535": Attack(lambda: images.with_avif_size(_AVIF, 65_535, 65_535), _TOO_MANY),
+    "webp-canvas-of-16777216x16777216": Attack(
+        lambda: images.riff(
+            images.riff_chunk(b"VP8X", b"\2\0\0\0" + b"\xff" * 6)
+            + images.riff_chunk(b"ANMF", bytes(6) + b"\x3c\0\0\x2e\0\0" + bytes(4) + _WEBP[12:])
+        ),
+        _TOO_MANY,
+    ),
+    "png-of-169-megapixels": Attack(images.png_bomb, _TOO_MANY),
+    "webp-lossless-of-268-megapixels": Attack(lambda: images.webp_bomb(16_384), _TOO_MANY),
+    "webp-lossy-of-268-megapixels": Attack(
+        lambda: _WEBP.replace(b"\x9d\x01\x2a" + struct.pack("<HH", *SIZE), b"\x9d\x01\x2a\xff\x3f\xff\x3f"),
+        _TOO_MANY,
+    ),
+    "tiff-of-169-megapixels": Attack(images.tiff_bomb, _TOO_MANY),
+    "jpeg-of-3000-scans": Attack(
+        lambda: (
+            images.jpeg_bytes(images.flat("grey", (900, 900), "RGB"), progressive=True)[:-2]
+            + jpeg_segment(0xDA, bytes((1, 1, 0, 1, 63, 0))) * 3000
+            + b"\xff\xd9"
+        ),
+        _TOO_MANY,
+    ),
+    # Strips, and sizes of nothing.
+    "png-65535x1": Attack(
+        lambda: png((65_535, 1, 8, 2, 0), (b"IDAT", zero_rows((65_535, 1), 24))), (65_535, 1)
+    ),
+    "png-1x65535": Attack(
+        lambda: png((1, 65_535, 8, 2, 0), (b"IDAT", zero_rows((1, 65_535), 24))), (1, 65_535)
+    ),
+    "png-65536x1": Attack(
+        lambda: png((65_536, 1, 8, 2, 0), (b"IDAT", zero_rows((65_536, 1), 24))), _TOO_MANY
+    ),
+    "png-1x1000000": Attack(
+        lambda: png((1, 1_000_000, 1, 0, 0), (b"IDAT", zero_rows((1, 1_000_000), 1))), _TOO_MANY
+    ),
+    "gif-65535x1": Attack(lambda: images.gif_bytes(images.flat(0, (65_535, 1), "P")), (65_535, 1)),
+    "tiff-1x65535": Attack(lambda: tiff((1, 65_535), strips=[zlib.compress(bytes(65_535))]), (1, 65_535)),
+    "tiff-1000000x1": Attack(
+        lambda: tiff((1_000_000, 1), strips=[zlib.compress(bytes(1_000_000))]), _TOO_MANY
+    ),
+    "jpeg-65500x1": Attack(lambda: images.jpeg_bytes(images.flat("red", (65_500, 1))), (65_500, 1)),
+    "jpeg-65535x1": Attack(lambda: images.with_jpeg_size(_JPEG, 65_535, 1), _CORRUPT),
+    "webp-16383x1": Attack(lambda: images.webp_bytes(images.flat("red", (16_383, 1))), (16_383, 1)),
+    "webp-1x16383": Attack(lambda: images.webp_bytes(images.flat("red", (1, 16_383))), (1, 16_383)),
+    "avif-32768x1": Attack(lambda: images.avif_bytes(images.flat("red", (32_768, 1))), (32_768, 1)),
+    "no-bytes": Attack(lambda: b"", RejectionCode.EMPTY),
+    "jpeg-0x0": Attack(lambda: images.with_jpeg_size(_JPEG, 0, 0), _CORRUPT),
+    "jpeg-of-unstated-height": Attack(lambda: images.with_jpeg_size(_JPEG, SIZE[0], 0), _CORRUPT),
+    "png-0x0": Attack(lambda: images.with_png_size(_PNG, 0, 0), _CORRUPT),
+    "gif-frame-of-0x0": Attack(
+        lambda: _GIF.replace(b",\0\0\0\0" + struct.pack("<HH", *SIZE), b",\0\0\0\0\0\0\0\0"), _CORRUPT
+    ),
+    "webp-0x0": Attack(
+        lambda: _WEBP.replace(b"\x9d\x01\x2a" + struct.pack("<HH", *SIZE), b"\x9d\x01\x2a\0\0\0\0"), _CORRUPT
+    ),
+    "avif-0x0": Attack(lambda: images.with_avif_size(_AVIF, 0, 0), _CORRUPT),
+    "tiff-0x0": Attack(lambda: tiff((0, 0), strips=[b"x"]), _CORRUPT),
+    # Headers that lie.
+    "jpeg-larger-than-its-data": Attack(lambda: images.with_jpeg_size(_JPEG, 610, 470), (610, 470)),
+    "png-larger-than-its-data": Attack(lambda: images.with_png_size(_PNG, 610, 470), _CORRUPT),
+    "png-smaller-than-its-data": Attack(lambda: images.with_png_size(_PNG, 61, 20), (61, 20)),
+    "webp-canvas-larger-than-its-picture": Attack(lambda: images.with_webp_canvas(_WEBP, 400, 240), _CORRUPT),
+    "tiff-of-100001-strips": Attack(
+        lambda: tiff((1, 100_001), strips=[b"", *[b"x"] * 100_000], compression=1), _CORRUPT
+    ),
+    "tiff-strips-all-the-same-bytes": Attack(
+        lambda: tiff((1000, 900), strips=zlib.compress(bytes(1000)) + bytes(10_000)), _CORRUPT
+    ),
+    "tiff-of-two-widths": Attack(
+        lambda: tiff(SIZE, strips=[b"x"], tags={256: (4, struct.pack("<II", 61, 62))}), _CORRUPT
+    ),
+    "tiff-without-strips": Attack(lambda: tiff(SIZE, strips=[b"x"], tags={273: (2, b"")}), _CORRUPT),
+    # What decompresses to more than it should.
+    "png-ztxt-bomb": Attack(lambda: with_png_chunks(_PNG, (b"zTXt", b"Comment\0\0" + _ZEROS)), SIZE),
+    "png-itxt-bomb": Attack(
+        lambda: with_png_chunks(_PNG, (b"iTXt", b"Comment\0\1\0\0\0" + _ZEROS), times=5), SIZE
+    ),
+    "png-iccp-bomb": Attack(lambda: with_png_chunks(_PNG, (b"iCCP", b"icc\0\0" + _ZEROS)), SIZE),
+    "png-image-data-bomb": Attack(lambda: png((*SIZE, 8, 2, 0), (b"IDAT", _ZEROS)), SIZE),
+    "png-of-99000-chunks-after-its-data-ended": Attack(
+        lambda: png(
+            (100, 100, 8, 0, 0), (b"IDAT", zero_rows((100, 50), 8)), *[(b"IDAT", b"x" * 90)] * 99_000
+        ),
+        _CORRUPT,
+    ),
+    "tiff-deflate-bomb": Attack(lambda: tiff(SIZE, strips=[_ZEROS], bits=(8, 8, 8)), SIZE),
+    "tiff-packbits-bomb": Attack(lambda: tiff(SIZE, strips=[b"\x81\0" * 500_000], compression=32_773), SIZE),
+    # Metadata without end.
+    "png-of-99000-text-chunks": Attack(lambda: with_png_chunks(_PNG, (b"tEXt", b"a\0b"), times=99_000), SIZE),
+    "png-of-200000-chunks": Attack(
+        lambda: with_png_chunks(_PNG, (b"tEXt", b"a\0b"), times=200_000), _CORRUPT
+    ),
+    "jpeg-of-5000-comments": Attack(
+        lambda: with_jpeg_segments(_JPEG, *[jpeg_segment(0xFE, b"x")] * 5000), _CORRUPT
+    ),
+    "jpeg-of-8-megabytes-of-xmp": Attack(
+        lambda: with_jpeg_segments(
+            _JPEG,
+            *[jpeg_segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"<x>" * 20_000)] * 130,
+        ),
+        SIZE,
+    ),
+    "jpeg-of-megabytes-of-fill-bytes": Attack(lambda: _JPEG[:2] + b"\xff" * 5_000_000 + _JPEG[2:], _CORRUPT),
+    "jpeg-exif-loop": Attack(lambda: _jpeg_exif(_exif_loop()), SIZE),
+    "jpeg-exif-of-65535-entries": Attack(
+        lambda: _jpeg_exif(
+            b"II*\0" + struct.pack("<IH", 8, 65_535) + struct.pack("<HHII", 274, 3, 9, 6) * 5000
+        ),
+        SIZE,
+    ),
+    "jpeg-exif-outside-itself": Attack(
+        lambda: _jpeg_exif(b"MM\0*" + b"\xff\xff\xff\xf0" + b"\xff" * 40), SIZE
+    ),
+    "png-exif-loop": Attack(lambda: with_png_chunks(_PNG, (b"eXIf", _exif_loop())), SIZE),
+    "webp-of-20000-exif-chunks": Attack(
+        lambda: images.riff(_WEBP[12:] + images.riff_chunk(b"EXIF", b"II*\0") * 20_000), SIZE
+    ),
+    "gif-of-4-megabytes-of-comments": Attack(
+        lambda: (
+            _GIF[: _GIF.index(b",\0\0\0\0")]
+            + (b"!\xfe" + (b"\xff" + b"x" * 255) * 800 + b"\0") * 20
+            + _GIF[_GIF.index(b",\0\0\0\0") :]
+        ),
+        SIZE,
+    ),
+    "gif-of-200000-extensions": Attack(
+        lambda: _GIF[: _GIF.index(b",\0\0\0\0")] + b"!\1\0" * 200_000 + _GIF[_GIF.index(b",\0\0\0\0") :],
+        _CORRUPT,
+    ),
+    "tiff-directory-loop": Attack(
+        lambda: tiff(
+            SIZE,
+            strips=[zlib.compress(bytes(61 * 47))],
+            next_page=8,
+            tags={330: (4, struct.pack("<I", 8)), 34_665: (4, struct.pack("<I", 8))},
+        ),
+        SIZE,
+    ),
+    "tiff-of-300-pages": Attack(lambda: _frames(_dot, "TIFF", 300), (4, 4)),
+    "avif-of-6000-items": Attack(
+        lambda: avif(_AVIF, items=b"".join(struct.pack(">IHHH", index, 0, 0, 0) for index in range(9, 6009))),
+        SIZE,
+    ),
+    "avif-of-100000-items": Attack(
+        lambda: avif(
+            _AVIF, items=b"".join(struct.pack(">IHHH", index, 0, 0, 0) for index in range(9, 100_009))
+        ),
+        _CORRUPT,
+    ),
+    "avif-of-40000-entries": Attack(lambda: avif(_AVIF, entries=_INFE * 40_000), _CORRUPT),
+    "avif-of-millions-of-brands": Attack(
+        lambda: avif(_AVIF, brands=b"".join(struct.pack(">I", index) for index in range(1_000_000))), SIZE
+    ),
+    "avif-of-deep-boxes": Attack(lambda: avif(_AVIF, more=_deep(b"meta", 2000)), SIZE),
+    "avif-of-5000000-empty-units": Attack(lambda: avif(_AVIF, units=b"\x12\0" * 2_500_000), _CORRUPT),
+    "avif-of-100-frames-in-a-picture": Attack(lambda: avif(_AVIF, units=b"\x32\4abcd" * 100), _CORRUPT),
+    # Colour profiles.
+    "icc-of-4000-elements": Attack(lambda: _with_icc(elements_profile(4000)), SIZE),
+    "icc-of-400000-elements": Attack(lambda: _with_icc(elements_profile(400_000)), SIZE),
+    "icc-gamma-of-thousands": Attack(lambda: _with_icc(gamma_profile(30_000.0)), SIZE),
+    "icc-gamma-below-zero": Attack(lambda: _with_icc(gamma_profile(-2.0)), SIZE),
+    "icc-curve-of-a-million-points": Attack(
+        lambda: _with_icc(
+            profile(tags={b"rTRC": b"curv" + bytes(4) + struct.pack(">I", 1_000_000) + b"\1\2" * 1_000_000})
+        ),
+        SIZE,
+    ),
+    "icc-curve-of-fewer-points-than-stated": Attack(
+        lambda: _with_icc(profile(tags={b"rTRC": b"curv" + bytes(4) + b"\xff\xff\xff\xff\1\2"})), SIZE
+    ),
+    "icc-of-4-billion-tags": Attack(
+        lambda: _with_icc(profile(tags={})[:128] + b"\xff" * 4 + profile(tags={})[132:]), SIZE
+    ),
+    "icc-tags-all-the-whole-profile": Attack(
+        lambda: _with_icc(
+            profile(tags={})[:128]
+            + struct.pack(">I", 100)
+            + b"".join(
+                name + struct.pack(">II", 0, 2000)
+                for name in (*(b"%04d" % index for index in range(91)), b"A2B0", *b"rTRC gTRC bTRC".split())
+            )
+            + bytes(1000)
+        ),
+        SIZE,
+    ),
+    "icc-of-9-megabytes": Attack(
+        lambda: _with_icc(profile(tags={b"text": bytes(range(256)) * 36_000})), SIZE
+    ),
+    "icc-of-the-wrong-class": Attack(lambda: _with_icc(profile(tags={}, kind=b"link")), SIZE),
+    "icc-of-named-colours": Attack(lambda: _with_icc(profile(tags={}, kind=b"nmcl")), SIZE),
+    "icc-of-another-space": Attack(lambda: _with_icc(images.cmyk_profile()), SIZE),
+    "icc-that-is-none": Attack(lambda: _with_icc(b"RGB " * 100), SIZE),
+    # Animations.
+    "gif-of-10000-frames": Attack(lambda: _gif_of_frames(10_000), SIZE),
+    "webp-of-10000-frames": Attack(lambda: _webp_of_frames(10_000), SIZE),
+    "png-of-10000-frames": Attack(
+        lambda: with_png_chunks(
+            _PNG, (b"fcTL", bytes(26)), (b"fdAT", bytes(4) + zero_rows((4, 4), 24)), times=10_000, last=True
+        ),
+        SIZE,
+    ),
+    "avif-of-200-frames": Attack(lambda: _frames(_dot, "AVIF", 200), (4, 4)),
+    # Two files in one, and files that are something else.
+    "jpeg-and-zip": Attack(lambda: _JPEG + zipped(), SIZE),
+    "png-and-html": Attack(lambda: _PNG + b"<html><script>alert(1)</script>", SIZE),
+    "png-with-html-in-a-comment": Attack(
+        lambda: with_png_chunks(_PNG, (b"tEXt", b"Comment\0" + _NOT_AN_IMAGE_IN_IT)), SIZE
+    ),
+    "gif-and-javascript": Attack(lambda: _GIF + b"*/=1;alert(1)//", SIZE),
+    "tiff-and-zip": Attack(lambda: _TIFF + zipped(), SIZE),
+    "webp-and-zip": Attack(lambda: _WEBP + zipped(), SIZE),
+    "pdf-and-jpeg": Attack(lambda: b"%PDF-1.7\n" + _JPEG, _UNSUPPORTED),
+    "zip-and-jpeg": Attack(lambda: zipped() + _JPEG, _UNSUPPORTED),
+    "svg": Attack(lambda: b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", _UNSUPPORTED),
+    "html": Attack(images.html_named_jpg, _UNSUPPORTED),
+    "postscript": Attack(lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n(x) run", _UNSUPPORTED),
+    "bigtiff": Attack(lambda: b"II+\0\x08\0\0\0" + bytes(100), _UNSUPPORTED),
+    # Modes few files have.
+    "jpeg-ycck": Attack(_ycck, SIZE),
+    "jpeg-arithmetic": Attack(lambda: jpeg_of_nothing(0xC9, SIZE), SIZE),
+    "jpeg-arithmetic-progressive": Attack(lambda: jpeg_of_nothing(0xCA, SIZE), SIZE),
+    "jpeg-of-12-bits": Attack(lambda: jpeg_of_nothing(0xC1, SIZE, bits=12), _UNSUPPORTED),
+    "jpeg-lossless": Attack(lambda: jpeg_of_nothing(0xC3, SIZE), _UNSUPPORTED),
+    "jpeg-hierarchical": Attack(lambda: jpeg_of_nothing(0xC5, SIZE), _UNSUPPORTED),
+    "tiff-of-32-bit-integers": Attack(lambda: images.tiff_bytes(images.in_mode(SMALL, "I")), _UNSUPPORTED),
+    "tiff-of-64-samples": Attack(lambda: tiff(SIZE, strips=[b"x"], tags={277: (3, b"\x40\0")}), _UNSUPPORTED),
+}
+
+
+# --- At the limit -----------------------------------------------------------------------------------------
+
+
+def _side(pixels: int) -> int:
+    return int(pixels**0.5)
+
+
+def at_the_limit(limits: Mapping[SourceFormat, int]) -> dict[str, Callable[[], bytes]]:
+    """The costliest valid files that `limits` let in, by format and mode."""
+    side = {name: _side(pixels) for name, pixels in limits.items()}
+    tiff_size = (32_000, limits[SourceFormat.TIFF] // 32_000)
+    return {
+        # Widest: no scaled decode keeps 1,024 pixels.  Progressive, four full planes: 8 bytes a pixel of
+        # coefficients beside the 4 of the picture.
+        "jpeg-cmyk-progressive": lambda: images.jpeg_bytes(
+            images.flat((9, 9, 9, 9), (65_000, limits[SourceFormat.JPEG] // 65_000), "CMYK"),
+            progressive=True,
+            subsampling=0,
+        ),
+        "png-rgba-16": lambda: images.png_bomb(side[SourceFormat.PNG], colour_type=6, depth=16),
+        "png-grey-16": lambda: png(
+            (32_000, limits[SourceFormat.PNG] // 32_000, 16, 0, 0),
+            (b"tRNS", b"\1\1"),
+            (b"IDAT", zero_rows((32_000, limits[SourceFormat.PNG] // 32_000), 16)),
+        ),
+        "png-palette": lambda: images.png_bytes(
+            images.flat(0, (side[SourceFormat.PNG],) * 2, "P"), transparency=0, compress_level=1
+        ),
+        "webp-lossless": lambda: images.webp_bomb(side[SourceFormat.WEBP]),
+        "gif-transparent": lambda: images.gif_bytes(
+            images.flat(0, (side[SourceFormat.GIF],) * 2, "P"), transparency=0
+        ),
+        "avif-alpha-444": lambda: images.avif_bytes(
+            images.flat((9, 9, 9, 9), (side[SourceFormat.AVIF],) * 2, "RGBA"), subsampling="4:4:4"
+        ),
+        "tiff-float": lambda: images.tiff_bytes(
+            images.flat((0,), (side[SourceFormat.TIFF],) * 2, "F"), compression="tiff_adobe_deflate"
+        ),
+        # One strip: the decoder holds all of it beside the picture.
+        "tiff-rgba-16": lambda: tiff(
+            tiff_size, strips=[zlib.compress(bytes(8 * tiff_size[0] * tiff_size[1]), 1)], bits=(16,) * 4
+        ),
+    }

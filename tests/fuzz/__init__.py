@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of the imaging layer, and what it has found."""
