@@ -65,8 +65,8 @@ format: environments ## Format the code and sort its imports
 
 # ── Prove it (docs/performance.md, SECURITY.md) ─────────────────────────────────────────────────────────────
 
-storm: environments ## 300 uploads of 12 clients with faults injected; nothing lost, nothing doubled
-	$(DEV)/python -m tests.storm
+storm: environments ## 300 uploads of 12 clients, faults injected, workers killed; SEED=, UPLOADS=
+	$(DEV)/python -m tests.storm $(if $(SEED),--seed $(SEED)) $(if $(UPLOADS),--uploads $(UPLOADS)) $(STORM)
 
 fuzz: environments bench-environment ## Coverage-guided fuzzing of the imaging layer; FUZZ_SECONDS=
 	$(BENCH)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)

@@ -5,7 +5,7 @@ docs/data-model.md describes the items; AWS errors are translated here and nowhe
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, cast
@@ -431,8 +431,9 @@ class Assets:
             with TransactWrite(connection=connection) as transaction:
                 yield transaction
         except TransactWriteError as error:
+            # Without a reason it was not cancelled: throttled, or its answer was lost.
             reasons = {reason.code for reason in error.cancellation_reasons if reason is not None}
-            if reasons <= {"ConditionalCheckFailed", "TransactionConflict", "None"}:
+            if reasons and reasons <= {"ConditionalCheckFailed", "TransactionConflict"}:
                 raise AssetStateError(key.id) from error
             raise
 
@@ -549,11 +550,14 @@ class Assets:
         Only a new one gets a time of creation, and is unused from then on: one that exists may be referenced.
         """
         item = self._model
-        try:
-            return self._update(key, actions, item.id.exists() & condition)
-        except AssetStateError:
-            born = [item.created_at.set(timestamp(now)), item.unused_since.set(timestamp(now))]
-            return self._update(key, [*actions, *born], item.id.does_not_exist())
+        born = [item.created_at.set(timestamp(now)), item.unused_since.set(timestamp(now))]
+        change = list(actions), item.id.exists() & condition
+        # Changed again at last: somebody may have created it in between, or this very write did, whose answer
+        # was lost and which the SDK sent again.
+        for changes, met in (change, ([*actions, *born], item.id.does_not_exist())):
+            with suppress(AssetStateError):
+                return self._update(key, changes, met)
+        return self._update(key, *change)
 
     def _update(self, key: AssetKey, actions: Iterable[Action], condition: Condition) -> Asset:
         item = self._model(key.tenant, key.id)

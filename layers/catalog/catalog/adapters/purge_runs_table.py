@@ -12,7 +12,7 @@ from pynamodb.attributes import (
     NumberAttribute,
     UnicodeAttribute,
 )
-from pynamodb.exceptions import DoesNotExist, UpdateError
+from pynamodb.exceptions import DoesNotExist, PutError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
@@ -32,6 +32,7 @@ from catalog.domain.purge import (
     unpacked,
 )
 
+_REFUSED: Final = "ConditionalCheckFailedException"
 # Unfinished runs a new one looks for: more than one is the exception.
 _UNFINISHED: Final = 10
 
@@ -105,7 +106,7 @@ class PurgeRuns:
 
     def record(self, run: PurgeRun) -> None:
         """Write a new run, proposed or (for the schedule) running already."""
-        self._model(
+        item = self._model(
             run.tenant,
             run.id,
             state=run.state,
@@ -122,7 +123,13 @@ class PurgeRuns:
             running_since=timestamp(run.as_of) if run.state is RunState.RUNNING else None,
             confirmed_at=timestamp(run.confirmed_at) if run.confirmed_at else None,
             expires_at=int((run.as_of + RUNS_KEPT_FOR).timestamp()),
-        ).save(condition=self._model.run_id.does_not_exist())
+        )
+        try:
+            item.save(condition=self._model.run_id.does_not_exist())
+        except PutError as error:
+            # Nobody else writes a run of this id: its answer was lost, and the SDK sent it again.
+            if error.cause_response_code != _REFUSED or self.get(run.tenant, run.id) != run:
+                raise
 
     def get(self, tenant: TenantId, run_id: str) -> PurgeRun:
         """A consistent read.  Raises PurgeRunNotFoundError."""
@@ -145,9 +152,12 @@ class PurgeRuns:
                 item.state == RunState.PROPOSED,
             )
         except UpdateError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
+            if error.cause_response_code != _REFUSED:
+                raise
+            confirmed = self.get(run.tenant, run.id)
+            if confirmed.confirmed_at != now:
                 raise RunAlreadyConfirmedError(run.id) from error
-            raise
+            return confirmed  # by this very write: its answer was lost, and the SDK sent it again
 
     def advance(
         self, run: PurgeRun, *, position: int, deleted: int, kept: Mapping[AssetId, Kept], now: datetime
@@ -172,7 +182,7 @@ class PurgeRuns:
         try:
             return self._update(run, actions, unmoved)
         except UpdateError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
+            if error.cause_response_code == _REFUSED:
                 return self.get(run.tenant, run.id)
             raise
 

@@ -112,9 +112,11 @@ class Tenants:
         try:
             item.save(condition=self._model.tenant.does_not_exist())
         except PutError as error:
-            if error.cause_response_code == _REFUSED:
+            if error.cause_response_code != _REFUSED:
+                raise
+            if self.get(tenant) != _tenant(item):
                 raise TenantExistsError(tenant) from error
-            raise
+            # Made at this very moment, by this very write: its answer was lost, and the SDK sent it again.
         return _tenant(item)
 
     def set_limits(self, tenant: TenantId, limits: Limits) -> Tenant:

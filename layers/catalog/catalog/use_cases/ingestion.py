@@ -115,7 +115,7 @@ def ingest_upload(
     except OriginalMissingError:
         return Ingested(Outcome.ORIGINAL_GONE, known)
     except AssetStateError:
-        # The same event, handled at the same time by another worker that was faster.
+        # Rejected at the same moment, by another worker with the same event.
         return Ingested(Outcome.DUPLICATE_EVENT, assets.find(key))
     if inspection is None:
         return Ingested(Outcome.REJECTED, asset)
@@ -131,7 +131,8 @@ def ingest_upload(
             clock=clock,
         )
     except Exception as error:  # noqa: BLE001 - a miss costs a rendering; no fault may cost the upload
-        fault = error
+        # It may have found one all the same, and not have been told.
+        search, fault = Search(assets.get(key)), error
     asset, jobs = complete(search.asset, now=clock())
     outcome = Outcome.NEAR_DUPLICATE if search.asset.near_duplicate else Outcome.ACCEPTED
     return Ingested(outcome, asset, jobs, search.compared, search.capped, fault)

@@ -9,7 +9,7 @@ of two that would join each other the second is refused, and a duplicate always 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from catalog.domain.assets import Asset, AssetStateError, Inspection, Status
@@ -167,14 +167,20 @@ def settle_duplicate(asset: Asset, *, assets: Assets, now: datetime) -> Asset:
 
 
 def settle_duplicates_of(canonical: Asset, *, assets: Assets, now: datetime) -> list[Asset]:
-    """Settle every asset that waits for this one; those that must now be rendered on their own."""
+    """Settle every asset that waits for this one; returns those that must now be rendered on their own.
+
+    They are still duplicates of it: their first job separates them.  Were they separated here, and the worker
+    died before it sent their jobs, nothing would lead from this asset to them any more.
+    """
     alone = []
     for id_ in held_for(canonical.references):
         duplicate = assets.find(AssetKey(canonical.tenant, id_))
-        if duplicate and duplicate.status is Status.PROCESSING:
-            settled = settle_duplicate(duplicate, assets=assets, now=now)
-            if settled.near_duplicate is None:
-                alone.append(settled)
+        if duplicate is None or duplicate.status is not Status.PROCESSING:
+            continue
+        if canonical.status in {Status.REJECTED, Status.DELETING}:
+            alone.append(replace(duplicate, near_duplicate=None))
+        else:
+            settle_duplicate(duplicate, assets=assets, now=now)
     return alone
 
 

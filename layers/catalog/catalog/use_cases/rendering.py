@@ -24,7 +24,7 @@ from catalog.domain.keys import AssetKey
 from catalog.domain.presets import Preset
 from catalog.domain.rejections import ImageRejectedError, Rejection, RejectionCode
 from catalog.domain.uploads import OriginalMissingError
-from catalog.use_cases.near_duplicates import settle_duplicates_of
+from catalog.use_cases.near_duplicates import settle_duplicate, settle_duplicates_of
 from catalog.use_cases.settling import make_ready, reject_original
 
 if TYPE_CHECKING:
@@ -100,12 +100,15 @@ def render_asset(
     """
     key = AssetKey(job.tenant, job.id)
     asset = assets.find(key)
-    if asset is None or asset.status not in {Status.PROCESSING, Status.READY}:
-        return Rendered(Outcome.NO_ASSET, asset)
+    if asset is None:
+        return Rendered(Outcome.NO_ASSET, None)
     written: list[Rendition] = []
     outcome = Outcome.NOTHING_MISSING
     try:
-        wanted = [preset for preset in asset.missing(presets) if preset.name in job.presets]
+        asset = _settled_with_its_canonical_asset(asset, assets=assets, now=clock())
+        if asset.status is Status.PROCESSING and asset.near_duplicate and asset.near_duplicate.shares:
+            return Rendered(outcome, asset)  # it waits for the one whose renditions it will have
+        wanted = _wanted(asset, job, presets)
         if wanted:
             try:
                 data = originals.read(key, max_bytes=max_upload_bytes)
@@ -120,13 +123,31 @@ def render_asset(
         if asset.status is Status.PROCESSING and not asset.missing(presets):
             asset = make_ready(key, assets=assets, now=clock())
     except (AssetStateError, AssetNotFoundError):
-        # Deleted or rejected while it was being rendered.
-        return Rendered(Outcome.NO_ASSET, assets.find(key))
-    if asset.status is not Status.PROCESSING:
-        # Near-duplicates that came while it was being rendered wait for it.
+        # Deleted or rejected, now or before.
+        asset, outcome = assets.find(key), Outcome.NO_ASSET
+    if asset and asset.status is not Status.PROCESSING:
+        # Near-duplicates that came while it was being rendered wait for it: also where it was settled before,
+        # by a job that died there, or did not hear that it had settled it.
         for alone in settle_duplicates_of(asset, assets=assets, now=clock()):
             queue.send(render_jobs(alone, presets, presets_per_job=presets_per_job))
     return Rendered(outcome, asset, tuple(written))
+
+
+def _wanted(asset: Asset, job: RenderJob, presets: Sequence[Preset]) -> list[Preset]:
+    """What the job names and the asset lacks.  Raises AssetStateError for one that is not to be rendered."""
+    if asset.status not in {Status.PROCESSING, Status.READY}:
+        raise AssetStateError(asset.id)
+    return [preset for preset in asset.missing(presets) if preset.name in job.presets]
+
+
+def _settled_with_its_canonical_asset(asset: Asset, *, assets: Assets, now: datetime) -> Asset:
+    """A near-duplicate whose canonical asset came to nothing is on its own from here on."""
+    if asset.status is not Status.PROCESSING:
+        return asset
+    try:
+        return settle_duplicate(asset, assets=assets, now=now)
+    except AssetStateError:
+        return assets.get(asset.key)  # another job of it was faster
 
 
 def _reject(

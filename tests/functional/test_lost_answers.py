@@ -1,0 +1,258 @@
+"""Calls that took effect although their answer was lost: the SDK sends them again, or an error is heard.
+
+A conditional write that is sent again meets what it did itself.  That is no other writer, and nobody may be
+told that it was one.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import botocore.client
+import botocore.endpoint
+import pytest
+from botocore.exceptions import ConnectionClosedError
+
+from catalog.domain.assets import AssetStateError, Status
+from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
+from tests.builders.images import half_of, jpeg_bytes, product_photo
+from tests.functional.cloud import Cloud, Killed
+from tests.functional.test_crashes import drain
+from tests.functional.test_near_duplicates import HALF, PHOTO, decide, id_of, render_all, undo
+from tests.functional.test_purge import daily_purge, unused
+
+SMALL = jpeg_bytes(product_photo(1, (320, 240)))
+BROKEN = half_of(SMALL)
+ONE_PRESET = json.dumps([{"name": "thumb", "width": 100, "height": 100}])
+
+
+@contextmanager
+def every_answer_lost_once() -> Iterator[list[str]]:
+    """Each call takes effect, its answer is lost, and the SDK sends it again.
+
+    DynamoDB tells a transaction that is sent again by its token, which moto does not: those are sent once,
+    and have to carry one.
+    """
+    sent_again: list[str] = []
+
+    def needs_retry(self: Any, attempts: int, model: Any, request: Any, *_: Any) -> bool:
+        if model.name in {"ReceiveMessage", "DeleteMessage"}:
+            return False  # Lambda's poller, here the test itself
+        if model.name == "TransactWriteItems":
+            assert json.loads(request["body"])["ClientRequestToken"]
+            return False
+        if attempts == 1:
+            sent_again.append(model.name)
+        return attempts == 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.endpoint.Endpoint, "_needs_retry", needs_retry)
+        yield sent_again
+
+
+@contextmanager
+def answer_lost_for_good(number: int) -> Iterator[list[str]]:
+    """The `number`-th call (from 0) takes effect, and the function hears only that the connection closed."""
+    made: list[str] = []
+    make = botocore.client.BaseClient._make_api_call
+
+    def call(self: Any, operation: str, arguments: Any) -> Any:
+        mine = len(made)
+        made.append(operation)
+        answer = make(self, operation, arguments)
+        if mine == number:
+            raise ConnectionClosedError(endpoint_url="https://aws.test/")
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.client.BaseClient, "_make_api_call", call)
+        yield made
+
+
+# --- Sent again by the SDK --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "unannounced"])
+@pytest.mark.parametrize("data", [SMALL, BROKEN], ids=["photo", "broken"])
+def test_an_upload_whose_every_call_is_sent_twice_ends_as_any_other(
+    cloud: Cloud, announced: bool, data: bytes
+) -> None:
+    def upload() -> None:
+        if announced:
+            assert cloud.announce(data).status == 201
+        assert cloud.ingest(cloud.store(data)) == {"batchItemFailures": []}
+        for job in sorted(set(cloud.take_jobs())):
+            assert cloud.render(job) == {"batchItemFailures": []}
+
+    upload()
+    expected = cloud.snapshot()
+    cloud.forget_everything()
+    cloud.configure()
+
+    with every_answer_lost_once() as sent_again:
+        upload()
+
+    assert "UpdateItem" in sent_again
+    assert cloud.snapshot() == expected
+
+
+def test_references_whose_calls_are_sent_twice_are_taken_and_released(cloud: Cloud) -> None:
+    id_ = cloud.upload(SMALL)["id"]
+    with every_answer_lost_once():
+        assert cloud.reference("PUT", id_, "sku-1").json["in_use_count"] == 1
+        assert cloud.reference("PUT", id_, "sku-2").json["in_use_count"] == 2
+        assert cloud.reference("DELETE", id_, "sku-1").json["in_use_count"] == 1
+        assert cloud.reference("DELETE", id_, "sku-2").json["in_use_count"] == 0
+
+    assert cloud.asset(id_).unused_since is not None
+
+
+def test_a_purge_whose_calls_are_sent_twice_is_proposed_confirmed_and_done(cloud: Cloud) -> None:
+    id_ = unused(cloud, 1)
+    with every_answer_lost_once() as sent_again:
+        proposed = cloud.purge()
+        assert (proposed.status, proposed.json["candidates"]) == (200, [id_])
+        confirmed = cloud.purge(dry_run=False, confirm_token=proposed.json["confirm_token"])
+
+    assert "PutItem" in sent_again
+    assert (confirmed.status, confirmed.json["state"]) == (200, "completed")
+    assert confirmed.json["deleted_count"] == 1
+    assert cloud.get(id_).status == 404
+
+
+def test_a_token_is_still_good_for_one_confirmation_only(cloud: Cloud) -> None:
+    unused(cloud, 1)
+    token = cloud.purge().json["confirm_token"]
+    with every_answer_lost_once():
+        assert cloud.purge(dry_run=False, confirm_token=token).status == 200
+        again = cloud.purge(dry_run=False, confirm_token=token)
+
+    assert (again.status, again.json["error"]["code"]) == (409, "confirm_token_used")
+
+
+def test_the_daily_purge_whose_calls_are_sent_twice_deletes_what_is_unused(cloud: Cloud) -> None:
+    id_ = unused(cloud, 1)
+    with every_answer_lost_once():
+        daily_purge(cloud)
+
+    assert cloud.get(id_).status == 404
+
+
+def test_decisions_whose_calls_are_sent_twice_join_and_separate(cloud: Cloud) -> None:
+    cloud.configure(PRESETS=ONE_PRESET)
+    cloud.upload(PHOTO)
+    with every_answer_lost_once():
+        cloud.upload(HALF, content_type="image/webp")
+        assert cloud.get(id_of(HALF)).json["near_duplicate_of"] == id_of(PHOTO)
+        assert decide(cloud, HALF, PHOTO, "distinct").status == 200
+        render_all(cloud)
+        assert cloud.get(id_of(HALF)).json["near_duplicate_of"] is None
+        assert undo(cloud, HALF, PHOTO).status == 200
+
+    assert cloud.get(id_of(HALF)).json["near_duplicate_of"] == id_of(PHOTO)
+    assert cloud.get(id_of(HALF)).json["status"] == "ready"
+
+
+def test_a_tenant_whose_creation_is_sent_twice_is_created_and_gets_its_client(cloud: Cloud) -> None:
+    with every_answer_lost_once():
+        answer = cloud.call("tenants", "POST", "/tenants", body={"tenant": "initech"}, scope="catalog/admin")
+
+    assert answer.status == 201
+    assert answer.json["client_secret"]
+
+
+# --- Heard as an error --------------------------------------------------------------------------------------
+
+
+def test_an_ingest_that_hears_an_error_at_any_call_ends_as_any_other_when_it_is_delivered_again(
+    cloud: Cloud,
+) -> None:
+    cloud.configure(PRESETS=ONE_PRESET)
+    cloud.upload(PHOTO)
+    half = cloud.store(HALF)
+    with cloud.watched_calls() as unharmed:
+        cloud.ingest(half)
+    expected = cloud.snapshot()
+    joined = unharmed.made.index("dynamodb:TransactWriteItems")
+
+    for number in range(joined, len(unharmed.made)):
+        cloud.forget_asset(id_of(HALF), canonical=id_of(PHOTO))
+        with answer_lost_for_good(number):
+            try:
+                cloud.ingest(half)
+            except Exception:  # noqa: BLE001 - the whole batch failed: SQS delivers it again
+                cloud.ingest(half)
+        render_all(cloud)
+        assert cloud.snapshot() == expected, f"lost the answer of call {number}, {unharmed.made[number]}"
+
+
+def test_a_throttled_transaction_is_a_fault_and_not_another_writer(cloud: Cloud) -> None:
+    cloud.configure(NEAR_DUPLICATE_ACTION="off")
+    cloud.upload(PHOTO)
+    cloud.upload(HALF, content_type="image/webp")
+    one, other = cloud.asset(id_of(HALF)), cloud.asset(id_of(PHOTO))
+    verdict = NearDuplicate(other.id, DecidedBy.PERSON, shares=True)
+    make = botocore.client.BaseClient._make_api_call
+
+    def lost(self: Any, operation: str, arguments: Any) -> Any:
+        if operation == "TransactWriteItems":
+            raise ConnectionClosedError(endpoint_url="https://aws.test/")
+        return make(self, operation, arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.client.BaseClient, "_make_api_call", lost)
+        with pytest.raises(Exception, match="transaction") as raised:
+            cloud.assets.join(one, other, verdict, shares=True, now=datetime.now(UTC))
+
+    assert not isinstance(raised.value, AssetStateError)
+
+
+# --- Near-duplicates that wait for one that is rejected --------------------------------------------------
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_those_who_wait_for_an_asset_are_rendered_wherever_its_rejection_was_cut_short(
+    cloud: Cloud, after: bool
+) -> None:
+    cloud.configure(PRESETS=ONE_PRESET)
+
+    def wait_in_vain() -> list[str]:
+        cloud.forget_everything()
+        for table, keys in (("HashBandsTable", ("band", "id")), ("PairsTable", ("tenant", "pair"))):
+            for item in cloud.dynamodb.scan(TableName=table)["Items"]:
+                cloud.dynamodb.delete_item(TableName=table, Key={key: item[key] for key in keys})
+        cloud.ingest(cloud.store(PHOTO))
+        jobs = cloud.take_jobs()
+        cloud.ingest(cloud.store(HALF))
+        assert cloud.asset(id_of(HALF)).near_duplicate is not None
+        cloud.s3.delete_object(Bucket=cloud.originals, Key=f"originals/acme/{id_of(PHOTO)}")
+        return jobs
+
+    jobs = wait_in_vain()
+    with cloud.watched_calls() as unharmed:
+        cloud.render(*jobs)
+    for number in range(len(unharmed.made)):
+        jobs = wait_in_vain()
+        with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
+            cloud.render(*jobs)
+        cloud.render(*jobs)
+        drain(cloud)
+        assert cloud.asset(id_of(PHOTO)).status is Status.REJECTED
+        moment = f"killed at call {number}, {unharmed.made[number]}"
+        assert cloud.asset(id_of(HALF)).status is Status.READY, moment
+
+
+def test_those_who_wait_are_rendered_though_the_rejections_answer_was_lost(cloud: Cloud) -> None:
+    cloud.configure(PRESETS=ONE_PRESET)
+    cloud.ingest(cloud.store(PHOTO))
+    jobs = cloud.take_jobs()
+    cloud.ingest(cloud.store(HALF))
+    cloud.s3.delete_object(Bucket=cloud.originals, Key=f"originals/acme/{id_of(PHOTO)}")
+
+    with every_answer_lost_once():
+        cloud.render(*jobs)
+    drain(cloud)
+
+    assert cloud.asset(id_of(HALF)).status is Status.READY
