@@ -253,8 +253,12 @@ SEEDS: Final[Mapping[str, bytes]] = {
 
 def boundaries(data: bytes) -> list[int]:
     """Where a segment, chunk, sub-block, box, directory, entry or strip of a valid file begins or ends."""
-    found = {0, 1, 12, len(data), *_MARKS[sniff(data) or SourceFormat.JPEG](data)}
-    return sorted(at for at in found if at <= len(data))
+    return sorted(at for at in {0, 1, 12, len(data), *marks(data)} if at <= len(data))
+
+
+def marks(data: bytes) -> Iterator[int]:
+    """The boundaries in the order of the file; IndexError, ValueError or struct.error where it is damaged."""
+    return _MARKS[sniff(data) or SourceFormat.JPEG](data)
 
 
 def _jpeg_marks(data: bytes) -> Iterator[int]:
