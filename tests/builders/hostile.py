@@ -435,6 +435,18 @@ def _exif_loop() -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, 3) + entries + struct.pack("<I", 8)
 
 
+def _large_entries(count: int, size: int) -> bytes:
+    """A directory of `count` entries whose values are the same `size` bytes."""
+    entries = b"".join(struct.pack("<HHII", 1000 + index, 1, size, 0) for index in range(count))
+    return b"II*\0" + struct.pack("<IH", 8, count) + entries + bytes(4)
+
+
+def _avif_of_large_entries() -> bytes:
+    block = _large_entries(2000, 30_000)
+    empty = b"II*\0\x08\0\0\0".ljust(len(block), b"\0")  # the encoder reads what it is given
+    return images.avif_bytes(SMALL, exif=b"Exif\0\0" + empty).replace(empty, block)
+
+
 def _with_icc(icc: bytes) -> bytes:
     return images.png_bytes(SMALL, icc_profile=icc)
 
@@ -626,6 +638,7 @@ ATTACKS: Final[Mapping[str, Attack]] = {
         lambda: avif(_AVIF, brands=b"".join(struct.pack(">I", index) for index in range(1_000_000))), SIZE
     ),
     "avif-of-deep-boxes": Attack(lambda: avif(_AVIF, more=_deep(b"meta", 2000)), SIZE),
+    "avif-exif-of-2000-large-entries": Attack(_avif_of_large_entries, SIZE),
     "avif-of-5000000-empty-units": Attack(lambda: avif(_AVIF, units=b"\x12\0" * 2_500_000), _CORRUPT),
     "avif-of-100-frames-in-a-picture": Attack(lambda: avif(_AVIF, units=b"\x32\4abcd" * 100), _CORRUPT),
     # Colour profiles.

@@ -7,6 +7,7 @@ libavif scales whatever comes to the stated size.  So both are read here, before
 import io
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from PIL import AvifImagePlugin
 
@@ -42,6 +43,15 @@ _MAX_LIST_BYTES = 2**16
 Box = tuple[bytes, int, int]  # type, start and end of its body
 
 
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """Pixels of the largest picture, as stated or in AV1; EXIF, and where the index names it."""
+
+    pixels: int
+    exif: bytes
+    exif_types: tuple[int, ...]
+
+
 def parse(data: bytes) -> Container:
     boxes = list(_boxes(data, 0, len(data)))
     _check_brands(data, boxes)
@@ -52,24 +62,25 @@ def parse(data: bytes) -> Container:
     if meta[1] > len(data):
         raise truncated("the file ends inside its image index")
     try:
-        stated, coded = _declared_pixels(data, list(_boxes(data, *meta)))
+        index = _read_index(data, list(_boxes(data, *meta)))
     except (struct.error, IndexError) as error:
         raise corrupt("the image index does not hold together") from error
-    if max(stated, coded) > _LIBAVIF_MAX_PIXELS:
-        raise too_many_pixels(f"{max(stated, coded):,} pixels: more than the decoder takes")
-    stripped = _without_track(data, boxes)
+    if index.pixels > _LIBAVIF_MAX_PIXELS:
+        raise too_many_pixels(f"{index.pixels:,} pixels: more than the decoder takes")
+    stripped = _still(data, boxes, index)
     with decoder_faults(complete=complete):
         image = AvifImagePlugin.AvifImageFile(io.BytesIO(stripped))
     profile: bytes = image.info.get("icc_profile", b"")
-    # libavif's orientation (irot, imir) is authoritative; Pillow puts it into the EXIF block.
-    exif = read_exif(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))
+    # libavif's orientation (irot, imir) is authoritative; Pillow puts it into an EXIF block of its own.
+    orientation = read_exif(image.info.get("exif", b"").removeprefix(b"Exif\0\0")).orientation
+    exif = replace(read_exif(index.exif), orientation=orientation)
     return Container(
         SourceFormat.AVIF,
         *image.size,
-        coded_pixels=max(stated, coded, image.width * image.height),
+        coded_pixels=max(index.pixels, image.width * image.height),
         stripped=(stripped,),
         complete=complete,
-        orientation=exif.orientation,
+        orientation=orientation,
         icc_profile=profile if 0 < len(profile) <= MAX_PROFILE_BYTES else None,
         exif=exif,
     )
@@ -85,16 +96,18 @@ def _check_brands(data: bytes, boxes: list[Box]) -> None:
         raise unsupported("an ISO media file, but not an AVIF")
 
 
-def _without_track(data: bytes, boxes: list[Box]) -> bytes:
-    """The file with its sequence brands and track (`moov`) blanked out: same offsets, only the still left."""
+def _still(data: bytes, boxes: list[Box], index: _Index) -> bytes:
+    """The file with its sequence brands, track (`moov`) and EXIF renamed: same offsets, only the still left.
+
+    Pillow would read the EXIF whole, every entry as large as it says it is.
+    """
     _, start, end = boxes[0]
     brands = data[start:end].replace(b"avis", b"avif").replace(b"msf1", b"mif1")
     blanked = bytearray(data)
     blanked[start : start + len(brands)] = brands
-    for name, start, _ in boxes:
-        if name == b"moov":
-            at = data.rindex(b"moov", 0, start)
-            blanked[at : at + 4] = b"free"
+    moov = [data.rindex(b"moov", 0, start) for name, start, _ in boxes if name == b"moov"]
+    for at in (*moov, *index.exif_types):
+        blanked[at : at + 4] = b"free"
     return bytes(blanked)
 
 
@@ -114,8 +127,8 @@ def _boxes(data: bytes, at: int, stop: int) -> Iterator[Box]:
     raise corrupt(f"more than {MAX_PARTS:,} boxes")
 
 
-def _declared_pixels(data: bytes, meta: list[Box]) -> tuple[int, int]:
-    """Pixels of the largest picture by the boxes, and by the AV1 data, of all images in the file."""
+def _read_index(data: bytes, meta: list[Box]) -> _Index:
+    """IndexError or struct.error where it does not hold together."""
     bodies = {name: (start, end) for name, start, end in reversed(meta)}
     if not {b"iprp", b"iinf", b"iloc"} <= bodies.keys():
         raise corrupt("an image index without properties, items or locations")
@@ -129,35 +142,49 @@ def _declared_pixels(data: bytes, meta: list[Box]) -> tuple[int, int]:
             if inner == b"ispe":
                 width, height = struct.unpack_from(">II", data, inner_start + 4)
                 stated = max(stated, width * height)
-    pictures = [_picture(item) for item in _av1_items(data, bodies)]
+    entries = list(_entries(data, *bodies[b"iinf"]))
+    items = list(_items(data, bodies, {item: kind for item, kind, _ in entries}))
+    pictures = [_picture(content) for kind, content in items if kind == b"av01"]
+    exif = next((content for kind, content in items if kind == b"Exif"), b"")
     coded = max((pixels for pixels, _ in pictures), default=0)
     decoded = sum(pixels * max(1, frames) for pixels, frames in pictures)
     if decoded > _MAX_LAYERS * max(stated, coded):
         raise corrupt(
             f"{len(pictures)} AV1 pictures of {decoded:,} pixels for an image of {max(stated, coded):,}"
         )
-    return stated, coded
+    return _Index(
+        max(stated, coded),
+        # ISO 23008-12, A.2.1: how far behind these four bytes the TIFF header is.
+        exif[4 + int.from_bytes(exif[:4]) :].removeprefix(b"Exif\0\0"),
+        tuple(at for _, kind, at in entries if kind == b"Exif"),
+    )
 
 
-def _av1_items(data: bytes, bodies: dict[bytes, tuple[int, int]]) -> Iterator[bytes]:
-    """The bytes of each AV1 item (ISO 14496-12, 8.11.3 and 8.11.6)."""
-    start, end = bodies[b"iinf"]
+def _entries(data: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, int]]:
+    """Id, type and where that stands, of each item (ISO 14496-12, 8.11.6)."""
     start += 6 if data[start] == 0 else 8
-    av1 = set()
     for _, entry, _ in _boxes(data, start, end):
         version = data[entry]
         wide = version > 2
         item = int.from_bytes(data[entry + 4 : entry + (8 if wide else 6)])
         at = entry + (10 if wide else 8)
-        if data[at : at + 4] == b"av01":
-            av1.add(item)
+        yield item, data[at : at + 4], at
+
+
+def _items(
+    data: bytes, bodies: dict[bytes, tuple[int, int]], kinds: dict[int, bytes]
+) -> Iterator[tuple[bytes, bytes]]:
+    """Type and bytes of each AV1 and EXIF item (ISO 14496-12, 8.11.3)."""
     inline = bodies.get(b"idat", (0, 0))[0]
     for item, extents, in_idat in _locations(data, *bodies[b"iloc"]):
-        if item in av1:
+        if kinds.get(item) in (b"av01", b"Exif"):
             base = inline if in_idat else 0
-            yield b"".join(
-                data[base + offset : base + offset + length if length else len(data)]
-                for offset, length in extents
+            yield (
+                kinds[item],
+                b"".join(
+                    data[base + offset : base + offset + length if length else len(data)]
+                    for offset, length in extents
+                ),
             )
 
 
