@@ -31,7 +31,7 @@ from infra.local.deploy import Stack, ensure_deployed
 from infra.local.emulator import Emulator
 from infra.operator.tenants import create_tenant_client
 
-SETTLE_SECONDS: Final = 120.0
+SETTLE_SECONDS: Final = 480.0  # a message whose function failed is tried again after 360
 _BORN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 # Of one upload, without the questions whether it is ready; what a function was called when it was deployed.
 PIPELINE: Final = ("RequestUploadFunction", "IngestFunction", "RenderFunction", "UsageFunction")
@@ -218,7 +218,7 @@ class InlineReference:
 
 @contextmanager
 def deployed(emulator: Emulator) -> Iterator[Pipeline]:
-    """The application on an emulator of its own, whose state is thrown away before and after."""
+    """The application on an emulator of its own; its state goes before, and after unless it broke."""
     environments.ensure("sam", "emulator")
     emulator.down()
     shutil.rmtree(emulator.folder, ignore_errors=True)
@@ -230,10 +230,10 @@ def deployed(emulator: Emulator) -> Iterator[Pipeline]:
             sdk._session.cache_clear()
             with closing(Pipeline(ensure_deployed(emulator))) as pipeline:
                 yield pipeline
+        shutil.rmtree(emulator.folder)
     finally:
         os.environ.clear()
         os.environ.update(before)
-        shutil.rmtree(emulator.folder, ignore_errors=True)
 
 
 @contextmanager
