@@ -1,5 +1,8 @@
 """The pipeline on moto: tables exactly as template.yaml defines them, handlers as Lambda loads them."""
 
+from __future__ import annotations
+
+import copy
 import hashlib
 import importlib
 import json
@@ -9,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -16,16 +20,18 @@ import boto3
 import botocore.client
 import pytest
 from cfnlint.decode import cfn_yaml
+from moto.backends import get_backend
 
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
+from catalog.adapters.remembered import Remembered
 from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
 from catalog.domain.assets import Asset
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.limits import NO_LIMITS
 from catalog.domain.tenants import Client
-from tests.builders.events import REGION, api_event, s3_notification, sqs_event
+from tests.builders.events import ACCOUNT, REGION, api_event, s3_notification, sqs_event
 from tests.builders.guarantees import History, Names, World, broken_guarantees, read_world
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +42,12 @@ PRESETS = json.dumps(
     ]
 )
 _NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-_TIMES = {"created_at", "updated_at", "unused_since", "expires_at", "seen_at", "revision"}
+# What differs between two tellings of one story: times, the names of runs, and how often something was tried.
+_TIMES = {
+    *("created_at", "updated_at", "unused_since", "expires_at", "seen_at", "decided_at", "as_of"),
+    *("confirmed_at", "completed_at", "running_since", "removing_since", "upload_minute"),
+    *("revision", "moves", "run_id", "purge_run"),
+}
 TENANTS = {"client-of-acme": "acme", "second-client-of-acme": "acme", "client-of-globex": "globex"}
 
 
@@ -55,6 +66,85 @@ def tables_of_the_template() -> dict[str, dict[str, Any]]:
     }
 
 
+@dataclass(frozen=True)
+class Moment:
+    """What moto holds of an account, copied: items, objects, messages, clients of the user pool."""
+
+    tables: dict[str, Any]
+    versions: dict[str, dict[str, list[Any]]]
+    tags: dict[str, dict[str, str]]
+    messages: dict[str, list[Any]]
+    clients: dict[str, dict[str, Any]]
+
+    @classmethod
+    def now(cls) -> Moment:
+        return cls(
+            tables={name: copy.deepcopy(table.items) for name, table in _backend("dynamodb").tables.items()},
+            versions={
+                name: {key: list(versions) for key, versions in bucket.keys.lists()}
+                for name, bucket in _backend("s3", "aws").buckets.items()
+            },
+            tags=copy.deepcopy(_backend("s3", "aws").tagger.tags),
+            messages={
+                name: [copy.copy(message) for message in queue._messages]
+                for name, queue in _backend("sqs").queues.items()
+            },
+            clients={name: dict(pool.clients) for name, pool in _backend("cognito-idp").user_pools.items()},
+        )
+
+    def restore(self) -> None:
+        """Everything is as it was; what has been created since (a table, a queue) stays, empty."""
+        for name, table in _backend("dynamodb").tables.items():
+            table.items = copy.deepcopy(self.tables[name])
+        for name, bucket in _backend("s3", "aws").buckets.items():
+            dict.clear(bucket.keys)
+            for key, versions in self.versions[name].items():
+                dict.__setitem__(bucket.keys, key, list(versions))
+        _backend("s3", "aws").tagger.tags = copy.deepcopy(self.tags)
+        for name, queue in _backend("sqs").queues.items():
+            queue._messages = [copy.copy(message) for message in self.messages.get(name, [])]
+            queue._pending_messages, queue.deleted_messages = set(), set()
+        for name, pool in _backend("cognito-idp").user_pools.items():
+            pool.clients.clear()
+            pool.clients.update(self.clients[name])
+
+    def stored(self) -> dict[str, Any]:
+        """Items by table and the hashes of current objects, without what tells the time or a try."""
+        items = {
+            name: sorted(
+                (
+                    {
+                        field: value
+                        for field, value in item.to_json()["Attributes"].items()
+                        if field not in _TIMES
+                    }
+                    for of_key in table.values()
+                    for item in (of_key.values() if isinstance(of_key, dict) else [of_key])
+                ),
+                key=lambda item: json.dumps(item, sort_keys=True, default=repr),
+            )
+            for name, table in self.tables.items()
+        }
+        objects = {
+            f"{bucket}/{key}": hashlib.sha256(versions[-1].value).hexdigest()
+            for bucket, keys in self.versions.items()
+            for key, versions in sorted(keys.items())
+            if versions and hasattr(versions[-1], "value")
+        }
+        return {"items": items, "objects": objects}
+
+    def future(self) -> str:
+        """Equal of two moments from which the same will happen: all that is stored, tagged and queued."""
+        queued = {name: sorted(message.body for message in some) for name, some in self.messages.items()}
+        clients = {name: sorted(found) for name, found in self.clients.items()}
+        told = [self.stored(), self.tags, queued, clients]
+        return json.dumps(told, sort_keys=True, default=repr)
+
+
+def _backend(service: str, region: str = REGION) -> Any:
+    return get_backend(service)[ACCOUNT][region]
+
+
 class Killed(BaseException):
     """The function's process is gone: no handler, and no `except Exception`, may survive it."""
 
@@ -69,12 +159,13 @@ class Calls:
 @contextmanager
 def watched_calls(*, kill_at: int | None = None, after: bool = False) -> Iterator[Calls]:
     """Record every AWS call; die at the `kill_at`-th (from 0), before or after it takes effect."""
-    calls = Calls()
+    calls, counting = Calls(), Lock()
     make = botocore.client.BaseClient._make_api_call
 
     def watched(self: Any, operation: str, arguments: Any) -> Any:
-        number = len(calls.made)
-        calls.made.append(f"{self.meta.service_model.service_name}:{operation}")
+        with counting:  # the sixteen queries of a lookup come from as many threads
+            number = len(calls.made)
+            calls.made.append(f"{self.meta.service_model.service_name}:{operation}")
         if number == kill_at and not after:
             raise Killed
         try:
@@ -104,6 +195,8 @@ class Cloud:
     renditions = "renditions-bucket"
     event_bus = "catalog"
 
+    records: list[dict[str, Any]]  # of the tables' streams, where a test follows them
+
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
         self.s3 = boto3.client("s3")
@@ -117,6 +210,7 @@ class Cloud:
         for name, arguments in tables_of_the_template().items():
             self.dynamodb.create_table(TableName=name, **arguments)
         self.render_queue = self.sqs.create_queue(QueueName="render")["QueueUrl"]
+        self.uploads_queue = self.sqs.create_queue(QueueName="uploads")["QueueUrl"]
         self.purge_queue = self.sqs.create_queue(QueueName="purge")["QueueUrl"]
         key = boto3.client("kms").create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
         self.signing_key: str = key["KeyMetadata"]["KeyId"]
@@ -153,6 +247,14 @@ class Cloud:
         clients = Clients("ClientsTable")
         for client_id, tenant in TENANTS.items():
             clients.add(Client(client_id, tenant_id(tenant)), now=_NOW)
+
+    def cold_start(self) -> None:
+        """Functions remember nothing, as in a new process; their modules stay loaded."""
+        for module in self._handlers.values():
+            for collaborator in vars(module).values():
+                for remembered in getattr(collaborator, "__dict__", {}).values():
+                    if isinstance(remembered, Remembered):
+                        remembered._loaded.clear()
 
     def configure(self, **environment: str) -> None:
         """Change settings; functions started from now on read them."""
@@ -278,42 +380,26 @@ class Cloud:
             patch.setattr(function, "clock", lambda: datetime.now(UTC) + passed)
             yield
 
-    def forget_asset(self, id_: str, *, canonical: str) -> None:
-        """A near-duplicate that was never ingested; its original is still there."""
-        self.dynamodb.delete_item(TableName="AssetsTable", Key={"tenant": {"S": "acme"}, "id": {"S": id_}})
-        self.dynamodb.update_item(
-            TableName="AssetsTable",
-            Key={"tenant": {"S": "acme"}, "id": {"S": canonical}},
-            UpdateExpression="REMOVE #r, holders, revision SET unused_since = :now",
-            ExpressionAttributeNames={"#r": "references"},
-            ExpressionAttributeValues={":now": {"S": self.now().isoformat(timespec="microseconds")}},
-        )
-        for table, keys in (("HashBandsTable", ("band", "id")), ("PairsTable", ("tenant", "pair"))):
-            for item in self.dynamodb.scan(TableName=table)["Items"]:
-                if item.get("id", {}).get("S") != canonical:
-                    self.dynamodb.delete_item(TableName=table, Key={key: item[key] for key in keys})
-        self.forget_messages()
+    def moment(self) -> Moment:
+        """Everything that is stored and queued now, to come back to."""
+        return Moment.now()
 
-    def forget_messages(self) -> None:
-        for queue in (self.render_queue, self.purge_queue):
-            self.take_messages(queue)
+    # --- as whoever comes after --------------------------------------------------------------------------
 
-    def forget_everything(self) -> None:
-        """No assets, objects or messages; tenants and settings stay."""
-        for item in self.dynamodb.scan(TableName="AssetsTable")["Items"]:
-            self.dynamodb.delete_item(
-                TableName="AssetsTable", Key={"tenant": item["tenant"], "id": item["id"]}
-            )
-        for bucket in (self.originals, self.renditions):
-            for version in self.s3.list_object_versions(Bucket=bucket).get("Versions", []):
-                self.s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
-        self.forget_messages()
-
-    def forget_counters(self) -> None:
-        """Nothing was ever counted."""
-        for item in self.dynamodb.scan(TableName="UsageTable")["Items"]:
-            key = {"tenant": item["tenant"], "counter": item["counter"]}
-            self.dynamodb.delete_item(TableName="UsageTable", Key=key)
+    def drain(self) -> None:
+        """Every message still queued is delivered, render jobs twice, as SQS may."""
+        while True:
+            uploads = self.take_messages(self.uploads_queue)
+            jobs, purges = self.take_jobs(), self.take_messages(self.purge_queue)
+            if not uploads and not jobs and not purges:
+                return
+            for message in uploads:
+                self.invoke("ingest", sqs_event(message))
+            for job in jobs:
+                self.render(job)
+                self.render(job)
+            for message in purges:
+                self.invoke("purge", sqs_event(message))
 
     # --- what is left -----------------------------------------------------------------------------------
 
@@ -350,17 +436,4 @@ class Cloud:
 
     def snapshot(self) -> dict[str, Any]:
         """Everything the pipeline has stored, less the times, to compare two ends of the same story."""
-        items = [
-            {name: value for name, value in item.items() if name not in _TIMES}
-            for table in tables_of_the_template()
-            for item in self.dynamodb.scan(TableName=table)["Items"]
-        ]
-        objects = {
-            f"{bucket}/{key}": hashlib.sha256(self.read(bucket, key)).hexdigest()
-            for bucket in (self.originals, self.renditions)
-            for key in self.objects(bucket)
-        }
-        return {
-            "items": sorted(items, key=lambda item: json.dumps(item, sort_keys=True, default=sorted)),
-            "objects": objects,
-        }
+        return self.moment().stored()

@@ -1,13 +1,23 @@
 """A fresh account for every functional test."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from moto import mock_aws
 
 from catalog.adapters import sdk
 from tests.builders.events import REGION
 from tests.functional.cloud import Cloud
+
+
+@pytest.fixture(autouse=True, scope="session")
+def service_models_read_once() -> Iterator[None]:
+    """Every client reads the JSON of its service anew, which is half of what a small test costs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", cache(JSONFileLoader.load_file))
+        yield
 
 
 @pytest.fixture

@@ -1,85 +1,486 @@
-"""Ingest and render, killed at every AWS call, before and after it takes effect, and then run again."""
+"""Every function, killed at every AWS call, before and after it takes effect; then its event comes again.
+
+A scenario is the world before, one event, and what comes after the death: the event again, for a queue or a
+stream; the same request again, for a client; the next daily purge.  Afterwards all guarantees hold, and the
+end is that of the event that nobody killed, but for what `differs` names with its reason: left by design.
+
+Two deaths that leave the same things stored and queued have one future, which is lived once.
+"""
 
 import hashlib
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
+from PIL import Image
 
-from tests.builders.images import half_of, jpeg_bytes, product_photo
-from tests.functional.cloud import Cloud, Killed
+from catalog.domain.keys import AssetKey, tenant_id
+from catalog.domain.limits import Limits
+from catalog.domain.tenants import LATE_UPLOADS_END_AFTER
+from infra.operator import dead_letters
+from infra.operator.dead_letters import QUEUES, DeadLetters
+from infra.operator.restore import restore
+from tests.builders.events import ACCOUNT, REGION, sqs_event
+from tests.builders.images import half_of, jpeg_bytes, noisy_scene
+from tests.functional.cloud import Answer, Cloud, Killed
+from tests.functional.streams import history_of, recorded_changes
 
-PHOTO = jpeg_bytes(product_photo(1, (320, 240)))
+SCENE = noisy_scene(7, (120, 90))
+PHOTO, OTHER = jpeg_bytes(SCENE), jpeg_bytes(noisy_scene(8, (120, 90)))
+HALF = jpeg_bytes(SCENE.resize((60, 45), Image.Resampling.LANCZOS))
 BROKEN = half_of(PHOTO)
+PRESETS = json.dumps(
+    [{"name": name, "width": side, "height": side} for name, side in (("thumb", 30), ("card", 60))]
+)
+ADMIN = "client-of-globex"
+# A message that failed comes again when its queue's visibility timeout has passed.
+REDELIVERED_AFTER = timedelta(seconds=360)
+UPLOADS, RENDER, PURGE, _ = QUEUES
+
+READS = re.compile(":(Get|BatchGet|Query|List|Verify|GenerateMac)")
+
+Work = Callable[[Cloud], Any]
 
 
-def drain(cloud: Cloud) -> None:
-    """Every job still queued is delivered, and delivered twice, as SQS may."""
-    while jobs := cloud.take_jobs():
-        for job in jobs:
-            cloud.render(job)
-            cloud.render(job)
+def nothing(_: Cloud) -> None:
+    pass
 
 
-def survives_every_kill(cloud: Cloud, work: Callable[[], Any], prepare: Callable[[], None]) -> None:
-    """`work`, killed anywhere and repeated, ends as `work` that nobody killed."""
-    prepare()
-    with cloud.watched_calls() as unharmed:
-        work()
-    drain(cloud)
-    expected = cloud.snapshot()
-    assert len(unharmed.made) >= 2
-    for after in (False, True):
-        for number in range(len(unharmed.made)):
-            cloud.forget_everything()
-            prepare()
-            with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
-                work()
-            work()
-            drain(cloud)
-            moment = f"killed {'after' if after else 'before'} call {number}, {unharmed.made[number]}"
-            assert cloud.snapshot() == expected, moment
+@dataclass(frozen=True)
+class Scenario:
+    """`again` is what comes after a death; None: the same as `work`.  `differs`: field or table -> why."""
+
+    work: Work
+    before: Work = nothing
+    again: Work | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    differs: Mapping[str, str] = field(default_factory=dict)
+    also: Work = nothing
+    drained: bool = True
 
 
-def test_ingest_killed_anywhere_and_run_again_loses_and_doubles_nothing(cloud: Cloud) -> None:
-    key = f"originals/acme/{hashlib.sha256(PHOTO).hexdigest()}"
-
-    def prepare() -> None:
-        cloud.announce(PHOTO)
-        cloud.store(PHOTO)
-
-    survives_every_kill(cloud, lambda: cloud.ingest(key), prepare)
+def id_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
-def test_a_rejection_killed_anywhere_and_run_again_is_recorded_once_and_tagged(cloud: Cloud) -> None:
-    key = f"originals/acme/{hashlib.sha256(BROKEN).hexdigest()}"
-
-    def work() -> None:
-        cloud.ingest(key)
-
-    def prepare() -> None:
-        cloud.announce(BROKEN)
-        cloud.store(BROKEN)
-
-    survives_every_kill(cloud, work, prepare)
-    assert cloud.s3.get_object_tagging(Bucket=cloud.originals, Key=key)["TagSet"]
+def key_of(data: bytes) -> str:
+    return f"originals/acme/{id_of(data)}"
 
 
-@pytest.mark.parametrize("presets_per_job", ["1", "3"])
-def test_render_killed_anywhere_and_run_again_leaves_a_ready_asset(
-    cloud: Cloud, presets_per_job: str
+# --- Uploads and renditions -------------------------------------------------------------------------------
+
+
+def announced(*photos: bytes) -> Work:
+    def before(cloud: Cloud) -> None:
+        for data in photos:
+            cloud.announce(data)
+            cloud.store(data)
+
+    return before
+
+
+def uploaded(*photos: bytes) -> Work:
+    def before(cloud: Cloud) -> None:
+        for data in photos:
+            cloud.upload(data)
+
+    return before
+
+
+def ingested(*photos: bytes) -> Work:
+    """Accepted, and not rendered yet: their jobs wait to be delivered."""
+
+    def before(cloud: Cloud) -> None:
+        for data in photos:
+            cloud.announce(data)
+            cloud.ingest(cloud.store(data))
+
+    return before
+
+
+def in_turn(*works: Work) -> Work:
+    def all_of_them(cloud: Cloud) -> None:
+        for work in works:
+            work(cloud)
+
+    return all_of_them
+
+
+def ingest(*photos: bytes) -> Work:
+    return lambda cloud: cloud.ingest(*map(key_of, photos))
+
+
+def render(*presets: str, of: bytes = PHOTO) -> Work:
+    job = json.dumps({"tenant": "acme", "id": id_of(of), "presets": presets, "correlation_id": "request-1"})
+    return lambda cloud: cloud.render(job)
+
+
+def render_job_by_job(cloud: Cloud) -> None:
+    render("thumb")(cloud)
+    render("card")(cloud)
+
+
+def lose_original(data: bytes) -> Work:
+    return lambda cloud: cloud.s3.delete_object(Bucket=cloud.originals, Key=key_of(data))
+
+
+def limited(cloud: Cloud) -> None:
+    cloud.tenants.set_limits(tenant_id("acme"), Limits(uploads_per_minute=100, stored_bytes=10**9))
+
+
+def is_tagged(cloud: Cloud) -> None:
+    assert cloud.s3.get_object_tagging(Bucket=cloud.originals, Key=key_of(BROKEN))["TagSet"]
+
+
+def status_is(status: str, of: bytes, near_duplicate_of: bytes | None = None) -> Work:
+    def check(cloud: Cloud) -> None:
+        image = cloud.get(id_of(of)).json
+        expected = id_of(near_duplicate_of) if near_duplicate_of else None
+        assert (image["status"], image["near_duplicate_of"]) == (status, expected)
+
+    return check
+
+
+# --- References, decisions --------------------------------------------------------------------------------
+
+
+def reference(method: str, of: bytes = PHOTO, name: str = "sku-1") -> Work:
+    return lambda cloud: cloud.reference(method, id_of(of), name)
+
+
+def decide(decision: str, one: bytes = HALF, other: bytes = PHOTO) -> Work:
+    path = f"/images/{id_of(one)}/duplicates/{id_of(other)}"
+    return lambda cloud: cloud.call("duplicates", "PUT", path, body={"decision": decision})
+
+
+def undo(one: bytes = HALF, other: bytes = PHOTO) -> Work:
+    path = f"/images/{id_of(one)}/duplicates/{id_of(other)}"
+    return lambda cloud: cloud.call("duplicates", "DELETE", path)
+
+
+def drained(cloud: Cloud) -> None:
+    cloud.drain()
+
+
+# --- Purge ------------------------------------------------------------------------------------------------
+
+
+def unused(*photos: bytes) -> Work:
+    def before(cloud: Cloud) -> None:
+        uploaded(*photos)(cloud)
+        for data in photos:
+            if not cloud.asset(id_of(data)).references:
+                cloud.age(id_of(data), days=40)
+
+    return before
+
+
+def purge(cloud: Cloud) -> None:
+    cloud.purge(dry_run=False, confirm_token=cloud.purge().json["confirm_token"])
+
+
+def daily_purge(cloud: Cloud) -> None:
+    cloud.invoke("purge", {"purge": "daily"})
+    cloud.drain()
+
+
+def next_daily_purge(cloud: Cloud) -> None:
+    with cloud.later(REDELIVERED_AFTER):
+        daily_purge(cloud)
+
+
+def purge_by_queue(cloud: Cloud) -> None:
+    cloud.invoke("purge", sqs_event(json.dumps({"tenant": "acme", "run_id": None})))
+
+
+def purge_by_queue_again(cloud: Cloud) -> None:
+    with cloud.later(REDELIVERED_AFTER):
+        purge_by_queue(cloud)
+        cloud.drain()
+
+
+def gone(*photos: bytes) -> Work:
+    def check(cloud: Cloud) -> None:
+        assert [cloud.get(id_of(data)).status for data in photos] == [404] * len(photos)
+        left = [name for name in cloud.snapshot()["objects"] for data in photos if id_of(data) in name]
+        assert left == []
+
+    return check
+
+
+# --- Counters and events ----------------------------------------------------------------------------------
+
+
+def count_every_change(cloud: Cloud) -> None:
+    cloud.invoke("usage", {"Records": cloud.records})
+
+
+def subscribed(cloud: Cloud) -> None:
+    """A queue hears every event."""
+    boto3.client("sqs").create_queue(QueueName="events")
+    events = boto3.client("events")
+    pattern = json.dumps({"source": ["catalog.images"]})
+    events.put_rule(Name="all", EventBusName=cloud.event_bus, EventPattern=pattern)
+    target = {"Id": "queue", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:events"}
+    events.put_targets(Rule="all", EventBusName=cloud.event_bus, Targets=[target])
+
+
+def told(*types: str) -> Work:
+    def check(cloud: Cloud) -> None:
+        queue = cloud.sqs.get_queue_url(QueueName="events")["QueueUrl"]
+        events = [json.loads(body) for body in cloud.take_messages(queue)]
+        heard = {event["detail"]["event_id"]: event["detail-type"] for event in events}
+        assert sorted(heard.values()) == sorted(types)
+
+    return check
+
+
+# --- Tenants ----------------------------------------------------------------------------------------------
+
+
+def ask(method: str, path: str = "", body: Any = None) -> Callable[[Cloud], Answer]:
+    return lambda cloud: cloud.call(
+        "tenants", method, f"/tenants{path}", client_id=ADMIN, body=body, scope="catalog/read catalog/admin"
+    )
+
+
+create = ask("POST", body={"tenant": "initech"})
+
+
+def create_again(cloud: Cloud) -> None:
+    if create(cloud).status == 409:
+        assert ask("POST", "/initech/clients")(cloud).status == 201
+
+
+def cognito_clients(cloud: Cloud) -> set[str]:
+    pool = cloud.cognito.list_user_pools(MaxResults=1)["UserPools"][0]["Id"]
+    listed = cloud.cognito.list_user_pool_clients(UserPoolId=pool, MaxResults=60)["UserPoolClients"]
+    return {client["ClientId"] for client in listed if client["ClientName"] == "catalog-initech"}
+
+
+def recorded_clients(cloud: Cloud) -> set[str]:
+    items = cloud.dynamodb.scan(TableName="ClientsTable")["Items"]
+    return {item["client_id"]["S"] for item in items if item["tenant"]["S"] == "initech"}
+
+
+def every_recorded_client_exists_and_one_works(cloud: Cloud) -> None:
+    recorded = recorded_clients(cloud)
+    assert recorded and recorded <= cognito_clients(cloud)
+    assert all(cloud.list_images(client_id=client).status == 200 for client in recorded)
+
+
+def revoke(cloud: Cloud) -> None:
+    for client in sorted(recorded_clients(cloud)):
+        ask("DELETE", f"/initech/clients/{client}")(cloud)
+
+
+def no_client_is_left(cloud: Cloud) -> None:
+    assert not cognito_clients(cloud) | recorded_clients(cloud)
+
+
+def let_late_uploads_end(cloud: Cloud) -> None:
+    """The removal began long ago."""
+    since = cloud.now() - LATE_UPLOADS_END_AFTER - timedelta(minutes=1)
+    cloud.dynamodb.update_item(
+        TableName="TenantsTable",
+        Key={"tenant": {"S": "initech"}},
+        UpdateExpression="SET removing_since = :since",
+        ConditionExpression="attribute_exists(removing_since)",
+        ExpressionAttributeValues={":since": {"S": since.isoformat(timespec="microseconds")}},
+    )
+
+
+remove = ask("DELETE", "/initech")
+
+
+# --- The operator -----------------------------------------------------------------------------------------
+
+
+def outputs(cloud: Cloud) -> dict[str, str]:
+    names = {queue.output for queue in QUEUES}
+    queues = {name: cloud.sqs.create_queue(QueueName=name)["QueueUrl"] for name in names}
+    return {
+        **queues,
+        "UploadsQueueUrl": cloud.uploads_queue,
+        "RenderQueueUrl": cloud.render_queue,
+        "PurgeQueueUrl": cloud.purge_queue,
+        "AssetsTable": "AssetsTable",
+        "TenantsTable": "TenantsTable",
+        "OriginalsBucket": cloud.originals,
+        "PurgeFunction": "purge",
+    }
+
+
+LETTERS = {json.dumps({"tenant": "acme", "run_id": f"run-{number}"}) for number in range(2)}
+
+
+def dead(cloud: Cloud) -> None:
+    for body in LETTERS:
+        cloud.sqs.send_message(QueueUrl=outputs(cloud)[PURGE.output], MessageBody=body)
+
+
+def redrive(cloud: Cloud) -> None:
+    list(DeadLetters("catalog-images", outputs(cloud)).redrive(PURGE, limit=10, dry_run=False))
+
+
+def every_letter_has_arrived(cloud: Cloud) -> None:
+    assert set(cloud.take_messages(cloud.purge_queue)) == LETTERS
+    assert cloud.take_messages(outputs(cloud)[PURGE.output]) == []
+
+
+def restore_photo(cloud: Cloud) -> None:
+    restore(AssetKey.of_original(key_of(PHOTO)), outputs=outputs(cloud))
+
+
+# --- The table --------------------------------------------------------------------------------------------
+
+COUNTED_TWICE = "a request whose answer was lost is made, and counted, again"
+RUNS = {"PurgeRunsTable": "a proposal whose answer was lost stays one; a run may be a scheduled one"}
+ORPHAN_CLIENT = "a client whose secret nobody got goes with its tenant, or answers to none (decision 40)"
+
+SCENARIOS: dict[str, Scenario] = {
+    "an upload request": Scenario(lambda cloud: cloud.announce(PHOTO)),
+    "an upload request of a limited tenant": Scenario(
+        lambda cloud: cloud.announce(PHOTO), limited, differs={"uploads": COUNTED_TWICE}
+    ),
+    "an upload request for bytes that are here": Scenario(
+        lambda cloud: cloud.announce(PHOTO),
+        uploaded(PHOTO),
+        differs=dict.fromkeys(("duplicates", "duplicates_avoided", "bytes_saved"), COUNTED_TWICE),
+    ),
+    "ingest": Scenario(ingest(PHOTO), announced(PHOTO), also=status_is("ready", PHOTO)),
+    "ingest of what is no image": Scenario(ingest(BROKEN), announced(BROKEN), also=is_tagged),
+    "ingest of a near-duplicate": Scenario(
+        ingest(HALF), in_turn(uploaded(PHOTO), announced(HALF)), also=status_is("ready", HALF, PHOTO)
+    ),
+    "ingest of a near-duplicate of what is being rendered": Scenario(
+        ingest(HALF), in_turn(ingested(PHOTO), announced(HALF)), also=status_is("ready", HALF, PHOTO)
+    ),
+    "ingest of a near-duplicate that is only linked": Scenario(
+        ingest(HALF),
+        in_turn(uploaded(PHOTO), announced(HALF)),
+        settings={"NEAR_DUPLICATE_ACTION": "link"},
+        also=status_is("ready", HALF, PHOTO),
+    ),
+    "render": Scenario(render_job_by_job, ingested(PHOTO), also=status_is("ready", PHOTO)),
+    "render, several presets a job": Scenario(
+        render("thumb", "card"), ingested(PHOTO), settings={"PRESETS_PER_JOB": "2"}
+    ),
+    "render of what a near-duplicate waits for": Scenario(
+        render_job_by_job, ingested(PHOTO, HALF), also=status_is("ready", HALF, PHOTO)
+    ),
+    "render of what is lost, and a near-duplicate waits for": Scenario(
+        render("thumb"),
+        in_turn(ingested(PHOTO, HALF), lose_original(PHOTO)),
+        also=in_turn(status_is("rejected", PHOTO), status_is("ready", HALF)),
+    ),
+    "a reference taken": Scenario(reference("PUT"), uploaded(PHOTO)),
+    "a reference released": Scenario(reference("DELETE"), in_turn(uploaded(PHOTO), reference("PUT"))),
+    "a person's distinct": Scenario(decide("distinct"), uploaded(PHOTO, HALF), also=status_is("ready", HALF)),
+    "a person's distinct, taken back": Scenario(
+        undo(),
+        in_turn(uploaded(PHOTO, HALF), decide("distinct"), drained),
+        also=status_is("ready", HALF, PHOTO),
+    ),
+    "a person's same": Scenario(
+        decide("same", OTHER), uploaded(PHOTO, OTHER), differs={"near_duplicate_of": "", "near_duplicate": ""}
+    ),
+    "a person's same, taken back": Scenario(
+        undo(OTHER), in_turn(uploaded(PHOTO, OTHER), decide("same", OTHER), drained)
+    ),
+    "a purge that is asked for": Scenario(
+        purge,
+        in_turn(unused(PHOTO, HALF), uploaded(OTHER)),
+        again=next_daily_purge,
+        differs=RUNS,
+        also=in_turn(next_daily_purge, lambda cloud: cloud.age(id_of(PHOTO), days=40)),
+    ),
+    "a purge of what is no longer shared": Scenario(
+        purge, unused(PHOTO, OTHER), again=next_daily_purge, differs=RUNS, also=gone(PHOTO, OTHER)
+    ),
+    "a purge by message": Scenario(
+        purge_by_queue, unused(PHOTO), again=purge_by_queue_again, differs=RUNS, also=gone(PHOTO)
+    ),
+    "the daily purge": Scenario(
+        daily_purge, unused(OTHER), again=next_daily_purge, differs=RUNS, also=gone(OTHER)
+    ),
+    "the counters": Scenario(
+        count_every_change,
+        in_turn(subscribed, uploaded(PHOTO, HALF), announced(BROKEN), ingest(BROKEN), unused(OTHER), purge),
+        also=told(*["image.ready"] * 3, "image.rejected", "image.deleted", "purge.completed"),
+    ),
+    "a tenant made": Scenario(
+        create,
+        again=create_again,
+        differs={"ClientsTable": ORPHAN_CLIENT},
+        also=every_recorded_client_exists_and_one_works,
+    ),
+    "a client made": Scenario(
+        ask("POST", "/initech/clients"),
+        create,
+        differs={"ClientsTable": ORPHAN_CLIENT},
+        also=every_recorded_client_exists_and_one_works,
+    ),
+    "a client revoked": Scenario(revoke, create, also=no_client_is_left),
+    "a tenant's removal begun": Scenario(remove, create, also=no_client_is_left),
+    "a tenant's removal finished": Scenario(
+        remove, in_turn(create, remove, let_late_uploads_end), also=no_client_is_left
+    ),
+    "dead letters sent back": Scenario(redrive, dead, also=every_letter_has_arrived, drained=False),
+    "a purged image restored": Scenario(
+        restore_photo, in_turn(unused(PHOTO), purge), also=status_is("ready", PHOTO)
+    ),
+}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_killed_at_any_call_it_is_completed_by_what_comes_after(
+    cloud: Cloud, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cloud.configure(PRESETS_PER_JOB=presets_per_job)
-    jobs: list[str] = []
+    monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", 0)
+    monkeypatch.setattr(dead_letters, "_HIDDEN_SECONDS", 0)  # or each try waits for the letters of the last
+    cloud.configure(PRESETS=PRESETS, **scenario.settings)
+    again = scenario.again or scenario.work
+    with recorded_changes() as cloud.records:
+        scenario.before(cloud)
+        beginning, recorded = cloud.moment(), len(cloud.records)
+        cloud.cold_start()
+        with cloud.watched_calls() as unharmed:
+            scenario.work(cloud)
+        expected = the_end(cloud, scenario)
+        lived = set[str]()
+        for number, call in enumerate(unharmed.made):
+            # What only reads leaves what was there: its death afterwards is that before the next call.
+            for after in (False,) if READS.search(call) else (False, True):
+                beginning.restore()
+                del cloud.records[recorded:]
+                cloud.cold_start()
+                with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
+                    scenario.work(cloud)
+                if (future := cloud.moment().future()) in lived:
+                    continue
+                lived.add(future)
+                cloud.cold_start()
+                again(cloud)
+                moment = f"killed {'after' if after else 'before'} call {number}, {call}"
+                assert the_end(cloud, scenario) == expected, moment
 
-    def prepare() -> None:
-        cloud.announce(PHOTO)
-        cloud.ingest(cloud.store(PHOTO))
-        jobs[:] = sorted(cloud.take_jobs())
 
-    survives_every_kill(cloud, lambda: cloud.render(*jobs), prepare)
-    assert cloud.asset(hashlib.sha256(PHOTO).hexdigest()).status == "ready"
-
-
-def test_an_upload_request_killed_anywhere_can_be_made_again(cloud: Cloud) -> None:
-    survives_every_kill(cloud, lambda: cloud.announce(PHOTO), cloud.configure)
+def the_end(cloud: Cloud, scenario: Scenario) -> dict[str, Any]:
+    """All messages and changes are delivered, the guarantees hold; what is stored, less what may differ."""
+    if scenario.drained:
+        cloud.drain()
+    count_every_change(cloud)
+    assert cloud.broken_guarantees(history_of(cloud, cloud.records)) == []
+    scenario.also(cloud)
+    stored = cloud.snapshot()
+    return {
+        name: [{field: item[field] for field in item if field not in scenario.differs} for item in items]
+        for name, items in stored["items"].items()
+        if name not in scenario.differs and name != "UsageTable"  # a guarantee holds it to a recount
+    } | stored["objects"]

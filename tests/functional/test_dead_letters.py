@@ -18,7 +18,7 @@ from infra.operator.dead_letters import QUEUES, DeadLetterQueue, DeadLetters
 from infra.operator.restore import BeingDeletedError, NotGoneError, NothingToRestoreError, restore
 from tests.builders.events import REGION, s3_notification
 from tests.builders.images import jpeg_bytes, product_photo
-from tests.functional.cloud import Cloud, Killed
+from tests.functional.cloud import Cloud
 
 PHOTO = jpeg_bytes(product_photo(1, (64, 48)))
 ID = hashlib.sha256(PHOTO).hexdigest()
@@ -198,31 +198,6 @@ def test_no_more_letters_are_sent_back_than_asked(cloud: Cloud, letters: DeadLet
     assert (len(cloud.take_messages(cloud.purge_queue)), len(shown(letters, PURGE))) == (11, 1)
 
 
-@pytest.mark.parametrize("after", [False, True])
-def test_a_redrive_killed_at_any_call_loses_no_letter(
-    cloud: Cloud, letters: DeadLetters, after: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(operator, "_HIDDEN_SECONDS", 0)  # or each try waits for the letters of the last
-    bodies = {json.dumps({"tenant": "acme", "run_id": f"run-{number}"}) for number in range(2)}
-    for body in bodies:
-        die(cloud, letters, PURGE, body)
-    kill_at = 0
-    arrived: set[str] = set()
-    while True:
-        try:
-            with cloud.watched_calls(kill_at=kill_at, after=after):
-                redriven(letters, PURGE)
-            break
-        except Killed:
-            kill_at += 1
-        arrived |= set(cloud.take_messages(cloud.purge_queue))
-        left = {json.dumps({"tenant": "acme", "run_id": found["run_id"]}) for found in shown(letters, PURGE)}
-        assert arrived | left == bodies
-    assert kill_at > 0
-    assert arrived | set(cloud.take_messages(cloud.purge_queue)) == bodies
-    assert shown(letters, PURGE) == []
-
-
 def test_a_daily_purge_that_could_not_begin_is_begun_and_not_put_in_the_purge_queue(
     cloud: Cloud, letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,25 +310,6 @@ def test_a_purged_image_is_restored_with_its_bytes_and_its_renditions(
     assert cloud.read(cloud.originals, KEY.original) == PHOTO
     with pytest.raises(NotGoneError, match="ready"):
         restore(KEY, outputs=letters.outputs)
-
-
-@pytest.mark.parametrize("after", [False, True])
-def test_a_restore_killed_at_any_call_is_completed_by_the_next(
-    cloud: Cloud, letters: DeadLetters, after: bool
-) -> None:
-    purged(cloud)
-    kill_at = 0
-    while True:
-        try:
-            with cloud.watched_calls(kill_at=kill_at, after=after):
-                restore(KEY, outputs=letters.outputs)
-            break
-        except Killed:
-            kill_at += 1
-    ingest_and_render(cloud, letters)
-
-    assert kill_at > 0
-    assert cloud.get(ID).json["status"] == "ready"
 
 
 def test_an_image_that_is_being_deleted_is_left_to_the_purge(cloud: Cloud, letters: DeadLetters) -> None:

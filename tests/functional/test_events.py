@@ -22,7 +22,7 @@ from catalog.domain.rejections import RejectionCode
 from catalog.domain.sources import SourceFormat
 from tests.builders.events import ACCOUNT, REGION
 from tests.builders.images import html_named_jpg, jpeg_bytes, product_photo
-from tests.functional.cloud import Cloud, Killed
+from tests.functional.cloud import Cloud
 from tests.functional.streams import recorded_changes
 
 Records = list[dict[str, Any]]
@@ -193,27 +193,6 @@ def test_an_event_the_bus_refuses_is_reported_by_its_sequence_number_and_sent_th
 
     assert deliver(cloud, records[-2:]) == {"batchItemFailures": []}
     assert [event["detail"]["duplicates"] for event in subscriber.received()] == [2, 3]
-
-
-def test_killed_at_any_call_and_delivered_again_every_event_arrives(
-    cloud: Cloud, subscriber: Subscriber, records: Records
-) -> None:
-    cloud.upload(PHOTO)
-    cloud.upload(html_named_jpg())
-    for _ in range(12):
-        cloud.announce(PHOTO)
-    with cloud.watched_calls() as unharmed:
-        deliver(cloud, records)
-    expected = {event["detail"]["event_id"] for event in subscriber.received()}
-    assert len(expected) == 14
-
-    for after in (False, True):
-        for number in range(len(unharmed.made)):
-            cloud.forget_counters()
-            with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
-                deliver(cloud, records)
-            deliver(cloud, records)
-            assert {event["detail"]["event_id"] for event in subscriber.received()} == expected
 
 
 def test_the_rule_of_the_documentation_hears_what_it_says_and_nothing_else(

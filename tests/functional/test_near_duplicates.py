@@ -1,7 +1,6 @@
 """Near-duplicates, from ingest to a person's word and to purge."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,9 +8,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from catalog.domain.near_duplicates import Decision
 from tests.builders.images import flat, jpeg_bytes, noisy_scene, png_bytes, webp_bytes
-from tests.functional.cloud import Cloud, Killed
+from tests.functional.cloud import Cloud
 
 ORIGINAL = noisy_scene(7, (900, 700))
 PHOTO = jpeg_bytes(ORIGINAL, 92)
@@ -330,52 +328,3 @@ def test_a_decision_with_a_fault_is_refused(cloud: Cloud, path: str, body: Any) 
     answer = cloud.call("duplicates", "PUT", path, body=body)
 
     assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_request")
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_ingest_of_a_near_duplicate_killed_anywhere_and_run_again_ends_the_same(
-    cloud: Cloud, after: bool
-) -> None:
-    cloud.configure(PRESETS=json.dumps([{"name": "thumb", "width": 100, "height": 100}]))
-    cloud.upload(PHOTO)
-    half = cloud.store(HALF)
-    with cloud.watched_calls() as unharmed:
-        cloud.ingest(half)
-    steps = [number for number, call in enumerate(unharmed.made) if call != "dynamodb:Query"]
-    expected = cloud.snapshot()
-
-    for number in steps:
-        cloud.forget_asset(id_of(HALF), canonical=id_of(PHOTO))
-        with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
-            cloud.ingest(half)
-        cloud.ingest(half)
-        render_all(cloud)
-        assert cloud.snapshot() == expected, f"killed at call {number}, {unharmed.made[number]}"
-
-
-def test_decisions_killed_anywhere_and_repeated_end_the_same(cloud: Cloud) -> None:
-    cloud.configure(PRESETS=json.dumps([{"name": "thumb", "width": 100, "height": 100}]))
-    upload_both(cloud)
-
-    def turn(decision: Decision, kill_at: int | None) -> int:
-        with cloud.watched_calls(kill_at=kill_at) as calls:
-            decide(cloud, HALF, PHOTO, decision)
-        return len(calls.made)
-
-    for decision, merged in ((Decision.DISTINCT, False), (Decision.SAME, True)):
-        number = 0
-        while True:
-            try:
-                turn(decision, number)
-            except Killed:
-                turn(decision, None)
-                number += 1
-            else:
-                break
-            finally:
-                render_all(cloud)
-            image = cloud.get(id_of(HALF)).json
-            assert (image["status"], image["near_duplicate_of"] is not None) == ("ready", merged), number
-            decide(cloud, HALF, PHOTO, Decision.SAME if decision is Decision.DISTINCT else Decision.DISTINCT)
-            render_all(cloud)
-        assert number > 3

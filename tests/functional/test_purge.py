@@ -13,7 +13,7 @@ from cfnlint.decode import cfn_yaml
 from catalog.domain.purge import CONFIRMATION_VALID_FOR
 from tests.builders.events import sqs_event
 from tests.builders.images import jpeg_bytes, product_photo
-from tests.functional.cloud import Cloud, Killed
+from tests.functional.cloud import Cloud
 
 _TEMPLATE = cfn_yaml.load(str(Path(__file__).parents[2] / "template.yaml"))
 SCHEDULED_INPUT = json.loads(_TEMPLATE["Resources"]["DailyPurge"]["Properties"]["Target"]["Input"])
@@ -317,34 +317,3 @@ def test_a_purge_out_of_time_goes_on_through_the_queue(cloud: Cloud, monkeypatch
     assert [cloud.get(id_).status for id_ in ids] == [404] * 3
     (run,) = cloud.call("purge", "GET", "/purge/runs").json["runs"]
     assert (run["state"], run["deleted_count"]) == ("completed", 3)
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_purge_killed_at_any_call_is_finished_by_the_next_one(cloud: Cloud, after: bool) -> None:
-    cloud.configure(PRESETS=ONE_PRESET)
-    kept = unused(cloud, 1)
-    cloud.reference("PUT", kept, "sku-1")
-    pristine = cloud.snapshot()
-
-    def purge() -> None:
-        cloud.purge(dry_run=False, confirm_token=cloud.purge().json["confirm_token"])
-
-    def again() -> list[str]:
-        cloud.configure()  # a cold function, which remembers no client
-        cloud.forget_messages()
-        return [unused(cloud, 2), unused(cloud, 3)]
-
-    again()
-    with cloud.watched_calls() as unharmed:
-        purge()
-    for number in range(len(unharmed.made)):
-        ids = again()
-        with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
-            purge()
-        daily_purge(cloud)
-        moment = f"killed at call {number}, {unharmed.made[number]}"
-        assert [cloud.get(id_).status for id_ in ids] == [404, 404], moment
-        left = cloud.snapshot()
-        assert left["objects"] == pristine["objects"], moment
-        runs = cloud.call("purge", "GET", "/purge/runs", query={"limit": "100"}).json["runs"]
-        assert not [run for run in runs if run["state"] == "running"], moment

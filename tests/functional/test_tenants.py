@@ -15,7 +15,7 @@ from catalog.domain.keys import tenant_id
 from catalog.domain.tenants import LATE_UPLOADS_END_AFTER, Client, Scope
 from catalog.use_cases.tenants import create_client
 from tests.builders.images import jpeg_bytes, product_photo
-from tests.functional.cloud import Answer, Cloud, Killed
+from tests.functional.cloud import Answer, Cloud
 
 PHOTO = jpeg_bytes(product_photo(1, (320, 240)))
 ADMIN = "client-of-globex"
@@ -129,24 +129,6 @@ def test_a_lost_answer_is_made_good_by_another_client_of_the_tenant(cloud: Cloud
     assert answer.status == 201
     assert answer.json["scopes"] == ["catalog/read"]
     assert cloud.list_images(client_id=answer.json["client_id"]).status == 200
-
-
-def test_a_creation_killed_anywhere_can_be_finished_with_documented_calls(cloud: Cloud) -> None:
-    with cloud.watched_calls() as unharmed:
-        create(cloud, "unharmed")
-    assert len(unharmed.made) >= 3
-    for after in (False, True):
-        for number in range(len(unharmed.made)):
-            tenant = f"killed-{'after' if after else 'before'}-{number}"
-            forget_what_is_remembered(cloud)
-            with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
-                create(cloud, tenant)
-            answer = create(cloud, tenant)
-            if answer.status == 409:
-                answer = ask(cloud, "POST", f"/{tenant}/clients")
-            assert answer.status == 201, tenant
-            assert cloud.announce(PHOTO, client_id=answer.json["client_id"]).status == 201
-            assert recorded_clients(cloud, tenant) <= cognito_clients(cloud, tenant)
 
 
 @pytest.mark.parametrize(
@@ -290,21 +272,6 @@ def test_a_client_is_revoked_under_its_own_tenant_only(cloud: Cloud) -> None:
     assert recorded_clients(cloud) == {client}
 
 
-def test_a_revocation_killed_anywhere_can_be_repeated(cloud: Cloud) -> None:
-    create(cloud)
-    client = ask(cloud, "POST", "/initech/clients").json["client_id"]
-    with cloud.watched_calls() as unharmed:
-        ask(cloud, "DELETE", f"/initech/clients/{client}")
-    for after in (False, True):
-        for number in range(len(unharmed.made)):
-            client = ask(cloud, "POST", "/initech/clients").json["client_id"]
-            forget_what_is_remembered(cloud)
-            with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
-                ask(cloud, "DELETE", f"/initech/clients/{client}")
-            assert ask(cloud, "DELETE", f"/initech/clients/{client}").status in {200, 404}
-            assert client not in cognito_clients(cloud) | recorded_clients(cloud)
-
-
 def test_the_operators_way_makes_the_tenant_once_and_a_client_each_time(cloud: Cloud) -> None:
     pool = cloud.cognito.list_user_pools(MaxResults=1)["UserPools"][0]["Id"]
     for _ in range(2):
@@ -430,38 +397,3 @@ def test_a_name_is_free_again_after_the_removal_and_old_clients_stay_out(cloud: 
 def test_nobody_removes_the_tenant_they_act_for(cloud: Cloud) -> None:
     assert refusal(ask(cloud, "DELETE", "/globex")) == (409, "own_tenant")
     assert recorded_clients(cloud, "globex") == {ADMIN}
-
-
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("waited", [False, True], ids=["begun", "finished"])
-def test_a_removal_killed_anywhere_is_finished_by_asking_again(
-    cloud: Cloud, waited: bool, after: bool
-) -> None:
-    def prepare() -> None:
-        create(cloud)
-        ask(cloud, "POST", "/initech/clients")
-        if waited:
-            cloud.tenants.mark_removing(tenant_id("initech"), now=datetime.now(UTC))
-            let_late_uploads_end(cloud)
-        forget_what_is_remembered(cloud)
-
-    def finish() -> None:
-        if record(cloud):
-            ask(cloud, "DELETE", "/initech")
-        if record(cloud):
-            let_late_uploads_end(cloud)
-            assert ask(cloud, "DELETE", "/initech").status == 200
-
-    prepare()
-    with cloud.watched_calls() as unharmed:
-        assert ask(cloud, "DELETE", "/initech").status == (200 if waited else 202)
-    finish()
-    assert len(unharmed.made) >= 10
-    for number in range(len(unharmed.made)):
-        prepare()
-        with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
-            ask(cloud, "DELETE", "/initech")
-        finish()
-        moment = f"killed at call {number}, {unharmed.made[number]}"
-        assert record(cloud) is None, moment
-        assert not cognito_clients(cloud) | recorded_clients(cloud), moment

@@ -223,40 +223,6 @@ def test_a_record_that_cannot_be_read_fails_its_batch_before_anything_is_counted
     assert total(counters) == NOTHING
 
 
-def test_usage_killed_at_every_call_and_delivered_again_counts_as_if_nothing_had_happened(
-    cloud: Cloud, records: Records
-) -> None:
-    cloud.upload(PHOTO)
-    cloud.upload(PHOTO, client_id="client-of-globex")
-    cloud.upload(html_named_jpg())
-    cloud.announce(PHOTO)
-    cloud.configure()
-    with cloud.watched_calls() as unharmed:
-        deliver(cloud, records)
-    expected = counted_items(cloud)
-    assert len(unharmed.made) >= 5
-
-    for after in (False, True):
-        for number in range(len(unharmed.made)):
-            cloud.forget_counters()
-            with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
-                deliver(cloud, records)
-            deliver(cloud, records)
-            moment = f"killed {'after' if after else 'before'} call {number}, {unharmed.made[number]}"
-            assert counted_items(cloud) == expected, moment
-
-
-def counted_items(cloud: Cloud) -> dict[str, Any]:
-    """The Usage table without the number of moves, which tells how often it was written."""
-    items = cloud.dynamodb.scan(TableName="UsageTable")["Items"]
-    return {
-        f"{item['tenant']['S']} {item['counter']['S']}": {
-            name: value for name, value in item.items() if name != "moves"
-        }
-        for item in items
-    }
-
-
 # --- Recount ----------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 """Renditions: one decode, a Lanczos cascade from the largest preset down, one encode each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,8 +46,13 @@ class RenderedImage:
     transparent: bool
 
 
-def render(data: bytes, presets: Sequence[Preset], *, limits: PixelLimits) -> Iterator[RenderedImage]:
+def render(
+    data: bytes, presets: Sequence[Preset], *, wanted: Collection[str] | None = None, limits: PixelLimits
+) -> Iterator[RenderedImage]:
     """The renditions of the original `data`, largest first, each as soon as it is encoded.
+
+    Only presets named in `wanted` are encoded, all if None; the bytes of one depend on `presets`, of some of
+    which it may be made, and not on what is wanted.
 
     Raises ImageRejectedError as `canonical_pixels` does, before the first rendition.
     """
@@ -60,7 +65,7 @@ def render(data: bytes, presets: Sequence[Preset], *, limits: PixelLimits) -> It
         _rendered(master, preset, where, container)
         for master, size in zip(masters, sizes, strict=True)
         for preset, where in plan
-        if where.scaled == size
+        if where.scaled == size and (wanted is None or preset.name in wanted)
     )
 
 

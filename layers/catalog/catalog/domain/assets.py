@@ -1,9 +1,10 @@
 """Assets: one tenant's original image and all that is known of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import batched
 from typing import Final
 
 from catalog.domain.fingerprints import PHashAlgorithm
@@ -152,8 +153,15 @@ class RenderJob:
 
 def render_jobs(asset: Asset, presets: Iterable[Preset], *, presets_per_job: int) -> tuple[RenderJob, ...]:
     """The jobs that complete `asset`: one a preset for the shortest wait, or several to decode once."""
-    names = [preset.name for preset in asset.missing(presets)]
+    missing = {preset.name for preset in asset.missing(presets)}
     return tuple(
-        RenderJob(asset.tenant, asset.id, tuple(names[start : start + presets_per_job]), asset.correlation_id)
-        for start in range(0, len(names), presets_per_job)
+        RenderJob(asset.tenant, asset.id, names, asset.correlation_id)
+        for together in rendered_together(presets, presets_per_job)
+        if (names := tuple(preset.name for preset in together if preset.name in missing))
     )
+
+
+def rendered_together(presets: Iterable[Preset], presets_per_job: int) -> Iterator[tuple[Preset, ...]]:
+    """The presets that are made of one decode, one of another: always the same ones, so that a preset's bytes
+    do not depend on which of the others an asset has already."""
+    return batched(presets, presets_per_job, strict=False)

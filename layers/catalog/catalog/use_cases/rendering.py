@@ -6,7 +6,7 @@ is stored, so what the record names exists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +19,7 @@ from catalog.domain.assets import (
     Rendition,
     Status,
     render_jobs,
+    rendered_together,
 )
 from catalog.domain.keys import AssetKey
 from catalog.domain.presets import Preset
@@ -54,8 +55,13 @@ class RenderedImage(Protocol):
     def quality(self) -> int | None: ...
 
 
-Render = Callable[[bytes, Sequence[Preset]], Iterable[RenderedImage]]
-"""Renders an original, decoded once, for each preset.  Raises ImageRejectedError for what cannot be."""
+class Render(Protocol):
+    """Renders an original, decoded once, for those presets that are wanted."""
+
+    def __call__(
+        self, data: bytes, presets: Sequence[Preset], *, wanted: Collection[str]
+    ) -> Iterable[RenderedImage]:
+        """Same presets, same bytes, whichever are wanted.  Raises ImageRejectedError for what cannot be."""
 
 
 class Outcome(StrEnum):
@@ -112,7 +118,7 @@ def render_asset(
         if wanted:
             try:
                 data = originals.read(key, max_bytes=max_upload_bytes)
-                for image in render(data, wanted):
+                for image in _rendered(data, presets, wanted, render=render, presets_per_job=presets_per_job):
                     rendition = _store(key, image, renditions)
                     asset = assets.add_rendition(key, rendition, now=clock())
                     written.append(rendition)
@@ -133,11 +139,19 @@ def render_asset(
     return Rendered(outcome, asset, tuple(written))
 
 
-def _wanted(asset: Asset, job: RenderJob, presets: Sequence[Preset]) -> list[Preset]:
+def _wanted(asset: Asset, job: RenderJob, presets: Sequence[Preset]) -> set[str]:
     """What the job names and the asset lacks.  Raises AssetStateError for one that is not to be rendered."""
     if asset.status not in {Status.PROCESSING, Status.READY}:
         raise AssetStateError(asset.id)
-    return [preset for preset in asset.missing(presets) if preset.name in job.presets]
+    return {preset.name for preset in asset.missing(presets)} & set(job.presets)
+
+
+def _rendered(
+    data: bytes, presets: Sequence[Preset], wanted: Set[str], *, render: Render, presets_per_job: int
+) -> Iterator[RenderedImage]:
+    for together in rendered_together(presets, presets_per_job):
+        if names := wanted & {preset.name for preset in together}:
+            yield from render(data, together, wanted=names)
 
 
 def _settled_with_its_canonical_asset(asset: Asset, *, assets: Assets, now: datetime) -> Asset:
