@@ -9,6 +9,7 @@ import pytest
 
 from catalog.compare_requests import MAX_BODY_BYTES
 from tests.builders.events import api_event
+from tests.builders.hostile import ATTACKS
 from tests.builders.images import (
     avif_bytes,
     gif_bytes,
@@ -322,3 +323,15 @@ def test_presets_are_those_of_the_configuration(cloud: Cloud) -> None:
         True,
     )
     assert (row["width"], row["height"], row["format"], row["quality"]) == (300, 100, "png", None)
+
+
+def test_every_hostile_image_is_compared_or_refused_by_its_code(cloud: Cloud) -> None:
+    for name, attack in ATTACKS.items():
+        data = attack.build()
+        if not 0 < len(data) < 100_000:
+            continue
+        answer = compare(cloud, data, "image/jpeg")
+        if isinstance(attack.expected, str):
+            assert refused(answer) == (422, attack.expected), name
+        else:
+            assert answer.status == 200, (name, answer.json)

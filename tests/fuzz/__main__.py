@@ -6,7 +6,9 @@ seen.  What breaks the promise is made as short as it stays broken and written t
 """
 
 import argparse
+import contextlib
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -23,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "layers" / "catalog"), str(ROOT / "layers"
 
 import atheris  # noqa: E402
 
-with atheris.instrument_imports(include=["imaging"]):
+with contextlib.redirect_stderr(io.StringIO()), atheris.instrument_imports(include=["imaging"]):
     from imaging.containers import avif, gif, jpeg, png, tiff, webp  # noqa: F401 - imported late otherwise
     from tests.fuzz import promise
 

@@ -95,7 +95,7 @@ def _from_16_bits(image: Image.Image, transparent: object, *, negative: bool) ->
     if transparent is None:
         return grey
     return Image.merge(
-        "LA", (grey, Image.fromarray(np.where(samples == transparent, 0, 255).astype(np.uint8)))
+        "LA", (grey, Image.fromarray((samples != transparent).astype(np.uint8) * np.uint8(255)))
     )
 
 
