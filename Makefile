@@ -19,7 +19,7 @@ TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test storm fuzz bench check format up down deploy build requirements clean python environments \
+.PHONY: help demo test storm fuzz bench check audit format up down deploy build requirements clean python environments \
   bench-environment dead-letters redrive
 
 help: ## This list
@@ -43,13 +43,17 @@ deploy: environments ## Build and deploy the application to the emulator
 
 # ── Before a commit ─────────────────────────────────────────────────────────────────────────────────────────
 
-check: environments ## Format, lint, types, import rules, templates
+check: environments ## Format, lint, types, import rules, templates, vulnerabilities
 	$(DEV)/ruff format --check .
 	$(DEV)/ruff check .
 	$(DEV)/mypy layers functions
 	$(DEV)/pytest -q tests/unit/test_architecture.py
 	$(DEV)/cfn-lint $(TEMPLATES)
 	$(SAM) validate --lint --region us-east-1
+	$(DEV)/python -m infra.audit --allow-offline
+
+audit: environments ## Known vulnerabilities of every pinned package; fails where it could not ask
+	$(DEV)/python -m infra.audit
 
 test: environments ## Every test: unit, functional, template, then end-to-end; or TESTS="tests/unit -k preset"
 ifdef TESTS

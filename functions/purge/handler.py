@@ -91,8 +91,12 @@ def get_runs() -> Response[str]:
 
 
 def tenant_named(named: TenantId | None, caller: str) -> TenantId:
-    """The tenant an administrator names, if there is such a one, or the caller's own."""
-    return tenants.get(named).id if named else clients.tenant_of(caller)
+    """The tenant an administrator names, if there is such a one, or the caller's own.
+
+    Raises UnknownClientError, whomever it names, for a client whose own tenant is gone.
+    """
+    own = clients.tenant_of(caller)
+    return tenants.get(named).id if named else own
 
 
 def work_until(run: PurgeRun, *, until: datetime) -> PurgeRun:

@@ -26,7 +26,7 @@ app = api(allow_origin=settings.cors_allow_origin())
 def put_reference(id_: str, reference: str) -> Response[str]:
     key = AssetKey(clients.tenant_of(client_id(app)), path_asset_id(id_))
     asset = assets.take_reference(key, path_reference(reference))
-    logger.info("reference taken", tenant=key.tenant, asset_id=key.id, reference=reference)
+    logger.info("reference taken", tenant=key.tenant, asset_id=key.id, references=len(asset.references))
     count("ReferenceTaken")
     return ok(asset_json(asset, url_of=renditions.url))
 
@@ -35,7 +35,7 @@ def put_reference(id_: str, reference: str) -> Response[str]:
 def delete_reference(id_: str, reference: str) -> Response[str]:
     key = AssetKey(clients.tenant_of(client_id(app)), path_asset_id(id_))
     asset = assets.release_reference(key, path_reference(reference), now=datetime.now(UTC))
-    logger.info("reference released", tenant=key.tenant, asset_id=key.id, reference=reference)
+    logger.info("reference released", tenant=key.tenant, asset_id=key.id, references=len(asset.references))
     count("ReferenceReleased")
     return ok(asset_json(asset, url_of=renditions.url))
 

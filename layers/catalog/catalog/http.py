@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConf
 
 from catalog.domain.assets import MAX_REFERENCES
 from catalog.domain.rejections import ImageRejectedError
+from catalog.domain.tenants import UnknownClientError
 from catalog.requests import Fault, InvalidRequestError
 from catalog.telemetry import count, logger
 
@@ -196,15 +197,23 @@ def body_text(app: APIGatewayRestResolver) -> str | None:
 
 
 def client_id(app: APIGatewayRestResolver) -> str:
-    """The client of the token that API Gateway has verified; never anything the caller could write."""
-    claims = app.current_event.request_context.authorizer.claims or {}
-    return str(claims.get("client_id", ""))
+    """The client of the token that API Gateway has verified; never anything the caller could write.
+
+    Raises UnknownClientError where the token has none, as an ID token has not.
+    """
+    named = _claims(app).get("client_id")
+    if not isinstance(named, str) or not named:
+        raise UnknownClientError
+    return named
 
 
 def scopes(app: APIGatewayRestResolver) -> frozenset[str]:
     """The scopes of the token that API Gateway has verified."""
-    claims = app.current_event.request_context.authorizer.claims or {}
-    return frozenset(str(claims.get("scope", "")).split())
+    return frozenset(str(_claims(app).get("scope", "")).split())
+
+
+def _claims(app: APIGatewayRestResolver) -> Mapping[str, Any]:
+    return app.current_event.request_context.authorizer.get("claims") or {}
 
 
 def request_id(app: APIGatewayRestResolver) -> str:

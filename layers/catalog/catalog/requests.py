@@ -24,7 +24,7 @@ _MAX_FILENAME: Final = 255  # characters
 _MOST_PAIRS: Final = 50  # each names two images, and one batch reads 100
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}")
 # Control characters and lone surrogates: neither can be shown, and the latter cannot be stored.
-_UNSTORABLE: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_UNSTORABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
