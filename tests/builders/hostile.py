@@ -710,6 +710,9 @@ ATTACKS: Final[Mapping[str, Attack]] = {
     "jpeg-lossless": Attack(lambda: jpeg_of_nothing(0xC3, SIZE), _UNSUPPORTED),
     "jpeg-hierarchical": Attack(lambda: jpeg_of_nothing(0xC5, SIZE), _UNSUPPORTED),
     "tiff-of-32-bit-integers": Attack(lambda: images.tiff_bytes(images.in_mode(SMALL, "I")), _UNSUPPORTED),
+    "tiff-fax-of-group-3": Attack(
+        lambda: tiff((700, 1000), strips=[bytes(range(256)) * 40], bits=(1,), compression=3), _UNSUPPORTED
+    ),
     "tiff-of-64-samples": Attack(lambda: tiff(SIZE, strips=[b"x"], tags={277: (3, b"\x40\0")}), _UNSUPPORTED),
 }
 

@@ -20,17 +20,18 @@ _INTEGERS: Final = {1: "B", 3: "H", 4: "I"}
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES, _PLANAR = 273, 277, 278, 279, 284
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_BYTES, _ICC = 322, 323, 324, 325, 34675
-# Fill order, T4 and T6 options, predictor, colour map, extra samples, sample format, JPEG tables, YCbCr.
-_HOW_TO_DECODE: Final = {266, 292, 293, 317, 320, 338, 339, 347, 529, 530, 531, 532}
+# Fill order, T6 options, predictor, colour map, extra samples, sample format, JPEG tables, YCbCr.
+_HOW_TO_DECODE: Final = {266, 293, 317, 320, 338, 339, 347, 529, 530, 531, 532}
 _KEPT: Final = _HOW_TO_DECODE | {
     _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP,
     _STRIP_BYTES, _PLANAR, _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_BYTES,
 }  # fmt: skip
-# None, CCITT (2, 3, 4), LZW, JPEG, Deflate (8, 32946), PackBits: what cameras, scanners and editors write.
-_COMPRESSIONS: Final = {1, 2, 3, 4, 5, 7, 8, 32773, 32946}
+# None, CCITT group 4, LZW, JPEG, Deflate (8, 32946), PackBits: what cameras, scanners and editors write.  Not
+# group 3 (2, 3): libtiff takes any bytes for it, and complains on stderr once a row: 4 MB of log for 400 KB.
+_COMPRESSIONS: Final = {1, 4, 5, 7, 8, 32773, 32946}
 # Tags of one value; where there are more, decoders disagree on which of them holds.
 _SINGLE: Final = {
-    _WIDTH, _LENGTH, _COMPRESSION, _PHOTOMETRIC, 266, _SAMPLES, _ROWS_PER_STRIP, _PLANAR, 292, 293, 317,
+    _WIDTH, _LENGTH, _COMPRESSION, _PHOTOMETRIC, 266, _SAMPLES, _ROWS_PER_STRIP, _PLANAR, 293, 317,
     _TILE_WIDTH, _TILE_LENGTH, 531,
 }  # fmt: skip
 _MAX_VALUES: Final = 3 * 2**16  # of any tag but the ICC profile: a colour map of 16 bits
