@@ -1,5 +1,6 @@
 """What an original looks like: every mode, orientation and profile against a plain full decode."""
 
+import io
 import struct
 
 import numpy as np
@@ -8,8 +9,10 @@ from PIL import Image, ImageOps
 
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
-from imaging import colour, originals
-from tests.builders import images
+from imaging import colour, libwebp, originals
+from imaging.containers import open_container
+from imaging.decoding import decode
+from tests.builders import hostile, images
 from tests.builders.likeness import mean_difference
 
 PHOTO = images.product_photo(1, (320, 240))
@@ -224,7 +227,7 @@ def test_a_profile_that_is_srgb_already_is_recognised_and_nothing_near_it_is() -
     ("size", "expected"),
     [((1535, 1600), (1535, 1600)), ((1536, 1600), (768, 800)), ((500, 3200), (500, 3200))],
 )
-@pytest.mark.parametrize("encode", [images.jpeg_bytes, images.png_bytes])
+@pytest.mark.parametrize("encode", [images.jpeg_bytes, images.png_bytes, images.webp_bytes])
 def test_a_large_original_is_scaled_down_but_its_shorter_side_keeps_768_pixels(
     encode: object, size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
@@ -232,6 +235,49 @@ def test_a_large_original_is_scaled_down_but_its_shorter_side_keeps_768_pixels(
     found = pixels(encode(image))  # type: ignore[operator]
     assert found.size == expected
     assert mean_difference(found, image.resize(expected, Image.Resampling.LANCZOS)) <= LOSSY
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted", "expected"),
+    [
+        pytest.param(images.webp_bytes(PHOTO), (160, 120), (160, 120), id="half"),
+        pytest.param(images.webp_bytes(PHOTO), (161, 120), (320, 240), id="never-below-what-is-wanted"),
+        pytest.param(images.webp_bytes(PHOTO), (1, 1), (40, 30), id="an-eighth-at-most"),
+        pytest.param(images.webp_bytes(PHOTO, lossless=True), (160, 120), (160, 120), id="lossless"),
+        pytest.param(images.webp_bytes(CUTOUT), (160, 120), (320, 240), id="not-with-alpha"),
+    ],
+)
+def test_a_webp_is_decoded_no_larger_than_wanted(
+    data: bytes, wanted: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    found = decode(open_container(data), wanted)
+    assert found.size == expected
+    whole = Image.open(io.BytesIO(data)).convert(found.mode)
+    assert mean_difference(found, whole.resize(expected, Image.Resampling.BOX)) <= LOSSY
+
+
+@pytest.mark.parametrize("image", [PHOTO, CUTOUT], ids=["opaque", "alpha"])
+@pytest.mark.parametrize("lossless", [False, True], ids=["lossy", "lossless"])
+def test_a_webp_decoded_by_libwebp_itself_is_what_pillow_makes_of_it(
+    image: Image.Image, lossless: bool
+) -> None:
+    data = images.webp_bytes(image, lossless=lossless)
+    found = libwebp.decoded(data, image.size, 1)
+    assert found is not None
+    assert found.tobytes() == Image.open(io.BytesIO(data)).tobytes()
+
+
+def test_libwebp_decodes_nothing_that_is_not_as_announced() -> None:
+    data = images.webp_bytes(PHOTO)
+    assert libwebp.decoded(data, (320, 241), 1) is None
+    assert libwebp.decoded(images.half_of(data), (320, 240), 1) is None
+    assert libwebp.decoded(images.animated_bytes([PHOTO, CUTOUT], "WEBP"), (320, 240), 1) is None
+
+
+def test_without_libwebp_pillow_decodes_a_webp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libwebp, "_library", lambda: None)
+    found = decode(open_container(images.webp_bytes(PHOTO)), (160, 120))
+    assert (found.size, found.mode) == ((320, 240), "RGB")
 
 
 # --- Damage ---
@@ -268,6 +314,14 @@ def test_a_png_of_black_rows_is_whole() -> None:
 def test_a_flipped_bit_in_png_image_data_is_rejected_as_corrupt() -> None:
     data = images.png_bytes(PHOTO)
     assert rejection(images.with_bit_flipped(data, 8 * (len(data) // 2))) is RejectionCode.CORRUPT
+
+
+def test_a_png_whose_image_data_fails_its_checksum_is_rejected_as_corrupt() -> None:
+    data = images.png_bytes(images.flat("black", (8, 8)))
+    last_of_the_image_data = len(data) - 12 - 4 - 1
+    assert rejection(hostile.repaired(images.with_bit_flipped(data, 8 * last_of_the_image_data))) is (
+        RejectionCode.CORRUPT
+    )
 
 
 def test_a_gif_without_image_data_is_rejected() -> None:

@@ -19,7 +19,7 @@ from tests.builders.likeness import mean_difference, ssim
 # Of product_photo(1, (1800, 1350)) as PNG.  These bytes stand behind year-long immutable addresses: where
 # this test fails, raise catalog.domain.presets.ENCODER_REVISION and write the new digests under it.
 PINNED = {
-    "2026-11": {
+    "2026-11b": {
         "thumb": "17fa1cfaf6b67a983d48dd61ae63e49f9f8325bbbc2e7eb4f7271bb6228cf07b",
         "card": "c36b51d8c1d9a522f5287fbc774a30f8d58b4f23020215419c43ce9e0cecbfce",
         "zoom": "602f4998c4a85ecfefa9ec0533029f258d01073c7e7c6f60f98a0087f5862afd",

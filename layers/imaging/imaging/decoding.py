@@ -2,11 +2,13 @@
 
 import importlib
 import io
+import zlib
 from typing import Final
 
 from PIL import Image, ImageFile
 
 from catalog.domain.sources import SourceFormat
+from imaging import libwebp
 from imaging.containers import Container
 from imaging.containers.container import corrupt, unsupported
 from imaging.containers.png import fills_its_rows
@@ -31,21 +33,36 @@ _TO_WORKING: Final = {"1": "L", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "YCbCr
 def decode(container: Container, wanted: Size) -> Image.Image:
     """All of the file decoded, not oriented, in L, LA, RGB, RGBA, CMYK or LAB of 8 bits.
 
-    A JPEG comes scaled down by 2, 4 or 8 where that leaves it at least `wanted` (width, height; as stored).
+    A JPEG, and a WebP without alpha, comes scaled down by 2, 4 or 8 where that leaves it at least `wanted`
+    (width, height; as stored).
     Raises ImageRejectedError(truncated | corrupt | unsupported_format).
     """
     stripped = b"".join(container.stripped)
+    image = _by_libwebp(container, stripped, wanted) if container.format is SourceFormat.WEBP else None
+    if image is None:
+        image = _by_pillow(container, stripped, wanted)
+    return _on_canvas(_working(image, container), container)
+
+
+def _by_libwebp(container: Container, stripped: bytes, wanted: Size) -> Image.Image | None:
+    if container.frame_offset is not None:
+        return None
+    size = (container.width, container.height)
+    times = min(have / least for have, least in zip(size, wanted, strict=True))
+    shrink = next((by for by in (8, 4, 2) if by <= times), 1)
+    return libwebp.decoded(stripped, size, shrink)
+
+
+def _by_pillow(container: Container, stripped: bytes, wanted: Size) -> Image.Image:
     with decoder_faults(complete=container.complete):
         image: Image.Image = _opened(container, stripped)
         if image.mode == "I":
             raise unsupported("32-bit integer samples have no white")
         image.draft(image.mode, wanted)
         image.load()
-        if container.format is SourceFormat.PNG:
-            _check_png_rows(image, stripped)
-    if container.format in _WITH_BUFFERS:
-        image = image.copy()
-    return _on_canvas(_working(image, container), container)
+    if container.format is SourceFormat.PNG:
+        _check_png_rows(image, stripped)
+    return image.copy() if container.format in _WITH_BUFFERS else image
 
 
 def _opened(container: Container, stripped: bytes) -> ImageFile.ImageFile:
@@ -62,7 +79,13 @@ def _opened(container: Container, stripped: bytes) -> ImageFile.ImageFile:
 def _check_png_rows(image: Image.Image, stripped: bytes) -> None:
     """Pillow is content with image data that ends early and leaves the rest zero: only then, count."""
     last = image.crop((0, image.height - 1, image.width, image.height)).tobytes()
-    if (image.info.get("interlace") or not any(last)) and not fills_its_rows(stripped):
+    if not image.info.get("interlace") and any(last):
+        return
+    try:
+        whole = fills_its_rows(stripped)
+    except zlib.error as error:  # at its end, which Pillow does not read
+        raise corrupt("the image data does not inflate") from error
+    if not whole:
         raise corrupt("the image data ends before its last row")
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 # Raised by hand whenever the encoder or resizer writes other bytes for the same input and preset;
 # tests/unit/test_renditions.py holds the imaging layer to it.
-ENCODER_REVISION: Final = "2026-11"
+ENCODER_REVISION: Final = "2026-11b"
 
 MAX_PRESETS: Final = 16
 MAX_BOX_SIDE: Final = 4096  # pixels; a 4096 x 4096 RGB rendition holds 48 MiB while it is encoded
