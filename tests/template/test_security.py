@@ -1,0 +1,78 @@
+"""What no function may do, whatever else it may: the blast radius that SECURITY.md describes."""
+
+import re
+
+import pytest
+
+from tests.template.templates import ALL, APPLICATION, FUNCTIONS, ROOT, as_list, role_of, statements
+
+GRANTS = [
+    (function, action, next(iter(resource.values())))
+    for function in FUNCTIONS
+    for policy in role_of(function)["Policies"]
+    for statement in statements(policy["PolicyDocument"])
+    for action in as_list(statement["Action"])
+    for resource in as_list(statement["Resource"])
+]
+
+
+def holders(action: str, resource: str = "") -> set[str]:
+    return {function for function, granted, where in GRANTS if granted == action and resource in where}
+
+
+def test_only_the_functions_that_must_can_write_or_delete_objects() -> None:
+    assert holders("s3:PutObject", "Originals") == {"RequestUpload"}
+    assert holders("s3:PutObject", "Renditions") == {"Render"}
+    assert holders("s3:DeleteObject") == {"Purge"}
+
+
+def test_only_purge_deletes_assets_and_only_tenants_makes_clients() -> None:
+    assert holders("dynamodb:DeleteItem", "AssetsTable") == {"Purge"}
+    assert holders("dynamodb:PutItem", "ClientsTable") == {"Tenants"}
+    assert {function for function, action, _ in GRANTS if action.startswith("cognito-idp:")} == {"Tenants"}
+    assert {function for function, action, _ in GRANTS if action.startswith("kms:")} == {"Purge"}
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_a_function_reaches_no_service_beyond_the_pipelines(function: str) -> None:
+    services = {action.partition(":")[0] for holder, action, _ in GRANTS if holder == function}
+    assert services <= {"dynamodb", "s3", "sqs", "logs", "kms", "cognito-idp", "events"}
+
+
+def test_a_version_that_purge_left_restorable_can_be_deleted_by_no_function() -> None:
+    assert not [action for _, action, _ in GRANTS if "Version" in action or "Lifecycle" in action]
+
+
+def test_whoever_is_allowed_by_a_resource_is_a_service_or_the_account_itself() -> None:
+    for template in ALL:
+        for kind in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
+            for properties in template.of_type(kind).values():
+                for statement in statements(properties["PolicyDocument"]):
+                    _, kept, _ = statement.get("Fn::If", (None, statement, None))
+                    if kept["Effect"] == "Allow":
+                        assert set(kept["Principal"]) == {"Service"}, kept
+    assert not APPLICATION.of_type("AWS::Lambda::Url")
+    assert not [name for name, function in FUNCTIONS.items() if "FunctionUrlConfig" in function]
+
+
+def test_the_user_pool_lets_nobody_sign_up() -> None:
+    (pool,) = APPLICATION.of_type("AWS::Cognito::UserPool").values()
+    assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+
+
+def test_the_security_document_tells_what_every_function_may_do() -> None:
+    document = (ROOT / "SECURITY.md").read_text()
+    table = document.partition("## What each function may do")[2].partition("\n## ")[0]
+    rows = {
+        name for row in re.findall(r"^\| ([A-Z][\w, ]+) \|", table, re.MULTILINE) for name in row.split(", ")
+    }
+    assert rows == set(FUNCTIONS)
+
+
+def test_every_test_that_the_security_document_names_exists() -> None:
+    document = (ROOT / "SECURITY.md").read_text()
+    named = re.findall(r"`((?:tests/\w+/)?test_\w+\.py)`", document)
+    assert named
+    for name in named:
+        found = [ROOT / name] if "/" in name else list(ROOT.glob(f"tests/*/{name}"))
+        assert any(path.exists() for path in found), name
