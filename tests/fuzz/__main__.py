@@ -35,7 +35,7 @@ from tests.fuzz.mutations import mutated  # noqa: E402
 CORPUS: Final = Path(__file__).parent / "corpus"
 ENTRIES: Final = (*promise.ENTRIES, "kept")
 MEMORY_MIB: Final = 1500
-SECONDS_AN_INPUT: Final = 20  # of wall time on a busy machine; an input takes milliseconds
+SECONDS_AN_INPUT: Final = 30  # of wall time on a busy machine; an input takes milliseconds
 _LARGEST: Final = 60_000
 _MINIMISING_SECONDS: Final = 20
 
@@ -128,6 +128,7 @@ def fuzz(name: str, corpus: Path, report: Path, *, seconds: int, seed: int) -> N
         f"-seed={seed}",
         f"-rss_limit_mb={MEMORY_MIB}",
         f"-timeout={SECONDS_AN_INPUT}",
+        f"-report_slow_units={SECONDS_AN_INPUT}",  # by the clock: below that, only a busy machine
         f"-max_len={_LARGEST}",
         f"-artifact_prefix={corpus.parent}/",
         "-print_final_stats=1",
