@@ -65,6 +65,20 @@ class Task:
         self._go.put(True)
         self.until_parked()
 
+    def step_to(self, call: str) -> None:
+        """Let it go on until it waits to make this call."""
+        while self._next != call:
+            assert not self.done, f"{self.name} never makes {call}: {self.calls}"
+            self.step()
+
+    def finish(self) -> Any:
+        """Let it go on to its end; what it returned."""
+        while not self.done:
+            self.step()
+        if self.failed:
+            raise self.outcome
+        return self.outcome
+
     def kill(self) -> None:
         """Its process is gone: the call it waits for is never made."""
         self._go.put(False)

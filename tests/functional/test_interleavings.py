@@ -450,6 +450,76 @@ def scheduler() -> Iterator[Scheduler]:
     scheduler.close()
 
 
+# --- Moments that were found ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def overtaken(cloud: Cloud, scheduler: Scheduler) -> Iterator[Task]:
+    """A render of an asset that was rendered by others and purged when it had yet to store a rendition."""
+    cloud.configure(PRESETS=PRESETS)
+    cloud.announce(LARGE)
+    cloud.ingest(cloud.store(LARGE))
+    jobs = cloud.take_jobs()
+    render = cloud.function("render")
+    with scheduler.in_charge():
+        task = scheduler.start("render", lambda: render.render_missing(render_job(jobs[0])))
+        task.step_to("s3:PutObject")
+        for job in jobs:
+            cloud.render(job)
+        purge_unused(cloud)
+        yield task
+
+
+def purge_unused(cloud: Cloud) -> None:
+    token = cloud.purge(older_than_days=0).json["confirm_token"]
+    assert cloud.purge(dry_run=False, confirm_token=token).json["deleted_count"] == 1
+
+
+def test_a_render_that_a_purge_overtook_leaves_no_object(cloud: Cloud, overtaken: Task) -> None:
+    overtaken.finish()
+
+    assert cloud.objects(cloud.renditions) == []
+
+
+@pytest.mark.parametrize("begun_before", ["s3:PutObject", "dynamodb:UpdateItem", "s3:DeleteObject"])
+def test_a_render_that_a_purge_overtook_takes_nothing_from_an_asset_uploaded_since(
+    cloud: Cloud, overtaken: Task, begun_before: str
+) -> None:
+    if begun_before == "s3:DeleteObject":
+        overtaken.step_to(begun_before)  # it has heard that the asset is gone
+    elif begun_before == "dynamodb:UpdateItem":
+        overtaken.step()
+    cloud.upload(LARGE)
+    overtaken.finish()
+
+    image = cloud.asset(key_of(LARGE).id)
+    assert image.status == "ready"
+    assert cloud.objects(cloud.renditions) == sorted(stored.key for stored in image.renditions.values())
+
+
+def test_a_persons_distinct_holds_against_an_ingest_that_was_about_to_join_the_two(
+    cloud: Cloud, scheduler: Scheduler
+) -> None:
+    cloud.configure(PRESETS=PRESETS)
+    cloud.upload(LARGE)
+    cloud.announce(SMALL)
+    cloud.store(SMALL)
+    ingest = cloud.function("ingest")
+    with scheduler.in_charge():
+        task = scheduler.start("ingest", lambda: ingest.ingest(key_of(SMALL)))
+        task.step_to("dynamodb:TransactWriteItems")
+        path = f"/images/{key_of(SMALL).id}/duplicates/{key_of(LARGE).id}"
+        assert cloud.call("duplicates", "PUT", path, body={"decision": "distinct"}).status == 200
+        task.finish()
+    cloud.drain()
+
+    image = cloud.get(key_of(SMALL).id).json
+    assert (image["status"], image["near_duplicate_of"]) == ("ready", None)
+
+
+# --- Any moment -------------------------------------------------------------------------------------------
+
+
 def test_any_interleaving_keeps_the_guarantees(
     cloud: Cloud, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:

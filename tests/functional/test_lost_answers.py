@@ -15,11 +15,11 @@ import botocore.endpoint
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
+from catalog.adapters.pairs_table import Pairs
 from catalog.domain.assets import AssetStateError, Status
 from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
 from tests.builders.images import half_of, jpeg_bytes, product_photo
-from tests.functional.cloud import Cloud, Killed
-from tests.functional.test_crashes import drain
+from tests.functional.cloud import Cloud
 from tests.functional.test_near_duplicates import HALF, PHOTO, decide, id_of, render_all, undo
 from tests.functional.test_purge import daily_purge, unused
 
@@ -86,9 +86,10 @@ def test_an_upload_whose_every_call_is_sent_twice_ends_as_any_other(
         for job in sorted(set(cloud.take_jobs())):
             assert cloud.render(job) == {"batchItemFailures": []}
 
+    beginning = cloud.moment()
     upload()
     expected = cloud.snapshot()
-    cloud.forget_everything()
+    beginning.restore()
     cloud.configure()
 
     with every_answer_lost_once() as sent_again:
@@ -172,13 +173,14 @@ def test_an_ingest_that_hears_an_error_at_any_call_ends_as_any_other_when_it_is_
     cloud.configure(PRESETS=ONE_PRESET)
     cloud.upload(PHOTO)
     half = cloud.store(HALF)
+    beginning = cloud.moment()
     with cloud.watched_calls() as unharmed:
         cloud.ingest(half)
     expected = cloud.snapshot()
     joined = unharmed.made.index("dynamodb:TransactWriteItems")
 
     for number in range(joined, len(unharmed.made)):
-        cloud.forget_asset(id_of(HALF), canonical=id_of(PHOTO))
+        beginning.restore()
         with answer_lost_for_good(number):
             try:
                 cloud.ingest(half)
@@ -204,44 +206,14 @@ def test_a_throttled_transaction_is_a_fault_and_not_another_writer(cloud: Cloud)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.client.BaseClient, "_make_api_call", lost)
         with pytest.raises(Exception, match="transaction") as raised:
-            cloud.assets.join(one, other, verdict, shares=True, now=datetime.now(UTC))
+            cloud.assets.join(
+                one, other, verdict, shares=True, pairs=Pairs("PairsTable"), now=datetime.now(UTC)
+            )
 
     assert not isinstance(raised.value, AssetStateError)
 
 
 # --- Near-duplicates that wait for one that is rejected --------------------------------------------------
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_those_who_wait_for_an_asset_are_rendered_wherever_its_rejection_was_cut_short(
-    cloud: Cloud, after: bool
-) -> None:
-    cloud.configure(PRESETS=ONE_PRESET)
-
-    def wait_in_vain() -> list[str]:
-        cloud.forget_everything()
-        for table, keys in (("HashBandsTable", ("band", "id")), ("PairsTable", ("tenant", "pair"))):
-            for item in cloud.dynamodb.scan(TableName=table)["Items"]:
-                cloud.dynamodb.delete_item(TableName=table, Key={key: item[key] for key in keys})
-        cloud.ingest(cloud.store(PHOTO))
-        jobs = cloud.take_jobs()
-        cloud.ingest(cloud.store(HALF))
-        assert cloud.asset(id_of(HALF)).near_duplicate is not None
-        cloud.s3.delete_object(Bucket=cloud.originals, Key=f"originals/acme/{id_of(PHOTO)}")
-        return jobs
-
-    jobs = wait_in_vain()
-    with cloud.watched_calls() as unharmed:
-        cloud.render(*jobs)
-    for number in range(len(unharmed.made)):
-        jobs = wait_in_vain()
-        with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
-            cloud.render(*jobs)
-        cloud.render(*jobs)
-        drain(cloud)
-        assert cloud.asset(id_of(PHOTO)).status is Status.REJECTED
-        moment = f"killed at call {number}, {unharmed.made[number]}"
-        assert cloud.asset(id_of(HALF)).status is Status.READY, moment
 
 
 def test_those_who_wait_are_rendered_though_the_rejections_answer_was_lost(cloud: Cloud) -> None:
@@ -253,6 +225,6 @@ def test_those_who_wait_are_rendered_though_the_rejections_answer_was_lost(cloud
 
     with every_answer_lost_once():
         cloud.render(*jobs)
-    drain(cloud)
+    cloud.drain()
 
     assert cloud.asset(id_of(HALF)).status is Status.READY

@@ -247,6 +247,36 @@ def test_rejected_and_unfinished_uploads_go_when_their_own_time_is_up(cloud: Clo
     assert set(cloud.purge().json["candidates"]) == {rejected[0], announced[0]}
 
 
+@pytest.mark.parametrize("proposed", ["before", "after"])
+def test_an_upload_that_is_announced_again_is_not_purged_for_its_first_announcement(
+    cloud: Cloud, proposed: str
+) -> None:
+    id_ = cloud.announce(photo(1)).json["id"]
+    cloud.age(id_, days=2)
+    token = cloud.purge().json["confirm_token"]
+    assert cloud.announce(photo(1)).status == 201
+    key = cloud.store(photo(1))
+    if proposed == "after":
+        token = cloud.purge().json["confirm_token"]
+
+    assert cloud.purge(dry_run=False, confirm_token=token).json["deleted_count"] == 0
+    cloud.ingest(key)
+    cloud.drain()
+    assert cloud.get(id_).json["status"] == "ready"
+
+
+def test_an_upload_whose_event_waits_for_days_is_not_purged_as_one_that_never_came(cloud: Cloud) -> None:
+    id_ = cloud.announce(photo(1)).json["id"]
+    key = cloud.store(photo(1))
+    cloud.age(id_, days=3)
+
+    daily_purge(cloud)
+
+    cloud.ingest(key)
+    cloud.drain()
+    assert cloud.get(id_).json["status"] == "ready"
+
+
 def test_nothing_in_flight_is_a_candidate_however_short_the_grace(cloud: Cloud) -> None:
     cloud.announce(photo(1))
     cloud.ingest(cloud.store(photo(2)))

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.usage_table import Counters
 from catalog.domain.assets import (
     AssetNotFoundError,
@@ -387,7 +388,9 @@ class History(RuleBasedStateMachine):
         if asset and canonical and key != of:
             verdict = NearDuplicate(of.id, DecidedBy.PERSON, shares)
             self.attempt(
-                lambda now: self.cloud.assets.join(asset, canonical, verdict, shares=shares, now=now)
+                lambda now: self.cloud.assets.join(
+                    asset, canonical, verdict, shares=shares, pairs=Pairs("PairsTable"), now=now
+                )
             )
 
     @rule(named=KEYS)

@@ -23,6 +23,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
+from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.tables import bind, timestamp
 from catalog.domain.assets import (
     AWAITED_FOR,
@@ -204,6 +205,23 @@ class Assets:
             now=now,
         )
 
+    def unused_from(self, key: AssetKey, now: datetime) -> None:
+        """Begin anew the time that an asset without references has been unused for.
+
+        One with references is not unused.  Raises AssetStateError where a purge has begun to remove it.
+        """
+        item = self._model
+        try:
+            self._update(
+                key,
+                [item.unused_since.set(timestamp(now))],
+                item.unused_since.exists() & (item.status != Status.DELETING),
+            )
+        except AssetStateError:
+            asset = self.find(key)
+            if asset and asset.status is Status.DELETING:
+                raise
+
     def accept(self, key: AssetKey, inspection: Inspection, *, size_bytes: int, now: datetime) -> Asset:
         """Record a checked original as `processing`.  Raises AssetStateError where it is past that."""
         item = self._model
@@ -333,12 +351,20 @@ class Assets:
     # --- Near-duplicates --------------------------------------------------------------------------------
 
     def join(
-        self, asset: Asset, canonical: Asset, verdict: NearDuplicate, *, shares: bool, now: datetime
+        self,
+        asset: Asset,
+        canonical: Asset,
+        verdict: NearDuplicate,
+        *,
+        shares: bool,
+        pairs: Pairs,
+        now: datetime,
     ) -> Asset:
         """Make `asset` a near-duplicate of `canonical`, in one transaction over both.
 
         With `shares` it holds a reference on the canonical asset, and has its renditions and status.
-        Raises AssetStateError where either has changed in a way that matters, or another writer was faster.
+        Raises AssetStateError where either has changed in a way that matters, another writer was faster, or
+        a person has said meanwhile that they are distinct.
         """
         item = self._model
         verdict = replace(verdict, shares=shares)
@@ -356,6 +382,7 @@ class Assets:
             joining += [item.status.set(Status.PROCESSING), item.updated_at.set(timestamp(now))]
         still_canonical = (item.status == canonical.status) & item.near_duplicate_of.does_not_exist()
         with self._transaction(asset.key) as transaction:
+            pairs.unless_distinct(transaction, asset.key, canonical.id)
             transaction.update(
                 item(asset.tenant, asset.id),
                 actions=joining,

@@ -78,6 +78,10 @@ class Originals:
         """Remove the original; its version stays restorable as long as the bucket keeps old versions."""
         client("s3").delete_object(Bucket=self._bucket, Key=key.original)
 
+    def has(self, key: AssetKey) -> bool:
+        """Whether the original lies here."""
+        return _has_any(self._bucket, key.original)
+
     def has_any(self, tenant: TenantId) -> bool:
         """Whether any original of the tenant lies here, one that no record knows included."""
         return _has_any(self._bucket, f"{ORIGINALS_PREFIX}{tenant}/")
@@ -90,15 +94,21 @@ class Renditions:
         self._bucket = bucket
         self._base_url = base_url
 
-    def write(self, object_key: str, data: bytes, *, content_type: str) -> None:
-        """Writing the same rendition again writes the same bytes."""
-        client("s3").put_object(
+    def write(self, object_key: str, data: bytes, *, content_type: str) -> str:
+        """Writing the same rendition again writes the same bytes, as another version; returns its id."""
+        answer = client("s3").put_object(
             Bucket=self._bucket,
             Key=object_key,
             Body=data,
             ContentType=content_type,
             CacheControl=_IMMUTABLE,
         )
+        version: str = answer["VersionId"]
+        return version
+
+    def take_back(self, object_key: str, version: str) -> None:
+        """Remove what was written just now, and nothing that anyone else has written under the same key."""
+        client("s3").delete_object(Bucket=self._bucket, Key=object_key, VersionId=version)
 
     def url(self, object_key: str) -> str:
         """A URL a browser can GET, valid for DOWNLOAD_URL_SECONDS where it is presigned."""

@@ -8,6 +8,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
 
 from catalog.adapters.tables import bind, timestamp
 from catalog.domain.keys import AssetId, AssetKey, TenantId
@@ -111,6 +112,12 @@ class Pairs:
             ]
         )
         return _pair(item)
+
+    def unless_distinct(self, transaction: TransactWrite, key: AssetKey, other: AssetId) -> None:
+        """Make the transaction fail where a person's word on the pair is `distinct` at that moment."""
+        decision = self._model.decision
+        condition = decision.does_not_exist() | (decision != Decision.DISTINCT)
+        transaction.condition_check(self._model, key.tenant, _key(key.id, other), condition=condition)
 
     def undo(self, key: AssetKey, other: AssetId) -> Pair:
         """Forget a person's word; the pixels' stands again.  Raises DuplicatePairNotFoundError."""

@@ -49,10 +49,12 @@ def decide(
 
     Raises AssetNotFoundError; AssetStateError where `same` is said of one that is not ready.
     """
-    one, two = deciding.assets.get(key), deciding.assets.get(AssetKey(key.tenant, other))
+    one, two = _both(key, other, deciding.assets)
     if decision is Decision.SAME and {one.status, two.status} != {Status.READY}:
         raise AssetStateError(key.id)
     pair = deciding.pairs.decide(key, other, decision, by=by, now=now)
+    # Read again: who joined them before the word was recorded did not know of it, and who comes after does.
+    one, two = _both(key, other, deciding.assets)
     _make_so(pair, one, two, deciding=deciding, now=now)
     return pair
 
@@ -62,10 +64,14 @@ def undo(key: AssetKey, other: AssetId, *, deciding: Deciding, now: datetime) ->
 
     Raises AssetNotFoundError, DuplicatePairNotFoundError.
     """
-    one, two = deciding.assets.get(key), deciding.assets.get(AssetKey(key.tenant, other))
+    one, two = _both(key, other, deciding.assets)
     pair = deciding.pairs.undo(key, other)
     _make_so(pair, one, two, deciding=deciding, now=now)
     return pair
+
+
+def _both(key: AssetKey, other: AssetId, assets: Assets) -> tuple[Asset, Asset]:
+    return assets.get(key), assets.get(AssetKey(key.tenant, other))
 
 
 def _make_so(pair: Pair, one: Asset, two: Asset, *, deciding: Deciding, now: datetime) -> None:
@@ -90,5 +96,13 @@ def _merge(pair: Pair, one: Asset, two: Asset, *, deciding: Deciding, now: datet
     scores = pair.likeness.scores if pair.likeness else {}
     for asset, canonical in ((one, two), (two, one)):
         verdict = NearDuplicate(canonical.id, by, shares=True, distance=pair.distance, scores=scores)
-        if join(asset, canonical, verdict, action=deciding.action, assets=deciding.assets, now=now):
+        if join(
+            asset,
+            canonical,
+            verdict,
+            action=deciding.action,
+            assets=deciding.assets,
+            pairs=deciding.pairs,
+            now=now,
+        ):
             return

@@ -101,7 +101,9 @@ def find_near_duplicate(
             if not likeness.accepted:
                 continue
             verdict = _verdict(canonical, candidate, likeness)
-        joined = join(asset, canonical, verdict, action=near.action, assets=assets, now=clock())
+        joined = join(
+            asset, canonical, verdict, action=near.action, assets=assets, pairs=near.pairs, now=clock()
+        )
         if joined is not None:
             return Search(joined, compared, found.capped)
     return Search(asset, compared, found.capped)
@@ -124,6 +126,7 @@ def join(
     *,
     action: NearDuplicateAction,
     assets: Assets,
+    pairs: Pairs,
     now: datetime,
 ) -> Asset | None:
     """Make `asset` a duplicate of `canonical`; None where it cannot be (any more), or is the larger one."""
@@ -131,7 +134,8 @@ def join(
         if not _is_as_large(canonical, asset):
             return None
         try:
-            return assets.join(asset, canonical, verdict, shares=action is NearDuplicateAction.REUSE, now=now)
+            shares = action is NearDuplicateAction.REUSE
+            return assets.join(asset, canonical, verdict, shares=shares, pairs=pairs, now=now)
         except AssetStateError:
             left, right = assets.find(asset.key), assets.find(canonical.key)
             if left is None or right is None or left.near_duplicate is not None:

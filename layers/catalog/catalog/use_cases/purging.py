@@ -189,6 +189,8 @@ def delete_asset(
     asset = assets.find(key)
     if asset is None:
         return True
+    if asset.status is Status.AWAITING_UPLOAD and originals.has(key):
+        return False  # it did come, and its event waits in a queue, or with the dead letters
     if asset.status is not Status.DELETING and not _take_out_of_use(asset, run, assets=assets, now=now):
         return False
     if asset.near_duplicate and asset.near_duplicate.shares:

@@ -119,8 +119,14 @@ def render_asset(
             try:
                 data = originals.read(key, max_bytes=max_upload_bytes)
                 for image in _rendered(data, presets, wanted, render=render, presets_per_job=presets_per_job):
-                    rendition = _store(key, image, renditions)
-                    asset = assets.add_rendition(key, rendition, now=clock())
+                    rendition = _rendition(key, image)
+                    version = renditions.write(rendition.key, image.data, content_type=image.content_type)
+                    try:
+                        asset = assets.add_rendition(key, rendition, now=clock())
+                    except AssetStateError:
+                        # A purge may have been here in between, and would have left it to nobody.
+                        renditions.take_back(rendition.key, version)
+                        raise
                     written.append(rendition)
                 outcome = Outcome.RENDERED
             except (OriginalMissingError, ImageRejectedError) as error:
@@ -187,13 +193,11 @@ def _reject(
     return assets.reject(asset.key, gone, size_bytes=asset.size_bytes, now=now)
 
 
-def _store(key: AssetKey, image: RenderedImage, renditions: Renditions) -> Rendition:
-    object_key = key.rendition(image.preset.name, image.preset.version, image.extension)
-    renditions.write(object_key, image.data, content_type=image.content_type)
+def _rendition(key: AssetKey, image: RenderedImage) -> Rendition:
     return Rendition(
         preset=image.preset.name,
         version=image.preset.version,
-        key=object_key,
+        key=key.rendition(image.preset.name, image.preset.version, image.extension),
         size_bytes=len(image.data),
         width=image.width,
         height=image.height,

@@ -65,6 +65,12 @@ def request_upload(
         except AssetStateError as error:
             raise AssetBeingDeletedError(key.id) from error
     allowance.spend(announced, now=now)
+    if known and known.unused_since:
+        try:
+            # What is sent now is not what has lain there unused: no purge may take it for that.
+            assets.unused_from(key, now)
+        except AssetStateError as error:
+            raise AssetBeingDeletedError(key.id) from error
     if known is None or known.status is not Status.PROCESSING:
         try:
             assets.await_upload(key, announced, correlation_id=correlation_id, now=now)
