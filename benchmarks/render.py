@@ -1,6 +1,6 @@
 """What rendering an original costs: this engine, Pillow as tutorials write it, libvips and sharp, in one run.
 
-    python -m benchmarks.render [--images DIR] [--photos 3] [--rounds 5] [--out results.json]
+    python -m benchmarks.render [--images DIR] [--photos 3] [--rounds 4] [--formats PNG ...] [--out FILE]
 
 Originals of 2, 12 and 24 megapixels as JPEG, PNG and WebP, made of the largest images of DIR (a smaller one
 is continued by its mirror image, a larger one scaled down), or of drawn ones; JPEGs of DIR also as they are.
@@ -127,14 +127,14 @@ def continued(photo: Image.Image, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(filled[: size[1], : size[0]])
 
 
-def originals(images: Path | None, count: int, folder: Path) -> Iterator[Original]:
+def originals(images: Path | None, count: int, formats: Sequence[str], folder: Path) -> Iterator[Original]:
     """What is rendered, written into `folder`."""
     photos = photos_of(images, count) if images else []
     if images and not photos:
         sys.exit(f"error: {images} holds no image")
     for path in photos:
         with Image.open(path) as image:
-            if image.format in ("JPEG", "MPO"):
+            if image.format in ("JPEG", "MPO") and "JPEG" in formats:
                 yield Original(path, "JPEG", AS_IT_IS)
     for label, size in SIZES.items():
         for index in range(len(photos) or count):
@@ -143,9 +143,9 @@ def originals(images: Path | None, count: int, folder: Path) -> Iterator[Origina
                     picture = continued(image.convert("RGB"), size)
             else:
                 picture = (noisy_scene, product_photo)[index % 2](index, size)
-            for name, options in FORMATS.items():
+            for name in formats:
                 path = folder / f"{index}-{label.replace(' ', '')}.{name.lower()}"
-                picture.save(path, name, **options)
+                picture.save(path, name, **FORMATS[name])
                 yield Original(path, name, label)
 
 
@@ -221,6 +221,8 @@ def goals(results: Results) -> list[Goal]:
     told = []
     for name, wished in CPU_GOALS.items():
         cases = [case for case in results if case[0] == name]
+        if not cases:
+            continue
         for peer in PEERS:
             ratios = [ratio(results, case, peer) for case in cases]
             told.append(Goal(f"CPU, {name}, ours of {peer}, worst size", _worst(ratios), at_most=wished))
@@ -277,7 +279,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.render", description=__doc__.split("\n")[0])
     parser.add_argument("--images", type=Path, help="a folder, searched recursively; else images are drawn")
     parser.add_argument("--photos", type=int, default=3, help="images in every case")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS))
     parser.add_argument("--out", type=Path, help="JSON")
     chosen = parser.parse_args()
 
@@ -285,11 +288,10 @@ def main() -> None:
     cases: dict[Case, list[Original]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for original in originals(chosen.images, chosen.photos, folder):
+        for original in originals(chosen.images, chosen.photos, chosen.formats, folder):
             cases[original.case].append(original)
-        results: Results = {
-            case: measured(members, chosen.rounds, folder, missing) for case, members in sorted(cases.items())
-        }
+        in_order = sorted(cases, key=lambda case: list(FORMATS).index(case[0]))
+        results: Results = {case: measured(cases[case], chosen.rounds, folder, missing) for case in in_order}
     print(f"# Rendering zoom, card and thumb\n\n{figures_table(results)}\n\n{ratios_table(results)}")
     for engine, why in missing.items():
         print(f"\n{engine} was not measured: {why}.")
