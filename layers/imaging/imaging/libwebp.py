@@ -13,7 +13,7 @@ from PIL import Image
 Size = tuple[int, int]
 
 _ABI: Final = 0x0209
-_OK, _OUT_OF_MEMORY = 0, 1  # VP8StatusCode
+_OK: Final = 0  # VP8StatusCode; 1 is out of memory, and said of a broken alpha plane too
 _MODE_RGB, _MODE_RGBA = 0, 1  # WEBP_CSP_MODE
 
 
@@ -68,7 +68,7 @@ def decoded(data: bytes, size: Size, shrink: int) -> Image.Image | None:
 
     Without alpha it comes `shrink` times smaller each way, by the mean of areas; with it, as large as it is,
     since libwebp would mix in colours nobody sees.  None where it does not decode, or libwebp is not to be
-    had: what is wrong is for Pillow to say.  Raises MemoryError.
+    had: what is wrong is for Pillow to say.
     """
     library = _library()
     configuration = _Configuration()
@@ -88,8 +88,6 @@ def decoded(data: bytes, size: Size, shrink: int) -> Image.Image | None:
         ctypes.addressof(ctypes.c_char.from_buffer(pixels)), size[0] * channels, len(pixels)
     )
     status = library.WebPDecode(data, len(data), ctypes.byref(configuration))
-    if status == _OUT_OF_MEMORY:
-        raise MemoryError
     return Image.frombytes(mode, size, pixels) if status == _OK else None
 
 
