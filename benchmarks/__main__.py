@@ -8,19 +8,15 @@ status is 1 only where a benchmark itself broke.
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks._rates import table
-from infra.local.drawn_photos import draw_photos
 from tests.builders.images import jpeg_bytes, noisy_scene, product_photo
 
 DRAWN: Final = 24
@@ -29,46 +25,37 @@ RESULTS: Final = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A module of this package; `images` where it takes a folder of them."""
+    """A module of this package: whether it takes a folder of images, and draws its own if given none."""
 
     name: str
-    images: bool
+    images: bool = True
+    draws: bool = True
 
 
 BENCHMARKS: Final = (
-    Benchmark("near_duplicates", images=True),
-    Benchmark("lookup_growth", images=True),
+    Benchmark("near_duplicates", draws=False),
+    Benchmark("lookup_growth", draws=False),
     Benchmark("read_cost", images=False),
-    Benchmark("render", images=True),
+    Benchmark("render"),
     Benchmark("cold_start", images=False),
-    Benchmark("pipeline", images=True),
-    Benchmark("cost", images=True),
+    Benchmark("pipeline"),
+    Benchmark("cost"),
 )
 
 
-@contextmanager
-def folder_of_images(chosen: Path | None) -> Iterator[Path]:
-    """The folder chosen, or one of drawn photos for as long as it is needed."""
-    if chosen is not None:
-        yield chosen
-        return
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        draw_photos(folder / "products")
-        for trouble in ("broken", "copies"):
-            shutil.rmtree(folder / "products" / trouble)
-        for seed in range(DRAWN):
-            drawn = (product_photo, noisy_scene)[seed % 2](seed, ((1200, 900), (2000, 1500))[seed // 2 % 2])
-            (folder / f"drawn-{seed:02}.jpg").write_bytes(jpeg_bytes(drawn))
-        yield folder
+def draw(folder: Path) -> None:
+    """Product shots and scenes, for those that draw none."""
+    for seed in range(DRAWN):
+        drawn = (product_photo, noisy_scene)[seed % 2](seed)
+        (folder / f"drawn-{seed:02}.jpg").write_bytes(jpeg_bytes(drawn))
 
 
-def run(benchmark: Benchmark, images: Path, results: Path) -> dict[str, Any] | None:
+def run(benchmark: Benchmark, images: Path | None, results: Path) -> dict[str, Any] | None:
     """What it wrote; None where it broke."""
     out, log = results / f"{benchmark.name}.json", results / f"{benchmark.name}.txt"
     out.unlink(missing_ok=True)
     command = [sys.executable, "-m", f"benchmarks.{benchmark.name}", "--out", str(out)]
-    if benchmark.images:
+    if benchmark.images and images is not None:
         command += ["--images", str(images)]
     print(f"── {benchmark.name} ──", flush=True)
     began = time.monotonic()
@@ -98,8 +85,12 @@ def main() -> None:
 
     chosen.out.mkdir(parents=True, exist_ok=True)
     wanted = [one for one in BENCHMARKS if chosen.only is None or one.name in chosen.only]
-    with folder_of_images(chosen.images) as images:
-        results = {one.name: run(one, images, chosen.out) for one in wanted}
+    results = {}
+    with tempfile.TemporaryDirectory() as name:
+        draw(Path(name))
+        for one in wanted:
+            images = chosen.images or (None if one.draws else Path(name))
+            results[one.name] = run(one, images, chosen.out)
 
     rows: list[tuple[str, ...]] = [
         (
