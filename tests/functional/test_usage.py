@@ -25,6 +25,7 @@ from catalog.domain.assets import (
 from catalog.domain.fingerprints import PHashAlgorithm
 from catalog.domain.keys import AssetKey, TenantId, asset_id, tenant_id
 from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
+from catalog.domain.presets import DEFAULT_PRESETS
 from catalog.domain.rejections import Rejection, RejectionCode
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import Announcement
@@ -359,7 +360,7 @@ class History(RuleBasedStateMachine):
         announced = Announcement("a.jpg", "image/jpeg", size)
         self.attempt(
             lambda now: self.cloud.assets.await_upload(
-                self.key(named), announced, correlation_id="request", now=now
+                self.key(named), announced, correlation_id="request", known=size == 100, now=now
             )
         )
 
@@ -378,7 +379,11 @@ class History(RuleBasedStateMachine):
     def render(self, named: tuple[str, int], preset: str, size: int) -> None:
         key = self.key(named)
         stored = Rendition(preset, "v", key.rendition(preset, "v", "jpg"), size, 1, 1, 85)
-        self.attempt(lambda now: self.cloud.assets.add_rendition(key, stored, now=now))
+        self.attempt(
+            lambda now: self.cloud.assets.add_renditions(
+                self.cloud.assets.get(key), [stored], completing=DEFAULT_PRESETS, now=now
+            )
+        )
 
     @rule(named=KEYS, number=st.integers(1, 2), shares=st.booleans())
     def join(self, named: tuple[str, int], number: int, shares: bool) -> None:

@@ -41,6 +41,7 @@ from catalog.domain.assets import (
 from catalog.domain.fingerprints import PHashAlgorithm
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import DecidedBy, NearDuplicate, hold_of, is_hold
+from catalog.domain.presets import Preset
 from catalog.domain.rejections import HEALING, Rejection, RejectionCode
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import Announcement
@@ -119,7 +120,7 @@ def _asset(item: _AssetItem) -> Asset:
         updated_at=datetime.fromisoformat(item.updated_at),
         source=Source(SourceFormat(item.format), int(item.width), int(item.height)) if item.format else None,
         hashes=PerceptualHashes(item.ahash64, item.phash256) if item.phash256 else None,
-        renditions={name: Rendition(preset=name, **stored) for name, stored in renditions},
+        renditions={name: _rendition(name, stored, item) for name, stored in renditions},
         references=frozenset(item.references or ()),
         rejection=Rejection(RejectionCode(item.rejection_code), item.rejection_detail)
         if item.rejection_code
@@ -130,15 +131,23 @@ def _asset(item: _AssetItem) -> Asset:
         purge_run=item.purge_run,
         revision=int(item.revision or 0),
         near_duplicate=_near_duplicate(item),
-        indexed_as=_indexed_as(item.indexed_as),
+        indexed_as=_indexed_as(item),
     )
 
 
-def _indexed_as(text: str | None) -> tuple[PHashAlgorithm, str] | None:
-    if text is None:
+def _rendition(preset: str, stored: Mapping[str, Any], item: _AssetItem) -> Rendition:
+    key = stored["key"]
+    if "/" not in key:
+        key = AssetKey(TenantId(item.tenant), AssetId(item.id)).renditions + key
+    return Rendition(preset=preset, **{**stored, "key": key})
+
+
+def _indexed_as(item: _AssetItem) -> tuple[PHashAlgorithm, str] | None:
+    if item.indexed_as is None:
         return None
-    algorithm, _, hash_hex = text.partition(":")
-    return PHashAlgorithm(algorithm), hash_hex
+    algorithm, _, hash_hex = item.indexed_as.partition(":")
+    known = {PHashAlgorithm.PHASH256: item.phash256, PHashAlgorithm.AHASH64: item.ahash64}
+    return PHashAlgorithm(algorithm), hash_hex or known[PHashAlgorithm(algorithm)]
 
 
 def _near_duplicate(item: _AssetItem) -> NearDuplicate | None:
@@ -184,9 +193,12 @@ class Assets:
         return bool(self._model.count(tenant, limit=1, consistent_read=True))
 
     def await_upload(
-        self, key: AssetKey, announced: Announcement, *, correlation_id: str, now: datetime
+        self, key: AssetKey, announced: Announcement, *, correlation_id: str, known: bool, now: datetime
     ) -> None:
-        """Record that these bytes are expected.  Raises AssetStateError where they have arrived already."""
+        """Record that these bytes are expected; `known` says whether the asset was there when last looked at.
+
+        Raises AssetStateError where they have arrived already.
+        """
         item = self._model
         self._write(
             key,
@@ -202,6 +214,7 @@ class Assets:
                 item.rejection_detail.remove(),
             ],
             (item.status == Status.AWAITING_UPLOAD) | _healing(item),
+            known=known,
             now=now,
         )
 
@@ -226,10 +239,14 @@ class Assets:
         """Record a checked original as `processing`.  Raises AssetStateError where it is past that."""
         item = self._model
         source, hashes = inspection.source, inspection.hashes
+        # A hash that the item holds anyway is not written twice.
+        known = inspection.candidate_hash in (hashes.phash256, hashes.ahash64)
         indexed = (
             item.indexed_as.remove()
             if inspection.near_blank
-            else item.indexed_as.set(f"{inspection.algorithm}:{inspection.candidate_hash}")
+            else item.indexed_as.set(
+                inspection.algorithm + ("" if known else f":{inspection.candidate_hash}")
+            )
         )
         return self._write(
             key,
@@ -269,17 +286,30 @@ class Assets:
             now=now,
         )
 
-    def add_rendition(self, key: AssetKey, rendition: Rendition, *, now: datetime) -> Asset:
-        """Record one stored rendition; others of the same asset may be recorded at the same moment.
+    def add_renditions(
+        self, asset: Asset, renditions: Sequence[Rendition], *, completing: Iterable[Preset], now: datetime
+    ) -> Asset:
+        """Record stored renditions, in one write; others of the same asset may be recorded at this moment.
 
-        Raises AssetStateError where the asset is gone, rejected or being deleted.
+        Where with them a `processing` asset lacks none of the presets `completing`, it is `ready` by the same
+        write.  Raises AssetStateError where the asset is gone, rejected or being deleted.
         """
         item = self._model
-        return self._update(
-            key,
-            [item.renditions[rendition.preset].set(_stored(rendition)), item.updated_at.set(timestamp(now))],
-            item.status.is_in(Status.PROCESSING, Status.READY),
-        )
+        recorded: list[Action] = [
+            item.renditions[rendition.preset].set(_stored(rendition, asset.key)) for rendition in renditions
+        ]
+        recorded.append(item.updated_at.set(timestamp(now)))
+        given = {rendition.preset: rendition for rendition in renditions}
+        whole = replace(asset, renditions={**asset.renditions, **given})
+        if asset.status is Status.PROCESSING and not whole.missing(completing):
+            with suppress(AssetStateError):
+                return self._update(
+                    asset.key,
+                    [*recorded, item.status.set(Status.READY)],
+                    # As it was read: nobody has recorded, shared or separated anything since.
+                    (item.status == Status.PROCESSING) & (item.revision == asset.revision),
+                )
+        return self._update(asset.key, recorded, item.status.is_in(Status.PROCESSING, Status.READY))
 
     def mark_ready(self, key: AssetKey, *, now: datetime) -> Asset:
         """`processing -> ready`.  Raises AssetStateError where it is not processing (any more)."""
@@ -377,7 +407,7 @@ class Assets:
             item.revision.add(1),
         ]
         if shares and canonical.status is Status.READY:
-            joining += _shared(item, canonical, now)
+            joining += _shared(item, asset.key, canonical, now)
         elif shares:
             joining += [item.status.set(Status.PROCESSING), item.updated_at.set(timestamp(now))]
         still_canonical = (item.status == canonical.status) & item.near_duplicate_of.does_not_exist()
@@ -445,7 +475,7 @@ class Assets:
         try:
             return self._update(
                 key,
-                _shared(item, canonical, now),
+                _shared(item, key, canonical, now),
                 (item.status == Status.PROCESSING) & (item.near_duplicate_of == canonical.id),
             )
         except AssetStateError:
@@ -570,18 +600,26 @@ class Assets:
         return [found[id_] for _, id_ in chosen if id_ in found], position
 
     def _write(
-        self, key: AssetKey, actions: Sequence[Action], condition: Condition, *, now: datetime
+        self,
+        key: AssetKey,
+        actions: Sequence[Action],
+        condition: Condition,
+        *,
+        known: bool = True,
+        now: datetime,
     ) -> Asset:
         """Update an asset that meets `condition`, or create it where there is none.
 
-        Only a new one gets a time of creation, and is unused from then on: one that exists may be referenced.
+        `known`, which is tried first: a write that is refused costs as much as one that is not.  Only a new
+        asset gets a time of creation, and is unused from then on: one that exists may be referenced.
         """
         item = self._model
         born = [item.created_at.set(timestamp(now)), item.unused_since.set(timestamp(now))]
         change = list(actions), item.id.exists() & condition
+        creation = [*actions, *born], item.id.does_not_exist()
         # Changed again at last: somebody may have created it in between, or this very write did, whose answer
         # was lost and which the SDK sent again.
-        for changes, met in (change, ([*actions, *born], item.id.does_not_exist())):
+        for changes, met in (change, creation) if known else (creation,):
             with suppress(AssetStateError):
                 return self._update(key, changes, met)
         return self._update(key, *change)
@@ -624,10 +662,11 @@ def _facts(verdict: NearDuplicate) -> str:
     return json.dumps(facts, sort_keys=True)
 
 
-def _stored(rendition: Rendition) -> dict[str, str | int | None]:
+def _stored(rendition: Rendition, key: AssetKey) -> dict[str, str | int | None]:
+    """A key under the asset's own prefix without it: three of them would take the item over a write unit."""
     return {
         "version": rendition.version,
-        "key": rendition.key,
+        "key": rendition.key.removeprefix(key.renditions),
         "size_bytes": rendition.size_bytes,
         "width": rendition.width,
         "height": rendition.height,
@@ -635,9 +674,11 @@ def _stored(rendition: Rendition) -> dict[str, str | int | None]:
     }
 
 
-def _shared(item: type[_AssetItem], canonical: Asset, now: datetime) -> list[Action]:
+def _shared(item: type[_AssetItem], key: AssetKey, canonical: Asset, now: datetime) -> list[Action]:
     return [
-        item.renditions.set({name: _stored(rendition) for name, rendition in canonical.renditions.items()}),
+        item.renditions.set(
+            {name: _stored(rendition, key) for name, rendition in canonical.renditions.items()}
+        ),
         item.status.set(Status.READY),
         item.updated_at.set(timestamp(now)),
     ]

@@ -1,7 +1,7 @@
 """Rendering: one original, the presets a job names, and the record that says they exist.
 
-Same input, same bytes, same key: running a job twice changes nothing.  A rendition is recorded only after it
-is stored, so what the record names exists.
+Same input, same bytes, same key: running a job twice changes nothing.  A job's renditions are recorded in one
+write after all of them are stored, so what the record names exists.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def render_asset(
     asset = assets.find(key)
     if asset is None:
         return Rendered(Outcome.NO_ASSET, None)
-    written: list[Rendition] = []
+    written: dict[Rendition, str] = {}  # and the version of the object that each is
     outcome = Outcome.NOTHING_MISSING
     try:
         asset = _settled_with_its_canonical_asset(asset, assets=assets, now=clock())
@@ -116,22 +116,25 @@ def render_asset(
             return Rendered(outcome, asset)  # it waits for the one whose renditions it will have
         wanted = _wanted(asset, job, presets)
         if wanted:
+            outcome, refusal = Outcome.RENDERED, None
             try:
                 data = originals.read(key, max_bytes=max_upload_bytes)
                 for image in _rendered(data, presets, wanted, render=render, presets_per_job=presets_per_job):
                     rendition = _rendition(key, image)
                     version = renditions.write(rendition.key, image.data, content_type=image.content_type)
-                    try:
-                        asset = assets.add_rendition(key, rendition, now=clock())
-                    except AssetStateError:
-                        # A purge may have been here in between, and would have left it to nobody.
-                        renditions.take_back(rendition.key, version)
-                        raise
-                    written.append(rendition)
-                outcome = Outcome.RENDERED
+                    written[rendition] = version
             except (OriginalMissingError, ImageRejectedError) as error:
-                asset = _reject(asset, error, assets=assets, originals=originals, now=clock())
-                outcome = Outcome.REJECTED
+                outcome, refusal = Outcome.REJECTED, error
+            if written:
+                try:
+                    asset = assets.add_renditions(asset, [*written], completing=presets, now=clock())
+                except AssetStateError:
+                    # A purge may have been here in between, and would have left them to nobody.
+                    for rendition, version in written.items():
+                        renditions.take_back(rendition.key, version)
+                    raise
+            if refusal:
+                asset = _reject(asset, refusal, assets=assets, originals=originals, now=clock())
         if asset.status is Status.PROCESSING and not asset.missing(presets):
             asset = make_ready(key, assets=assets, now=clock())
     except (AssetStateError, AssetNotFoundError):

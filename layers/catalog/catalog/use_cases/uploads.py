@@ -73,7 +73,9 @@ def request_upload(
             raise AssetBeingDeletedError(key.id) from error
     if known is None or known.status is not Status.PROCESSING:
         try:
-            assets.await_upload(key, announced, correlation_id=correlation_id, now=now)
+            assets.await_upload(
+                key, announced, correlation_id=correlation_id, known=known is not None, now=now
+            )
         except AssetStateError:
             # Another client's identical upload arrived between the read and the write: look again.
             return request_upload(
