@@ -7,6 +7,7 @@ import json
 import pytest
 from PIL import Image
 
+from benchmarks._units import size_of_item
 from catalog.domain.presets import parse_presets
 from tests.builders.images import camera_jpeg_bytes, jpeg_bytes, png_bytes, product_cutout, product_photo
 from tests.functional.cloud import PRESETS, Cloud
@@ -168,3 +169,33 @@ def test_a_ready_asset_stays_ready_when_its_original_is_gone(cloud: Cloud) -> No
 @pytest.mark.parametrize("message", ["not json", "{}", '{"tenant": "../x", "id": "y", "presets": []}'])
 def test_a_message_that_is_no_job_goes_the_way_of_dead_letters(cloud: Cloud, message: str) -> None:
     assert cloud.render(job("thumb"), message) == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+
+
+def test_the_last_rendition_and_ready_are_one_write_and_so_are_all_of_one_job(cloud: Cloud) -> None:
+    cloud.ingest(cloud.store(PHOTO))
+    writes = []
+    for message in cloud.take_jobs():
+        with cloud.watched_calls() as calls:
+            cloud.render(message)
+        writes.append(calls.made.count("dynamodb:UpdateItem"))
+    assert writes == [1, 1, 1]
+    assert cloud.asset(ID).status == "ready"
+
+    other = jpeg_bytes(product_photo(2, (1000, 750)))
+    cloud.configure(PRESETS_PER_JOB="3")
+    cloud.ingest(cloud.store(other))
+    with cloud.watched_calls() as calls:
+        cloud.render(*cloud.take_jobs())
+    assert calls.made.count("dynamodb:UpdateItem") == 1
+    assert cloud.asset(hashlib.sha256(other).hexdigest()).status == "ready"
+
+
+def test_the_record_of_an_ordinary_upload_fits_one_write_unit_and_names_whole_keys(cloud: Cloud) -> None:
+    """1,024 bytes: every change of a larger one costs twice."""
+    cloud.upload(PHOTO, filename="a photo with a name of ordinary length.jpg")
+
+    (item,) = cloud.dynamodb.scan(TableName="AssetsTable")["Items"]
+    assert size_of_item(item) <= 1024 - 100
+    for preset, stored in cloud.asset(ID).renditions.items():
+        assert stored.key == f"renditions/acme/{ID}/{preset}-{stored.version}.jpg"
+    assert cloud.asset(ID).indexed_as == ("phash256", item["phash256"]["S"])
