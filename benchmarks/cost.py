@@ -3,10 +3,15 @@
     python -m benchmarks.cost [--images DIR] [--take 30] [--clients 12] [--out results.json]
 
 Unique images, then the half-size WebP of each (near-duplicates), then the same bytes again (exact
-duplicates), each alone, one after the other, and under load, from many clients at once.  Requests are counted
-by a proxy between functions and emulator; invocations, durations and log bytes in the logs of a second
-deployment without it.  DynamoDB units follow its published rules (benchmarks/_units.py), asset by asset from
-the table's stream.  Prices: benchmarks/prices.json.
+duplicates), each alone, one after the other, and under load, from many clients at once; with a render job a
+preset (the default) and with one for all.  Requests are counted by a proxy between functions
+and emulator; invocations, durations and log bytes in the logs of a second deployment without it.  DynamoDB
+units follow its published rules (benchmarks/_units.py), asset by asset from the table's stream.  Prices:
+benchmarks/prices.json.
+
+GB-seconds are those billed alone, under load too: on AWS every instance has a processor of its own, here they
+share what there is.  Workers are warm.  The emulator answers within milliseconds; what a function waits for
+S3 and DynamoDB on AWS comes on top.
 
 What an upload is: one POST, one PUT where bytes are sent, and all that follows from them until the counters
 and events are done.  Asking whether it is ready is not part of it, nor is storage.
@@ -35,10 +40,12 @@ from infra.local.emulator import Emulator, arguments
 from infra.local.proxy import Call, Passage, Proxy
 
 PRICES: Final = Path(__file__).with_name("prices.json")
+GB_SECOND: Final = "Lambda GB-second (x86)"
 KINDS: Final = ("unique", "near-duplicate", "exact duplicate")
-LOADS: Final = ("alone", "under load")
+ALONE, BUSY, ONE_JOB = "alone", "under load", "alone, PresetsPerJob=3"
+LOADS: Final = (ALONE, BUSY, ONE_JOB)
 WARM_UP: Final = 6
-ALONE: Final = 8
+FEW: Final = 8  # images sent where each has to wait for the one before it
 SETTLE_SECONDS: Final = 120.0
 _REPORT: Final = re.compile(r"Billed Duration: (\d+) ms\s+Memory Size: (\d+) MB")
 _GOALS: Final = {"unique": 50.0, "exact duplicate": 5.0}
@@ -124,6 +131,15 @@ class Scene:
         time.sleep(1)
         self.pipeline.settle()
         self.hold_back()
+
+    def configure(self, **settings: str) -> None:
+        """Change settings of the functions that handle uploads."""
+        for output in ("IngestFunction", "RenderFunction"):
+            name = self.stack.outputs[output]
+            variables = self.lambdas.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+            self.lambdas.update_function_configuration(
+                FunctionName=name, Environment={"Variables": {**variables, **settings}}
+            )
 
     def await_ready(self, tenant: str, ids: Sequence[str]) -> None:
         """Looked at in the table: asking the functions would be counted."""
@@ -252,7 +268,7 @@ def bill_invocations(scene: Scene, bill: Bill) -> None:
         bill.add("CloudWatch Logs byte", name, len(line.encode()))
         if told := _REPORT.search(line):
             bill.add("Lambda request", name)
-            bill.add("Lambda GB-second (x86)", name, int(told[1]) / 1000 * int(told[2]) / 1024)
+            bill.add(GB_SECOND, name, int(told[1]) / 1000 * int(told[2]) / 1024)
             if name in {"Ingest", "Render"}:
                 bill.add("SQS request", f"{name.lower()}: received and deleted", 2)
 
@@ -267,7 +283,7 @@ class Sending:
     def __call__(
         self, scene: Scene, tenant: str, client: CatalogClient, images: Sequence[Picture], clients: int
     ) -> None:
-        if self.load == "alone":
+        if self.load != BUSY:
             for image in images:
                 scene.await_ready(tenant, [self._send(client, image)])
                 scene.let_go()
@@ -296,11 +312,13 @@ def observe(
         scene = Scene(pipeline)
         scene.hold_back()
         for load in LOADS:
-            tenant = load.replace(" ", "-")
+            tenant = f"tenant-{LOADS.index(load)}"
             client = pipeline.add_tenant(tenant)
             warm, chosen = images[:WARM_UP], images[WARM_UP:]
-            if load == "alone":
-                chosen = chosen[:ALONE]
+            if load != BUSY:
+                chosen = chosen[:FEW]
+            if load == ONE_JOB:
+                scene.configure(PRESETS_PER_JOB="3")
             for kind in KINDS:
                 sent = {"near-duplicate": lambda some: [one.halved() for one in some]}.get(kind, list)
                 sending = Sending(kind, load)
@@ -371,7 +389,12 @@ def main() -> None:
     totals: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
     figures: dict[str, Any] = {}
     for (kind, load), (bill, uploads) in requests.items():
-        whole = Bill(bill.used + invocations[kind, load][0].used + driven(kind, uploads).used)
+        seen = Counter(invocations[kind, load][0].used)
+        if load == BUSY:
+            alone, few = invocations[kind, ALONE]
+            for line in [line for line in seen if line[0] == GB_SECOND]:
+                seen[line] = alone.used[line] / few * uploads  # type: ignore[assignment]
+        whole = Bill(bill.used + seen + driven(kind, uploads).used)
         priced = price(whole, uploads, prices)
         totals[kind][load] = sum(dollars for _, dollars in priced.values())
         print(f"\n## {kind}, {load} ({uploads} uploads)\n\n{lines_table(priced)}")
