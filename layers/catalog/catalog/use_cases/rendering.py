@@ -6,7 +6,7 @@ write after all of them are stored, so what the record names exists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -126,13 +126,7 @@ def render_asset(
             except (OriginalMissingError, ImageRejectedError) as error:
                 outcome, refusal = Outcome.REJECTED, error
             if written:
-                try:
-                    asset = assets.add_renditions(asset, [*written], completing=presets, now=clock())
-                except AssetStateError:
-                    # A purge may have been here in between, and would have left them to nobody.
-                    for rendition, version in written.items():
-                        renditions.take_back(rendition.key, version)
-                    raise
+                asset = _record(asset, written, presets, assets=assets, renditions=renditions, now=clock())
             if refusal:
                 asset = _reject(asset, refusal, assets=assets, originals=originals, now=clock())
         if asset.status is Status.PROCESSING and not asset.missing(presets):
@@ -194,6 +188,24 @@ def _reject(
         )
     gone = Rejection(RejectionCode.ORIGINAL_MISSING, "the original was deleted before it was rendered")
     return assets.reject(asset.key, gone, size_bytes=asset.size_bytes, now=now)
+
+
+def _record(
+    asset: Asset,
+    written: Mapping[Rendition, str],
+    presets: Sequence[Preset],
+    *,
+    assets: Assets,
+    renditions: Renditions,
+    now: datetime,
+) -> Asset:
+    try:
+        return assets.add_renditions(asset, [*written], completing=presets, now=now)
+    except AssetStateError:
+        # A purge may have been here in between, and would have left them to nobody.
+        for rendition, version in written.items():
+            renditions.take_back(rendition.key, version)
+        raise
 
 
 def _rendition(key: AssetKey, image: RenderedImage) -> Rendition:
