@@ -745,7 +745,7 @@ def at_the_limit(limits: Mapping[SourceFormat, int]) -> dict[str, Callable[[], b
         "png-palette": lambda: images.png_bytes(
             images.flat(0, (side[SourceFormat.PNG],) * 2, "P"), transparency=0, compress_level=1
         ),
-        "webp-lossless": lambda: images.webp_bomb(side[SourceFormat.WEBP]),
+        "webp-lossless": lambda: images.webp_bomb(side[SourceFormat.WEBP], alpha=True),
         "gif-transparent": lambda: images.gif_bytes(
             images.flat(0, (side[SourceFormat.GIF],) * 2, "P"), transparency=0
         ),

@@ -282,9 +282,9 @@ def png_bomb(side: int = 13_000, *, colour_type: int = 2, depth: int = 8) -> byt
     return _png(header, b"\x78\xda" + block * whole + tail + struct.pack(">I", adler))
 
 
-def webp_bomb(side: int = 13_000) -> bytes:
+def webp_bomb(side: int = 13_000, *, alpha: bool = False) -> bytes:
     """A valid lossless WebP of one colour, `side` x `side` (up to 16,384): some forty bytes."""
-    bits = [(side - 1, 14), (side - 1, 14), (0, 1), (0, 3), (0, 1), (0, 1), (0, 1)]
+    bits = [(side - 1, 14), (side - 1, 14), (int(alpha), 1), (0, 3), (0, 1), (0, 1), (0, 1)]
     for symbol in (0, 0, 0, 255, 0):  # green, red, blue, alpha, distance: each a code of one symbol, no bits
         bits += [(1, 1), (0, 1), (1, 1), (symbol, 8)]
     value = shift = 0
