@@ -6,6 +6,8 @@ knows.
 
 import http.client
 import re
+import socket
+import struct
 import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -120,6 +122,12 @@ class Passage(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer.body[:sent])
             self.wfile.flush()
+
+    def reset(self) -> None:
+        """End the connection at once, with a reset and not with an end."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
 
     def _chunks(self) -> bytes:
         whole = b""

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from infra.local.proxy import Call, call_of
 from tests.end_to_end.deployment import Deployment, within
-from tests.storm.faults import Call, Kind, Weather, call_of
+from tests.storm.faults import Kind, Weather
 from tests.storm.plan import Sort, plan
 
 READ = Call("dynamodb", "GetItem", presigned=False)
