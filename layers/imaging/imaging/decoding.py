@@ -8,7 +8,7 @@ from typing import Final
 from PIL import Image, ImageFile
 
 from catalog.domain.sources import SourceFormat
-from imaging import libwebp
+from imaging import libwebp, rust_png
 from imaging.containers import Container
 from imaging.containers.container import corrupt, unsupported
 from imaging.containers.png import fills_its_rows
@@ -38,7 +38,11 @@ def decode(container: Container, wanted: Size) -> Image.Image:
     Raises ImageRejectedError(truncated | corrupt | unsupported_format).
     """
     stripped = b"".join(container.stripped)
-    image = _by_libwebp(container, stripped, wanted) if container.format is SourceFormat.WEBP else None
+    image = None
+    if container.format is SourceFormat.WEBP:
+        image = _by_libwebp(container, stripped, wanted)
+    elif container.format is SourceFormat.PNG and container.complete:
+        image = rust_png.decoded(stripped, (container.width, container.height))
     if image is None:
         image = _by_pillow(container, stripped, wanted)
     return _on_canvas(_working(image, container), container)
