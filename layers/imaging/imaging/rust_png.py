@@ -1,4 +1,4 @@
-"""PNG by image-rs's decoder, through kornia-rs: a third of the CPU of Pillow's, on all large photos.
+"""PNG by image-rs's decoder, through kornia-rs: a third of the CPU of Pillow's for a photo.
 
 Pillow spends half of a 12 MP PNG undoing the Paeth filter byte by byte, and half in the system's zlib.
 """
