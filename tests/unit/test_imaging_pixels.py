@@ -302,6 +302,18 @@ def test_a_png_in_rust_is_none_where_pillow_shall_decode_it() -> None:
     assert rust_png.decoded(data, (900, 1200)) is None
 
 
+def test_a_panic_of_the_png_decoder_leaves_the_file_to_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):
+        pass
+
+    def panics(*_: object) -> None:
+        raise PanicException
+
+    monkeypatch.setattr("kornia_rs.io.decode_image_png_u8", panics)
+    assert rust_png.decoded(images.png_bytes(LARGE), LARGE.size) is None
+    assert pixels(images.png_bytes(LARGE)).size == LARGE.size
+
+
 def test_a_large_png_that_is_damaged_is_rejected_as_a_small_one_is() -> None:
     data = images.png_bytes(LARGE)
     assert rejection(images.with_bit_flipped(data, 8 * (len(data) // 2))) is RejectionCode.CORRUPT

@@ -40,4 +40,8 @@ def decoded(data: bytes, size: Size) -> Image.Image | None:
         raise
     except Exception:  # noqa: BLE001 (it raises nothing narrower, for a checksum, an end or a size)
         return None
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # PyO3's, of a Rust program that contradicts itself
+            raise
+        return None
     return Image.frombuffer(mode, size, pixels, "raw", mode, 0, 1)
