@@ -152,7 +152,7 @@ def test_an_upload_refused_for_its_bytes_is_not_counted_against_the_minute(cloud
 def test_a_tenant_without_limits_costs_one_read_a_minute_more_and_nothing_an_upload(cloud: Cloud) -> None:
     cloud.announce(PHOTO)
     with cloud.watched_calls() as calls:
-        cloud.announce(PHOTO)
+        cloud.announce(PHOTO + b"another")
 
     assert calls.made == ["dynamodb:GetItem", "dynamodb:UpdateItem"], "the asset's own, and no other"
 

@@ -40,7 +40,12 @@ def test_a_function_reaches_no_service_beyond_the_pipelines(function: str) -> No
 
 
 def test_a_version_that_purge_left_restorable_can_be_deleted_by_no_function() -> None:
-    assert not [action for _, action, _ in GRANTS if "Version" in action or "Lifecycle" in action]
+    """Render takes back a rendition that it has just written for an asset that is gone, and no original."""
+    found = [grant for grant in GRANTS if "Version" in grant[1] or "Lifecycle" in grant[1]]
+    ((function, action, where),) = found
+    assert (function, action) == ("Render", "s3:DeleteObjectVersion")
+    assert "RenditionsBucket" in where
+    assert "/renditions/*" in where
 
 
 def test_whoever_is_allowed_by_a_resource_is_a_service_or_the_account_itself() -> None:
