@@ -1,5 +1,6 @@
 """Purge: POST /v1/purge and GET /v1/purge/runs, the daily schedule, and the queue of what they left to do."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -19,7 +20,7 @@ from catalog.adapters.signing import Signer
 from catalog.adapters.tenants_table import Tenants
 from catalog.batches import QueueBatches
 from catalog.domain.keys import TenantId
-from catalog.domain.purge import PurgeRun, RunState
+from catalog.domain.purge import CLAIMED_FOR, PurgeRun, RunClaimedError, RunState
 from catalog.http import accepted, api, body_text, client_id, ok
 from catalog.purge_requests import purge_request, purge_runs_request
 from catalog.representations import proposal_json, run_json, summary_json
@@ -75,9 +76,12 @@ def post_purge() -> Response[str]:
         logger.info("purge proposed", tenant=tenant, run=proposal.run.id, found=len(proposal.run.candidates))
         count("PurgeProposed")
         return ok(proposal_json(proposal))
-    run = confirm_purge(asked.confirm_token, tenant, runs=runs, signer=signer, now=clock())
+    run = confirm_purge(
+        asked.confirm_token, tenant, runs=runs, signer=signer, see_to=come_back_to, now=clock()
+    )
     logger.info("purge confirmed", tenant=tenant, run=run.id, by=caller)
-    run = work_until(run, until=clock() + ANSWER_WITHIN)
+    with suppress(RunClaimedError):  # the daily purge has found it already
+        run = work_until(run, until=clock() + ANSWER_WITHIN)
     return ok(run_json(run)) if run.state is RunState.COMPLETED else accepted(run_json(run))
 
 
@@ -99,6 +103,11 @@ def tenant_named(named: TenantId | None, caller: str) -> TenantId:
     return tenants.get(named).id if named else own
 
 
+def come_back_to(run: PurgeRun) -> None:
+    """Have the queue bring the run back when whoever works on it now is done or dead."""
+    queue.send(PurgeJob(run.tenant, run.id), delay=CLAIMED_FOR)
+
+
 def work_until(run: PurgeRun, *, until: datetime) -> PurgeRun:
     """Delete for a while; what is then left goes on through the queue."""
     run = work(run, until=until)
@@ -113,17 +122,23 @@ def work_until(run: PurgeRun, *, until: datetime) -> PurgeRun:
 def take_message(record: SQSRecord) -> None:
     job = purge_job(record.body)
     until = clock() + WORK_FOR
-    if job.run_id:
-        work_until(runs.get(job.tenant, job.run_id), until=until)
-    elif purge_tenant(
-        job.tenant,
-        older_than=grace,
-        assets=assets,
-        runs=runs,
-        work=partial(work_until, until=until),
-        now=clock(),
-    ):
-        queue.send(PurgeJob(job.tenant))
+    try:
+        if job.run_id:
+            run = runs.get(job.tenant, job.run_id)
+            if run.state is RunState.RUNNING:
+                work_until(run, until=until)
+        elif purge_tenant(
+            job.tenant,
+            older_than=grace,
+            assets=assets,
+            runs=runs,
+            work=partial(work_until, until=until),
+            now=clock(),
+        ):
+            queue.send(PurgeJob(job.tenant))
+    except RunClaimedError:
+        logger.info("purge under way elsewhere", tenant=job.tenant, run=job.run_id)
+        queue.send(job, delay=CLAIMED_FOR)
 
 
 batches = QueueBatches(take_message)

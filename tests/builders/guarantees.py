@@ -144,6 +144,7 @@ def broken_guarantees(
         _ready_is_ready(world, presets),
         _nothing_vanishes(world, history),
         _holds_agree(world),
+        _duplicates_point_at_canonical_assets(world),
         _the_index_knows_no_strangers(world),
         _purge_keeps_its_word(world, history),
         _usage_equals_a_recount(world),
@@ -218,18 +219,25 @@ def _nothing_vanishes(world: World, history: History) -> Iterator[str]:
 
 
 def _holds_agree(world: World) -> Iterator[str]:
-    """A duplicate points at a canonical asset that it holds; a hold is some duplicate's; no chains."""
+    """An asset is held and linked by its duplicates only, and is unused when nobody refers to it."""
     for key, asset in world.assets.items():
         holds = [reference for reference in asset.references if is_hold(reference)]
         if world.holders.get(key, 0) != len(holds):
             yield f"{_said(key)} has {len(holds)} holds and counts {world.holders.get(key, 0)}"
         if bool(asset.references) == bool(asset.unused_since):
             yield f"{_said(key)} has {len(asset.references)} references, unused since {asset.unused_since}"
-        for id_ in held_for(asset.references):
-            duplicate = world.assets.get(AssetKey(key.tenant, id_))
-            found = duplicate.near_duplicate if duplicate else None
-            if found is None or found.of != key.id or not found.shares:
-                yield f"{_said(key)} is held for {id_[:8]}, which is no duplicate of it"
+        for ids, shares in ((held_for(asset.references), True), (asset.linked_by, False)):
+            for id_ in ids:
+                duplicate = world.assets.get(AssetKey(key.tenant, id_))
+                found = duplicate.near_duplicate if duplicate else None
+                if found is None or found.of != key.id or found.shares is not shares:
+                    word = "held for" if shares else "linked by"
+                    yield f"{_said(key)} is {word} {id_[:8]}, which is no duplicate of it"
+
+
+def _duplicates_point_at_canonical_assets(world: World) -> Iterator[str]:
+    """Guarantee 7: and at one that knows of it; no chains, and none that a person said are distinct."""
+    for key, asset in world.assets.items():
         if asset.near_duplicate is None:
             continue
         canonical = world.assets.get(AssetKey(key.tenant, asset.near_duplicate.of))
@@ -242,6 +250,8 @@ def _holds_agree(world: World) -> Iterator[str]:
             yield f"{_said(key)} is a duplicate of {_said(canonical.key)}, which is {canonical.status}"
         if asset.near_duplicate.shares and hold_of(key.id) not in canonical.references:
             yield f"{_said(key)} shares the renditions of {_said(canonical.key)} without holding it"
+        if not asset.near_duplicate.shares and key.id not in canonical.linked_by:
+            yield f"{_said(key)} is linked to {_said(canonical.key)}, which does not know of it"
         first, second = sorted((key.id, canonical.id))
         if (key.tenant, first, second) in world.distinct:
             yield f"{_said(key)} is joined to {_said(canonical.key)}; a person said they are distinct"

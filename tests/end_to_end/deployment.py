@@ -49,8 +49,8 @@ class Deployment:
     # --- queues -----------------------------------------------------------------------------------------
 
     def depth(self, queue: str) -> int:
-        """Messages in a queue, waiting or in flight; `queue` is the name of a stack output."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        """Messages in a queue, waiting, delayed or in flight; `queue` is the name of a stack output."""
+        names = [f"ApproximateNumberOfMessages{of}" for of in ("", "Delayed", "NotVisible")]
         answer = self.stack.client("sqs").get_queue_attributes(
             QueueUrl=self.output(queue), AttributeNames=names
         )

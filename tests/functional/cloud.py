@@ -374,10 +374,17 @@ class Cloud:
 
     @contextmanager
     def later(self, passed: timedelta) -> Iterator[None]:
-        """The purge's clock is ahead by so much."""
+        """The purge's clock is ahead by so much, and its messages have been delayed for as long."""
         function = self.function("purge")
+        for message in _backend("sqs").queues[self.purge_queue.rpartition("/")[2]]._messages:
+            message.delayed_until -= passed.total_seconds() * 1_000
+
+        def clock() -> datetime:
+            return datetime.now(UTC) + passed
+
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(function, "clock", lambda: datetime.now(UTC) + passed)
+            patch.setattr(function, "clock", clock)
+            patch.setitem(function.work.keywords, "clock", clock)
             yield
 
     def moment(self) -> Moment:

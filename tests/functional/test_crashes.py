@@ -340,6 +340,7 @@ def restore_photo(cloud: Cloud) -> None:
 # --- The table --------------------------------------------------------------------------------------------
 
 COUNTED_TWICE = "a request whose answer was lost is made, and counted, again"
+LINK = {"NEAR_DUPLICATE_ACTION": "link"}
 RUNS = {"PurgeRunsTable": "a proposal whose answer was lost stays one; a run may be a scheduled one"}
 ORPHAN_CLIENT = "a client whose secret nobody got goes with its tenant, or answers to none (decision 40)"
 
@@ -402,6 +403,22 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "a purge of what is no longer shared": Scenario(
         purge, unused(PHOTO, OTHER), again=next_daily_purge, differs=RUNS, also=gone(PHOTO, OTHER)
+    ),
+    "a purge of two that are linked": Scenario(
+        purge,
+        unused(PHOTO, HALF),
+        again=next_daily_purge,
+        settings=LINK,
+        differs=RUNS,
+        also=gone(PHOTO, HALF),
+    ),
+    "a purge of what another is linked to": Scenario(
+        purge,
+        in_turn(uploaded(PHOTO, HALF), lambda cloud: cloud.age(id_of(PHOTO), days=40)),
+        again=next_daily_purge,
+        settings=LINK,
+        differs=RUNS,
+        also=in_turn(gone(PHOTO), status_is("ready", HALF)),
     ),
     "a purge by message": Scenario(
         purge_by_queue, unused(PHOTO), again=purge_by_queue_again, differs=RUNS, also=gone(PHOTO)

@@ -127,6 +127,35 @@ def test_link_records_the_likeness_and_renders_both(cloud: Cloud) -> None:
     assert cloud.get(id_of(PHOTO)).json["in_use_count"] == 0
 
 
+@pytest.mark.parametrize("first", [PHOTO, HALF], ids=["the canonical one", "the near-duplicate"])
+def test_of_two_that_are_linked_either_may_be_purged_and_the_other_stays_as_it_is(
+    cloud: Cloud, first: bytes
+) -> None:
+    cloud.configure(NEAR_DUPLICATE_ACTION="link")
+    upload_both(cloud)
+    (other,) = {PHOTO, HALF} - {first}
+
+    cloud.age(id_of(first), days=40)
+    token = cloud.purge().json["confirm_token"]
+    assert cloud.purge(dry_run=False, confirm_token=token).json["deleted_count"] == 1
+
+    left = cloud.get(id_of(other)).json
+    assert (left["status"], left["near_duplicate_of"], len(left["renditions"])) == ("ready", None, 3)
+    assert cloud.asset(id_of(other)).linked_by == frozenset()
+
+
+def test_what_others_are_linked_to_joins_no_third_one(cloud: Cloud) -> None:
+    cloud.configure(NEAR_DUPLICATE_ACTION="link")
+    upload_both(cloud)
+    cloud.upload(OTHER)
+
+    decide(cloud, PHOTO, OTHER, "same")
+
+    assert cloud.get(id_of(PHOTO)).json["near_duplicate_of"] is None
+    assert cloud.get(id_of(OTHER)).json["near_duplicate_of"] == id_of(PHOTO)
+    assert cloud.asset(id_of(PHOTO)).linked_by == {id_of(HALF), id_of(OTHER)}
+
+
 def test_off_looks_for_nothing(cloud: Cloud) -> None:
     cloud.configure(NEAR_DUPLICATE_ACTION="off")
 

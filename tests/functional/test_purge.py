@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from cfnlint.decode import cfn_yaml
 
-from catalog.domain.purge import CONFIRMATION_VALID_FOR
+from catalog.domain.purge import CLAIMED_FOR, CONFIRMATION_VALID_FOR
 from tests.builders.events import sqs_event
 from tests.builders.images import jpeg_bytes, product_photo
-from tests.functional.cloud import Cloud
+from tests.functional.cloud import Cloud, Killed
+from tests.functional.interleaving import Scheduler, Task
 
 _TEMPLATE = cfn_yaml.load(str(Path(__file__).parents[2] / "template.yaml"))
 SCHEDULED_INPUT = json.loads(_TEMPLATE["Resources"]["DailyPurge"]["Properties"]["Target"]["Input"])
@@ -347,3 +348,96 @@ def test_a_purge_out_of_time_goes_on_through_the_queue(cloud: Cloud, monkeypatch
     assert [cloud.get(id_).status for id_ in ids] == [404] * 3
     (run,) = cloud.call("purge", "GET", "/purge/runs").json["runs"]
     assert (run["state"], run["deleted_count"]) == ("completed", 3)
+
+
+def test_a_purge_whose_worker_died_right_after_its_confirmation_is_gone_on_with_by_the_queue(
+    cloud: Cloud,
+) -> None:
+    gone = unused(cloud, 1)
+    token = cloud.purge().json["confirm_token"]
+    with pytest.raises(Killed), cloud.watched_calls(kill_at=confirming(cloud, token), after=True):
+        cloud.purge(dry_run=False, confirm_token=token)
+    deliver(cloud)
+    assert cloud.get(gone).status == 200
+
+    with cloud.later(CLAIMED_FOR):
+        deliver(cloud)
+
+    assert cloud.get(gone).status == 404
+
+
+def confirming(cloud: Cloud, token: str) -> int:
+    """Which of its calls confirms the run."""
+    before = cloud.moment()
+    with cloud.watched_calls() as calls:
+        cloud.purge(dry_run=False, confirm_token=token)
+    before.restore()
+    return calls.made.index("dynamodb:UpdateItem")
+
+
+def test_what_brings_a_purge_back_finds_it_completed_and_does_nothing(cloud: Cloud) -> None:
+    unused(cloud, 1)
+    cloud.purge(dry_run=False, confirm_token=cloud.purge().json["confirm_token"])
+
+    with cloud.later(CLAIMED_FOR), cloud.watched_calls() as calls:
+        deliver(cloud)
+
+    assert [call for call in calls.made if call.startswith("dynamodb:")] == ["dynamodb:GetItem"]
+
+
+@pytest.fixture
+def tokens(cloud: Cloud) -> tuple[str, str]:
+    """Two proposals of one and the same image."""
+    unused(cloud, 1)
+    first, second = (cloud.purge().json["confirm_token"] for _ in range(2))
+    return first, second
+
+
+@pytest.fixture
+def stalled(cloud: Cloud, tokens: tuple[str, str]) -> Iterator[Task]:
+    """The worker of the first, confirmed, about to delete the original."""
+    scheduler = Scheduler(1)
+    with scheduler.in_charge():
+        task = scheduler.start("purge", lambda: cloud.purge(dry_run=False, confirm_token=tokens[0]))
+        task.step_to("s3:DeleteObject")
+        yield task
+    scheduler.close()
+
+
+def test_a_purge_has_one_worker_at_a_time(cloud: Cloud, stalled: Task) -> None:
+    daily_purge(cloud)
+    originals = cloud.objects(cloud.originals)
+    assert len(originals) == 1
+
+    answer = stalled.finish()
+
+    assert (answer.json["state"], answer.json["deleted_count"]) == ("completed", 1)
+    with cloud.later(CLAIMED_FOR):
+        deliver(cloud)
+    assert cloud.objects(cloud.originals) == []
+
+
+def test_what_another_purge_is_deleting_is_left_to_it(
+    cloud: Cloud, stalled: Task, tokens: tuple[str, str]
+) -> None:
+    """Were both to delete it, the slower one might hit the next upload of these bytes."""
+    with cloud.watched_calls() as calls:
+        answer = cloud.purge(dry_run=False, confirm_token=tokens[1])
+
+    assert (answer.json["state"], answer.json["deleted_count"]) == ("completed", 1)
+    assert not [call for call in calls.made if call.startswith("s3:")]
+    stalled.finish()
+    assert cloud.objects(cloud.originals) == []
+
+
+def test_a_purge_whose_worker_died_waits_for_its_claim_to_end(cloud: Cloud, stalled: Task) -> None:
+    stalled.kill()
+    daily_purge(cloud)
+    assert len(cloud.objects(cloud.originals)) == 1
+
+    with cloud.later(CLAIMED_FOR):
+        deliver(cloud)
+
+    assert cloud.objects(cloud.originals) == []
+    (run,) = [run for run in cloud.call("purge", "GET", "/purge/runs").json["runs"] if run["deleted_count"]]
+    assert run["state"] == "completed"

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from catalog.domain.presets import DEFAULT_PRESETS, InvalidPresetsError, parse_presets
+from catalog.domain.purge import CLAIMED_FOR
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS, parse_pixel_limits
 from tests.template.templates import (
     ALL,
@@ -172,3 +173,7 @@ def test_a_usable_setting_is_accepted_at_deployment(parameter, value):
 def test_a_default_meets_its_own_pattern(parameter):
     definition = APPLICATION.document["Parameters"][parameter]
     assert re.fullmatch(definition["AllowedPattern"], definition["Default"])
+
+
+def test_a_purge_worker_is_dead_when_its_claim_on_a_run_ends():
+    assert FUNCTIONS["Purge"]["Timeout"] * 1.2 < CLAIMED_FOR.total_seconds()

@@ -40,8 +40,9 @@ def test_a_function_reaches_no_service_beyond_the_pipelines(function: str) -> No
 
 
 def test_a_version_that_purge_left_restorable_can_be_deleted_by_no_function() -> None:
-    """Render takes back a rendition that it has just written for an asset that is gone, and no original."""
-    found = [grant for grant in GRANTS if "Version" in grant[1] or "Lifecycle" in grant[1]]
+    """Render takes back a rendition that was stored for an asset that is gone, and no original."""
+    changing = [grant for grant in GRANTS if not grant[1].startswith("s3:List")]
+    found = [grant for grant in changing if "Version" in grant[1] or "Lifecycle" in grant[1]]
     ((function, action, where),) = found
     assert (function, action) == ("Render", "s3:DeleteObjectVersion")
     assert "RenditionsBucket" in where

@@ -103,6 +103,7 @@ class _AssetItem(Model):
     near_duplicate_of = UnicodeAttribute(null=True)
     near_duplicate = UnicodeAttribute(null=True)
     holders = NumberAttribute(null=True)
+    linked_by = UnicodeSetAttribute(null=True)
 
     by_created_at = _ByCreatedAt()
     by_unused_since = _ByUnusedSince()
@@ -132,6 +133,7 @@ def _asset(item: _AssetItem) -> Asset:
         revision=int(item.revision or 0),
         near_duplicate=_near_duplicate(item),
         indexed_as=_indexed_as(item),
+        linked_by=frozenset(AssetId(id_) for id_ in item.linked_by or ()),
     )
 
 
@@ -392,15 +394,18 @@ class Assets:
     ) -> Asset:
         """Make `asset` a near-duplicate of `canonical`, in one transaction over both.
 
-        With `shares` it holds a reference on the canonical asset, and has its renditions and status.
+        With `shares` it holds a reference on the canonical asset, and has its renditions and status; without,
+        the canonical asset knows of it, and may be purged.
         Raises AssetStateError where either has changed in a way that matters, another writer was faster, or
         a person has said meanwhile that they are distinct.
         """
         item = self._model
         verdict = replace(verdict, shares=shares)
         alone = (
-            item.holders.does_not_exist() | (item.holders == 0)
-        ) & item.near_duplicate_of.does_not_exist()
+            (item.holders.does_not_exist() | (item.holders == 0))
+            & item.linked_by.does_not_exist()
+            & item.near_duplicate_of.does_not_exist()
+        )
         joining: list[Action] = [
             item.near_duplicate_of.set(canonical.id),
             item.near_duplicate.set(_facts(verdict)),
@@ -418,22 +423,23 @@ class Assets:
                 actions=joining,
                 condition=item.status.is_in(Status.PROCESSING, Status.READY) & alone,
             )
+            pointed_at: list[Action] = [item.revision.add(1)]
             if shares:
-                holding: list[Action] = [
+                pointed_at += [
                     item.references.add({hold_of(asset.id)}),
                     item.holders.add(1),
                     item.unused_since.remove(),
-                    item.revision.add(1),
                 ]
-                transaction.update(
-                    item(canonical.tenant, canonical.id), actions=holding, condition=still_canonical
-                )
             else:
-                transaction.condition_check(item, canonical.tenant, canonical.id, condition=still_canonical)
+                pointed_at.append(item.linked_by.add({asset.id}))
+                still_canonical &= item.linked_by.does_not_exist() | (size(item.linked_by) < MAX_REFERENCES)
+            transaction.update(
+                item(canonical.tenant, canonical.id), actions=pointed_at, condition=still_canonical
+            )
         return self.get(asset.key)
 
     def separate(self, asset: Asset, *, now: datetime) -> Asset:
-        """End the asset's being a near-duplicate, and its hold, in one transaction.
+        """End the asset's being a near-duplicate, and its hold or link, in one transaction.
 
         Where it shared renditions it is `processing` until it has its own.  Raises AssetStateError where
         another writer was faster.
@@ -460,6 +466,12 @@ class Assets:
                     actions=[*actions, item.holders.add(-1), item.revision.add(1)],
                     condition=condition,
                 )
+            elif canonical and asset.id in canonical.linked_by:
+                transaction.update(
+                    item(canonical.tenant, canonical.id),
+                    actions=[item.linked_by.delete({asset.id}), item.revision.add(1)],
+                    condition=item.id.exists(),
+                )
         return self.get(asset.key)
 
     def release_hold(self, canonical: AssetKey, duplicate: AssetId, *, now: datetime) -> None:
@@ -468,6 +480,14 @@ class Assets:
             self.release_reference(canonical, hold_of(duplicate), now=now)
         except AssetNotFoundError:
             return
+
+    def release_link(self, canonical: AssetKey, duplicate: AssetId) -> None:
+        """The same for one that has renditions of its own."""
+        item = self._model
+        try:
+            self._update(canonical, [item.linked_by.delete({duplicate})], item.linked_by.contains(duplicate))
+        except AssetStateError:
+            return  # ended already
 
     def share_renditions(self, key: AssetKey, canonical: Asset, *, now: datetime) -> Asset:
         """`ready`, with the renditions of the asset it is a duplicate of.  Done already, nothing changes."""

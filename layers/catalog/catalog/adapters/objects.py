@@ -94,20 +94,32 @@ class Renditions:
         self._bucket = bucket
         self._base_url = base_url
 
-    def write(self, object_key: str, data: bytes, *, content_type: str) -> str:
-        """Writing the same rendition again writes the same bytes, as another version; returns its id."""
-        answer = client("s3").put_object(
+    def write(self, object_key: str, data: bytes, *, content_type: str) -> None:
+        """Writing the same rendition again writes the same bytes, as another version."""
+        client("s3").put_object(
             Bucket=self._bucket,
             Key=object_key,
             Body=data,
             ContentType=content_type,
             CacheControl=_IMMUTABLE,
         )
-        version: str = answer["VersionId"]
-        return version
+
+    def versions(self, key: AssetKey) -> list[tuple[str, str]]:
+        """Every rendition of an asset that has not been deleted: its key and the id of its version."""
+        pages = (
+            client("s3")
+            .get_paginator("list_object_versions")
+            .paginate(Bucket=self._bucket, Prefix=key.renditions)
+        )
+        return [
+            (entry["Key"], entry["VersionId"])
+            for page in pages
+            for entry in page.get("Versions", [])
+            if entry["IsLatest"]
+        ]
 
     def take_back(self, object_key: str, version: str) -> None:
-        """Remove what was written just now, and nothing that anyone else has written under the same key."""
+        """Remove this version for good, and nothing that anyone has written since under the same key."""
         client("s3").delete_object(Bucket=self._bucket, Key=object_key, VersionId=version)
 
     def url(self, object_key: str) -> str:

@@ -21,11 +21,13 @@ from pynamodb.models import Model
 from catalog.adapters.tables import bind, timestamp
 from catalog.domain.keys import AssetId, TenantId
 from catalog.domain.purge import (
+    CLAIMED_FOR,
     RUNS_KEPT_FOR,
     Kept,
     PurgeRun,
     PurgeRunNotFoundError,
     RunAlreadyConfirmedError,
+    RunClaimedError,
     RunSource,
     RunState,
     packed,
@@ -65,6 +67,8 @@ class _PurgeRunItem(Model):
     deleted = NumberAttribute()
     kept: MapAttribute[str, Any] = MapAttribute()
     running_since = UnicodeAttribute(null=True)
+    claimed_by = UnicodeAttribute(null=True)
+    claimed_until = UnicodeAttribute(null=True)
     confirmed_at = UnicodeAttribute(null=True)
     completed_at = UnicodeAttribute(null=True)
     expires_at = NumberAttribute()
@@ -134,7 +138,7 @@ class PurgeRuns:
     def get(self, tenant: TenantId, run_id: str) -> PurgeRun:
         """A consistent read.  Raises PurgeRunNotFoundError."""
         try:
-            return _run(self._model.get(tenant, run_id, consistent_read=True))
+            return _run(self._item(tenant, run_id))
         except DoesNotExist as error:
             raise PurgeRunNotFoundError(run_id) from error
 
@@ -159,12 +163,49 @@ class PurgeRuns:
                 raise RunAlreadyConfirmedError(run.id) from error
             return confirmed  # by this very write: its answer was lost, and the SDK sent it again
 
+    def claim(self, run: PurgeRun, *, worker: str, now: datetime) -> PurgeRun:
+        """Make `worker` the only one at a running run for CLAIMED_FOR.  Raises RunClaimedError."""
+        item = self._model
+        free = (
+            item.claimed_until.does_not_exist()
+            | (item.claimed_until < timestamp(now))
+            | (item.claimed_by == worker)  # by this very write: its answer was lost
+        )
+        try:
+            return self._update(
+                run,
+                [item.claimed_by.set(worker), item.claimed_until.set(timestamp(now + CLAIMED_FOR))],
+                (item.state == RunState.RUNNING) & free,
+            )
+        except UpdateError as error:
+            if error.cause_response_code == _REFUSED:
+                raise RunClaimedError(run.id) from error
+            raise
+
+    def release(self, run: PurgeRun, *, worker: str) -> None:
+        """End the worker's claim on a run that others are to go on with."""
+        item = self._model
+        try:
+            self._update(
+                run, [item.claimed_by.remove(), item.claimed_until.remove()], item.claimed_by == worker
+            )
+        except UpdateError as error:
+            if error.cause_response_code != _REFUSED:  # released already
+                raise
+
     def advance(
-        self, run: PurgeRun, *, position: int, deleted: int, kept: Mapping[AssetId, Kept], now: datetime
+        self,
+        run: PurgeRun,
+        *,
+        worker: str,
+        position: int,
+        deleted: int,
+        kept: Mapping[AssetId, Kept],
+        now: datetime,
     ) -> PurgeRun:
         """Record what became of the candidates up to `position`; the last one completes the run.
 
-        Where another worker recorded it first, its record is returned and this one is dropped.
+        Raises RunClaimedError where the run is no longer the worker's.
         """
         item = self._model
         actions: list[Action] = [
@@ -178,13 +219,16 @@ class PurgeRuns:
                 item.completed_at.set(timestamp(now)),
                 item.running_since.remove(),
             ]
-        unmoved = (item.state == RunState.RUNNING) & (item.position == run.position)
+        mine = (item.claimed_by == worker) & (item.position == run.position)
         try:
-            return self._update(run, actions, unmoved)
+            return self._update(run, actions, mine)
         except UpdateError as error:
-            if error.cause_response_code == _REFUSED:
-                return self.get(run.tenant, run.id)
-            raise
+            if error.cause_response_code != _REFUSED:
+                raise
+            left = self._item(run.tenant, run.id)
+            if left.claimed_by != worker:
+                raise RunClaimedError(run.id) from error
+            return _run(left)  # by this very write: its answer was lost, and the SDK sent it again
 
     def unfinished(self, tenant: TenantId) -> list[PurgeRun]:
         """Runs that were confirmed and have not completed, longest-running first."""
@@ -203,6 +247,9 @@ class PurgeRuns:
         runs = [_run(item) for item in items]
         last = items.last_evaluated_key
         return runs, last["run_id"]["S"] if last else None
+
+    def _item(self, tenant: TenantId, run_id: str) -> _PurgeRunItem:
+        return self._model.get(tenant, run_id, consistent_read=True)
 
     def _update(self, run: PurgeRun, actions: list[Action], condition: Condition) -> PurgeRun:
         item = self._model(run.tenant, run.id)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import batched
 from typing import Final
 
@@ -46,10 +47,11 @@ class PurgeQueue:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def send(self, job: PurgeJob) -> None:
-        """One message; a job delivered twice does nothing the second time."""
+    def send(self, job: PurgeJob, *, delay: timedelta = timedelta(0)) -> None:
+        """One message, delivered after `delay` (15 minutes at most), perhaps twice: then it finds no work."""
         body = json.dumps({"tenant": job.tenant, "run_id": job.run_id})
-        client("sqs").send_message(QueueUrl=self._url, MessageBody=body)
+        seconds = int(delay.total_seconds())
+        client("sqs").send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=seconds)
 
 
 def purge_job(message: str) -> PurgeJob:

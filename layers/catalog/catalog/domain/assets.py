@@ -95,7 +95,7 @@ class Asset:
 
     `duplicates` counts the uploads that were not sent because it was here; `purge_run` names the run that is
     deleting it; `revision` grows by one with every change; `indexed_as` is the hash the near-duplicate index
-    holds it under.
+    holds it under; `linked_by` are its near-duplicates that have renditions of their own.
     """
 
     tenant: TenantId
@@ -117,6 +117,7 @@ class Asset:
     revision: int = 0
     near_duplicate: NearDuplicate | None = None
     indexed_as: tuple[PHashAlgorithm, str] | None = None
+    linked_by: frozenset[AssetId] = frozenset()
 
     @property
     def key(self) -> AssetKey:

@@ -17,6 +17,9 @@ MAX_CANDIDATES: Final = 500
 CONFIRMATION_VALID_FOR: Final = timedelta(minutes=15)
 REJECTED_KEPT_FOR: Final = timedelta(days=7)
 RUNS_KEPT_FOR: Final = timedelta(days=400)
+# A worker's claim on a run: longer than a function lives (its timeout is in the template), so that of two
+# workers one is dead.
+CLAIMED_FOR: Final = timedelta(seconds=90)
 _DIGEST_BYTES: Final = 32
 # A token of ours has about 300 characters; KMS refuses to look at a statement of over 4,096 bytes.
 _LONGEST_TOKEN: Final = 1_024
@@ -33,6 +36,10 @@ class ConfirmTokenExpiredError(Exception):
 
 class RunAlreadyConfirmedError(Exception):
     """The token has done its work; using it again deletes nothing."""
+
+
+class RunClaimedError(Exception):
+    """Another worker is at this run, was until it died, or has completed it; look again after CLAIMED_FOR."""
 
 
 class PurgeRunNotFoundError(LookupError):

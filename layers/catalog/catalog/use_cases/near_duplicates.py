@@ -9,6 +9,7 @@ of two that would join each other the second is refused, and a duplicate always 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -142,7 +143,7 @@ def join(
                 return left if left and left.near_duplicate else None
             if right.near_duplicate or right.status not in {Status.PROCESSING, Status.READY}:
                 return None
-            if held_for(left.references):
+            if held_for(left.references) or left.linked_by:
                 return None  # another one has joined us meanwhile: we are canonical now
             asset, canonical = left, right
     return None
@@ -186,6 +187,26 @@ def settle_duplicates_of(canonical: Asset, *, assets: Assets, now: datetime) -> 
         else:
             settle_duplicate(duplicate, assets=assets, now=now)
     return alone
+
+
+def let_go(asset: Asset, *, assets: Assets, now: datetime) -> None:
+    """End what an asset that is being deleted has with others: its hold or link, and links to it."""
+    if near := asset.near_duplicate:
+        canonical = AssetKey(asset.tenant, near.of)
+        if near.shares:
+            assets.release_hold(canonical, asset.id, now=now)
+        else:
+            assets.release_link(canonical, asset.id)
+    for id_ in asset.linked_by:
+        key = AssetKey(asset.tenant, id_)
+        while (duplicate := assets.find(key)) and _is_linked_to(asset, duplicate):
+            with suppress(AssetStateError):  # it is changing: look again
+                assets.separate(duplicate, now=now)
+
+
+def _is_linked_to(asset: Asset, duplicate: Asset) -> bool:
+    near = duplicate.near_duplicate
+    return near is not None and near.of == asset.id and duplicate.status is not Status.DELETING
 
 
 def _canonical(key: AssetKey, assets: Assets) -> Asset | None:

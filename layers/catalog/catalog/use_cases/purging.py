@@ -1,8 +1,8 @@
 """Purging: propose what nobody uses, have exactly that confirmed, delete it, and survive dying at any line.
 
-A run is recorded before anything is deleted.  Each asset is checked again by the very write that takes it out
-of use; then its hold, its bands, its renditions, its original and its record go, in an order that any later
-worker can finish.
+A run is recorded before anything is deleted, and has one worker at a time.  Each asset is checked again by
+the very write that takes it out of use; then what it has with others, its bands, its renditions, its original
+and its record go, in an order that any later worker can finish.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from catalog.domain.purge import (
     stored_bytes,
     unused_before,
 )
+from catalog.use_cases.near_duplicates import let_go
 
 if TYPE_CHECKING:
     from catalog.adapters.assets_table import Assets
@@ -81,11 +82,18 @@ def propose_purge(
 
 
 def confirm_purge(
-    token: str, tenant: TenantId, *, runs: PurgeRuns, signer: Signer, now: datetime
+    token: str,
+    tenant: TenantId,
+    *,
+    runs: PurgeRuns,
+    signer: Signer,
+    see_to: Callable[[PurgeRun], None],
+    now: datetime,
 ) -> PurgeRun:
-    """Start the run that `token` confirms.
+    """Start the run that `token` confirms, and delete nothing.
 
-    Raises InvalidConfirmTokenError, ConfirmTokenExpiredError, RunAlreadyConfirmedError; and deletes nothing.
+    `see_to` is called before, so that somebody goes on with the run whenever the caller dies after that.
+    Raises InvalidConfirmTokenError, ConfirmTokenExpiredError, RunAlreadyConfirmedError.
     """
     confirmation, signature = read_confirm_token(token)
     if not signer.verifies(confirmation.statement(), signature) or confirmation.tenant != tenant:
@@ -98,6 +106,8 @@ def confirm_purge(
         raise InvalidConfirmTokenError(token[:80]) from error
     if run.digest != confirmation.digest:
         raise InvalidConfirmTokenError(token[:80])
+    if run.state is RunState.PROPOSED:
+        see_to(run)
     return runs.confirm(run, now=now)
 
 
@@ -130,7 +140,8 @@ def purge_tenant(
 ) -> bool:
     """What the schedule does for one tenant; True where something is left that only another call will do.
 
-    First what an earlier run, wherever it died, has left undone; then what is unused today.
+    First what an earlier run, wherever it died, has left undone; then what is unused today.  Raises
+    RunClaimedError where an earlier run is under way.
     """
     for unfinished in runs.unfinished(tenant):
         if work(unfinished).state is not RunState.COMPLETED:
@@ -152,8 +163,11 @@ def work_on_run(
 ) -> PurgeRun:
     """Deal with the run's candidates until it completes or the time is up; the run as it then is.
 
-    Any number of workers may do this, one after another or at once.
+    Raises RunClaimedError where another worker is at it or has completed it.  A second one that stalled
+    between its read of an asset and its deletes would take the objects from one uploaded again in between.
     """
+    worker = uuid.uuid4().hex
+    run = runs.claim(run, worker=worker, now=clock())
     while run.state is RunState.RUNNING and clock() < until:
         end = min(run.position + _SLICE, len(run.candidates))
         deleted, kept = 0, dict[AssetId, Kept]()
@@ -171,7 +185,9 @@ def work_on_run(
                 deleted += 1
             else:
                 kept[id_] = Kept.IN_USE
-        run = runs.advance(run, position=end, deleted=deleted, kept=kept, now=clock())
+        run = runs.advance(run, worker=worker, position=end, deleted=deleted, kept=kept, now=clock())
+    if run.state is RunState.RUNNING:
+        runs.release(run, worker=worker)
     return run
 
 
@@ -185,16 +201,20 @@ def delete_asset(
     bands: HashBands,
     now: datetime,
 ) -> bool:
-    """Delete one asset unless it is in use (again).  True where it is gone, by this worker or another."""
+    """Delete one asset unless it is in use (again).  True where it is gone, or another run is deleting it."""
     asset = assets.find(key)
     if asset is None:
         return True
     if asset.status is Status.AWAITING_UPLOAD and originals.has(key):
         return False  # it did come, and its event waits in a queue, or with the dead letters
-    if asset.status is not Status.DELETING and not _take_out_of_use(asset, run, assets=assets, now=now):
+    asset = _taken_out_of_use(asset, run, assets=assets, now=now)
+    if asset is None:
+        return True
+    if asset.status is not Status.DELETING:
         return False
-    if asset.near_duplicate and asset.near_duplicate.shares:
-        assets.release_hold(AssetKey(key.tenant, asset.near_duplicate.of), key.id, now=now)
+    if asset.purge_run != run.id:
+        return True
+    let_go(asset, assets=assets, now=now)
     if asset.indexed_as:
         bands.remove(key, *asset.indexed_as)
     renditions.delete_all(key)
@@ -203,16 +223,15 @@ def delete_asset(
     return True
 
 
-def _take_out_of_use(asset: Asset, run: PurgeRun, *, assets: Assets, now: datetime) -> bool:
+def _taken_out_of_use(asset: Asset, run: PurgeRun, *, assets: Assets, now: datetime) -> Asset | None:
+    """The asset as it then is: out of use, by this run or another, or in use after all; None: it is gone."""
     before = unused_before(asset.status, as_of=run.as_of, older_than=run.older_than)
     if before is None:
-        return True  # somebody else took it out of use between the two reads
+        return asset
     try:
-        assets.mark_deleting(asset.key, status=asset.status, unused_before=before, run=run.id, now=now)
+        return assets.mark_deleting(asset.key, status=asset.status, unused_before=before, run=run.id, now=now)
     except AssetStateError:
-        left = assets.find(asset.key)
-        return left is None or left.status is Status.DELETING
-    return True
+        return assets.find(asset.key)
 
 
 def _find_candidates(

@@ -6,7 +6,7 @@ write after all of them are stored, so what the record names exists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -105,13 +105,11 @@ def render_asset(
     renditions it has even where its original can no longer be read.  Faults are raised, to be retried.
     """
     key = AssetKey(job.tenant, job.id)
-    asset = assets.find(key)
-    if asset is None:
-        return Rendered(Outcome.NO_ASSET, None)
-    written: dict[Rendition, str] = {}  # and the version of the object that each is
+    asset: Asset | None
+    written: list[Rendition] = []
     outcome = Outcome.NOTHING_MISSING
     try:
-        asset = _settled_with_its_canonical_asset(asset, assets=assets, now=clock())
+        asset = _settled_with_its_canonical_asset(assets.get(key), assets=assets, now=clock())
         if asset.status is Status.PROCESSING and asset.near_duplicate and asset.near_duplicate.shares:
             return Rendered(outcome, asset)  # it waits for the one whose renditions it will have
         wanted = _wanted(asset, job, presets)
@@ -121,19 +119,19 @@ def render_asset(
                 data = originals.read(key, max_bytes=max_upload_bytes)
                 for image in _rendered(data, presets, wanted, render=render, presets_per_job=presets_per_job):
                     rendition = _rendition(key, image)
-                    version = renditions.write(rendition.key, image.data, content_type=image.content_type)
-                    written[rendition] = version
+                    renditions.write(rendition.key, image.data, content_type=image.content_type)
+                    written.append(rendition)
             except (OriginalMissingError, ImageRejectedError) as error:
                 outcome, refusal = Outcome.REJECTED, error
             if written:
-                asset = _record(asset, written, presets, assets=assets, renditions=renditions, now=clock())
+                asset = assets.add_renditions(asset, written, completing=presets, now=clock())
             if refusal:
                 asset = _reject(asset, refusal, assets=assets, originals=originals, now=clock())
         if asset.status is Status.PROCESSING and not asset.missing(presets):
             asset = make_ready(key, assets=assets, now=clock())
     except (AssetStateError, AssetNotFoundError):
         # Deleted or rejected, now or before.
-        asset, outcome = assets.find(key), Outcome.NO_ASSET
+        asset, outcome = _left_without_objects(key, assets=assets, renditions=renditions), Outcome.NO_ASSET
     if asset and asset.status is not Status.PROCESSING:
         # Near-duplicates that came while it was being rendered wait for it: also where it was settled before,
         # by a job that died there, or did not hear that it had settled it.
@@ -190,22 +188,17 @@ def _reject(
     return assets.reject(asset.key, gone, size_bytes=asset.size_bytes, now=now)
 
 
-def _record(
-    asset: Asset,
-    written: Mapping[Rendition, str],
-    presets: Sequence[Preset],
-    *,
-    assets: Assets,
-    renditions: Renditions,
-    now: datetime,
-) -> Asset:
-    try:
-        return assets.add_renditions(asset, [*written], completing=presets, now=now)
-    except AssetStateError:
-        # A purge may have been here in between, and would have left them to nobody.
-        for rendition, version in written.items():
-            renditions.take_back(rendition.key, version)
-        raise
+def _left_without_objects(key: AssetKey, *, assets: Assets, renditions: Renditions) -> Asset | None:
+    """The asset as it is; where a purge has taken it, also what this job, or one that died, stored since.
+
+    The objects are listed first: if there is no asset after that, none of them belongs to one uploaded since.
+    """
+    stored = renditions.versions(key)
+    asset = assets.find(key)
+    if asset is None or asset.status is Status.DELETING:
+        for object_key, version in stored:
+            renditions.take_back(object_key, version)
+    return asset
 
 
 def _rendition(key: AssetKey, image: RenderedImage) -> Rendition:
