@@ -99,9 +99,10 @@ def purge(cloud: Cloud, id_: AssetId) -> None:
         more=False,
     )
     runs.record(run)
+    runs.claim(run, worker="worker", now=now)
     cloud.assets.mark_deleting(key, status=Status.READY, unused_before=now, run=run.id, now=now)
     cloud.assets.forget(key)
-    runs.advance(run, position=2, deleted=1, kept={asset_id("f" * 64): Kept.IN_USE}, now=now)
+    runs.advance(run, worker="worker", position=2, deleted=1, kept={asset_id("f" * 64): Kept.IN_USE}, now=now)
 
 
 def test_a_whole_life_is_told_of_in_the_documented_shapes(
