@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from catalog import settings
-from catalog.adapters.assets_table import asset_of_image
+from catalog.adapters.asset_items import asset_of_image
 from catalog.adapters.event_bus import EventBus
 from catalog.adapters.purge_runs_table import run_of_image
 from catalog.adapters.usage_table import Counters

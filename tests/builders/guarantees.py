@@ -22,7 +22,7 @@ from typing import Any
 
 from PIL import Image
 
-from catalog.adapters.assets_table import asset_of_image
+from catalog.adapters.asset_items import asset_of_image
 from catalog.adapters.purge_runs_table import run_of_image
 from catalog.domain.assets import Asset, Status
 from catalog.domain.keys import ORIGINALS_PREFIX, RENDITIONS_PREFIX, AssetId, AssetKey, TenantId

@@ -1,28 +1,26 @@
-"""The Assets table: one item an asset.  Every change of state is one conditional write.
+"""The Assets table: every change of an asset's state is one conditional write, or one transaction.
 
-docs/data-model.md describes the items; AWS errors are translated here and nowhere above.
+What an item holds is told in asset_items; AWS errors are translated here and nowhere above.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, cast
 
-from pynamodb.attributes import (
-    MapAttribute,
-    NumberAttribute,
-    UnicodeAttribute,
-    UnicodeSetAttribute,
-)
 from pynamodb.exceptions import DeleteError, DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.update import Action
-from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
-from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
+from catalog.adapters.asset_items import (
+    AssetItem,
+    asset_of,
+    stored_hash,
+    stored_rendition,
+    stored_verdict,
+)
 from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.tables import bind, timestamp
 from catalog.domain.assets import (
@@ -33,153 +31,30 @@ from catalog.domain.assets import (
     AssetNotFoundError,
     AssetStateError,
     Inspection,
-    PerceptualHashes,
     Rendition,
     Status,
     TooManyReferencesError,
 )
-from catalog.domain.fingerprints import PHashAlgorithm
 from catalog.domain.keys import AssetId, AssetKey, TenantId
-from catalog.domain.near_duplicates import DecidedBy, NearDuplicate, hold_of, is_hold
+from catalog.domain.near_duplicates import NearDuplicate, hold_of, is_hold
 from catalog.domain.presets import Preset
-from catalog.domain.rejections import HEALING, Rejection, RejectionCode
-from catalog.domain.sources import Source, SourceFormat
+from catalog.domain.rejections import HEALING, Rejection
 from catalog.domain.uploads import Announcement
 
 # Items a status filter may look at for one page: 1,000 index entries of about 250 bytes, 31 read units.
 _FILTERED_SCAN: Final = 1_000
 
 
-class _ByCreatedAt(GlobalSecondaryIndex["_AssetItem"]):
-    class Meta:
-        index_name = "by_created_at"
-        projection = IncludeProjection(["status"])
-
-    tenant = UnicodeAttribute(hash_key=True)
-    created_at = UnicodeAttribute(range_key=True)
-    id = UnicodeAttribute()
-    status = UnicodeAttribute()
-
-
-class _ByUnusedSince(GlobalSecondaryIndex["_AssetItem"]):
-    class Meta:
-        index_name = "by_unused_since"
-        projection = IncludeProjection(["status"])
-
-    tenant = UnicodeAttribute(hash_key=True)
-    unused_since = UnicodeAttribute(range_key=True)
-    id = UnicodeAttribute()
-    status = UnicodeAttribute()
-
-
-class _AssetItem(Model):
-    class Meta:
-        table_name = ""
-
-    tenant = UnicodeAttribute(hash_key=True)
-    id = UnicodeAttribute(range_key=True)
-    status = UnicodeAttribute()
-    filename = UnicodeAttribute(null=True)
-    content_type = UnicodeAttribute(null=True)
-    size_bytes = NumberAttribute()
-    format = UnicodeAttribute(null=True)
-    width = NumberAttribute(null=True)
-    height = NumberAttribute(null=True)
-    ahash64 = UnicodeAttribute(null=True)
-    phash256 = UnicodeAttribute(null=True)
-    renditions: MapAttribute[str, Any] = MapAttribute(null=True)
-    references = UnicodeSetAttribute(null=True)
-    unused_since = UnicodeAttribute(null=True)
-    rejection_code = UnicodeAttribute(null=True)
-    rejection_detail = UnicodeAttribute(null=True)
-    created_at = UnicodeAttribute()
-    updated_at = UnicodeAttribute()
-    correlation_id = UnicodeAttribute(null=True)
-    expires_at = NumberAttribute(null=True)
-    duplicates = NumberAttribute(null=True)
-    purge_run = UnicodeAttribute(null=True)
-    revision = NumberAttribute(null=True)
-    indexed_as = UnicodeAttribute(null=True)
-    near_duplicate_of = UnicodeAttribute(null=True)
-    near_duplicate = UnicodeAttribute(null=True)
-    holders = NumberAttribute(null=True)
-    linked_by = UnicodeSetAttribute(null=True)
-
-    by_created_at = _ByCreatedAt()
-    by_unused_since = _ByUnusedSince()
-
-
-def _asset(item: _AssetItem) -> Asset:
-    renditions = (item.renditions.as_dict() if item.renditions else {}).items()
-    return Asset(
-        tenant=TenantId(item.tenant),
-        id=AssetId(item.id),
-        status=Status(item.status),
-        filename=item.filename,
-        size_bytes=int(item.size_bytes),
-        created_at=datetime.fromisoformat(item.created_at),
-        updated_at=datetime.fromisoformat(item.updated_at),
-        source=Source(SourceFormat(item.format), int(item.width), int(item.height)) if item.format else None,
-        hashes=PerceptualHashes(item.ahash64, item.phash256) if item.phash256 else None,
-        renditions={name: _rendition(name, stored, item) for name, stored in renditions},
-        references=frozenset(item.references or ()),
-        rejection=Rejection(RejectionCode(item.rejection_code), item.rejection_detail)
-        if item.rejection_code
-        else None,
-        correlation_id=item.correlation_id,
-        unused_since=datetime.fromisoformat(item.unused_since) if item.unused_since else None,
-        duplicates=int(item.duplicates or 0),
-        purge_run=item.purge_run,
-        revision=int(item.revision or 0),
-        near_duplicate=_near_duplicate(item),
-        indexed_as=_indexed_as(item),
-        linked_by=frozenset(AssetId(id_) for id_ in item.linked_by or ()),
-    )
-
-
-def _rendition(preset: str, stored: Mapping[str, Any], item: _AssetItem) -> Rendition:
-    key = stored["key"]
-    if "/" not in key:
-        key = AssetKey(TenantId(item.tenant), AssetId(item.id)).renditions + key
-    return Rendition(preset=preset, **{**stored, "key": key})
-
-
-def _indexed_as(item: _AssetItem) -> tuple[PHashAlgorithm, str] | None:
-    if item.indexed_as is None:
-        return None
-    algorithm, _, hash_hex = item.indexed_as.partition(":")
-    known = {PHashAlgorithm.PHASH256: item.phash256, PHashAlgorithm.AHASH64: item.ahash64}
-    return PHashAlgorithm(algorithm), hash_hex or known[PHashAlgorithm(algorithm)]
-
-
-def _near_duplicate(item: _AssetItem) -> NearDuplicate | None:
-    if not item.near_duplicate_of:
-        return None
-    facts = json.loads(item.near_duplicate)
-    return NearDuplicate(
-        of=AssetId(item.near_duplicate_of),
-        decided_by=DecidedBy(facts["decided_by"]),
-        shares=facts["shares"],
-        distance=facts["distance"],
-        scores=facts["scores"],
-    )
-
-
-def asset_of_image(image: Mapping[str, Any]) -> Asset:
-    """The asset in an image of the table's stream, in DynamoDB's own JSON."""
-    return _asset(_AssetItem.from_raw_data(dict(image)))
-
-
 class Assets:
     """The Assets table: one item an asset."""
 
     def __init__(self, table_name: str) -> None:
-        self._model = bind(_AssetItem, table_name)
+        self._model = bind(AssetItem, table_name)
 
     def get(self, key: AssetKey) -> Asset:
         """A consistent read.  Raises AssetNotFoundError."""
         try:
-            return _asset(self._model.get(key.tenant, key.id, consistent_read=True))
+            return asset_of(self._model.get(key.tenant, key.id, consistent_read=True))
         except DoesNotExist as error:
             raise AssetNotFoundError(key.id) from error
 
@@ -241,14 +116,10 @@ class Assets:
         """Record a checked original as `processing`.  Raises AssetStateError where it is past that."""
         item = self._model
         source, hashes = inspection.source, inspection.hashes
-        # A hash that the item holds anyway is not written twice.
-        known = inspection.candidate_hash in (hashes.phash256, hashes.ahash64)
         indexed = (
             item.indexed_as.remove()
             if inspection.near_blank
-            else item.indexed_as.set(
-                inspection.algorithm + ("" if known else f":{inspection.candidate_hash}")
-            )
+            else item.indexed_as.set(stored_hash(inspection))
         )
         return self._write(
             key,
@@ -298,7 +169,8 @@ class Assets:
         """
         item = self._model
         recorded: list[Action] = [
-            item.renditions[rendition.preset].set(_stored(rendition, asset.key)) for rendition in renditions
+            item.renditions[rendition.preset].set(stored_rendition(rendition, asset.key))
+            for rendition in renditions
         ]
         recorded.append(item.updated_at.set(timestamp(now)))
         given = {rendition.preset: rendition for rendition in renditions}
@@ -408,7 +280,7 @@ class Assets:
         )
         joining: list[Action] = [
             item.near_duplicate_of.set(canonical.id),
-            item.near_duplicate.set(_facts(verdict)),
+            item.near_duplicate.set(stored_verdict(verdict)),
             item.revision.add(1),
         ]
         if shares and canonical.status is Status.READY:
@@ -546,7 +418,7 @@ class Assets:
     ) -> dict[AssetId, Asset]:
         """The assets that exist of those named, read eventually consistent unless asked otherwise."""
         items = self._model.batch_get([(tenant, id_) for id_ in ids], consistent_read=consistent)
-        return {AssetId(item.id): _asset(item) for item in items}
+        return {AssetId(item.id): asset_of(item) for item in items}
 
     def ids(self, tenant: TenantId) -> Iterator[AssetId]:
         """Every asset of a tenant, read consistently: the operator's recount only, it costs a read of all."""
@@ -615,7 +487,7 @@ class Assets:
         elif resume := index.last_evaluated_key:
             position = (resume["created_at"]["S"], resume["id"]["S"])
         found = {
-            item.id: _asset(item) for item in self._model.batch_get([(tenant, id_) for _, id_ in chosen])
+            item.id: asset_of(item) for item in self._model.batch_get([(tenant, id_) for _, id_ in chosen])
         }
         return [found[id_] for _, id_ in chosen if id_ in found], position
 
@@ -653,51 +525,29 @@ class Assets:
             if error.cause_response_code == "ConditionalCheckFailedException":
                 raise AssetStateError(key.id) from error
             raise
-        return _asset(item)
+        return asset_of(item)
 
 
 def _if_absent(attribute: Any, value: Any) -> Action:
     return cast(Action, attribute.set(attribute | value))
 
 
-def _referable(item: type[_AssetItem]) -> Condition:
+def _referable(item: type[AssetItem]) -> Condition:
     return cast(Condition, item.status.is_in(*REFERABLE))
 
 
-def _healing(item: type[_AssetItem]) -> Condition:
+def _healing(item: type[AssetItem]) -> Condition:
     return cast(Condition, (item.status == Status.REJECTED) & item.rejection_code.is_in(*HEALING))
 
 
-def _unsettled(item: type[_AssetItem]) -> Condition:
+def _unsettled(item: type[AssetItem]) -> Condition:
     return cast(Condition, item.status.is_in(Status.AWAITING_UPLOAD, Status.PROCESSING) | _healing(item))
 
 
-def _facts(verdict: NearDuplicate) -> str:
-    facts = {
-        "decided_by": verdict.decided_by,
-        "shares": verdict.shares,
-        "distance": verdict.distance,
-        "scores": dict(verdict.scores),
-    }
-    return json.dumps(facts, sort_keys=True)
-
-
-def _stored(rendition: Rendition, key: AssetKey) -> dict[str, str | int | None]:
-    """A key under the asset's own prefix without it: three of them would take the item over a write unit."""
-    return {
-        "version": rendition.version,
-        "key": rendition.key.removeprefix(key.renditions),
-        "size_bytes": rendition.size_bytes,
-        "width": rendition.width,
-        "height": rendition.height,
-        "quality": rendition.quality,
-    }
-
-
-def _shared(item: type[_AssetItem], key: AssetKey, canonical: Asset, now: datetime) -> list[Action]:
+def _shared(item: type[AssetItem], key: AssetKey, canonical: Asset, now: datetime) -> list[Action]:
     return [
         item.renditions.set(
-            {name: _stored(rendition, key) for name, rendition in canonical.renditions.items()}
+            {name: stored_rendition(rendition, key) for name, rendition in canonical.renditions.items()}
         ),
         item.status.set(Status.READY),
         item.updated_at.set(timestamp(now)),
@@ -705,7 +555,7 @@ def _shared(item: type[_AssetItem], key: AssetKey, canonical: Asset, now: dateti
 
 
 def _release(
-    item: type[_AssetItem], references: frozenset[str], reference: str, now: datetime
+    item: type[AssetItem], references: frozenset[str], reference: str, now: datetime
 ) -> tuple[list[Action], Condition]:
     """What takes one of these references away, if they are still what they were in what matters.
 

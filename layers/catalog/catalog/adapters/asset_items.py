@@ -1,0 +1,178 @@
+"""An item of the Assets table, and the asset it stands for: what is stored under which name.
+
+docs/data-model.md describes the items.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pynamodb.attributes import (
+    MapAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UnicodeSetAttribute,
+)
+from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
+from pynamodb.models import Model
+
+from catalog.domain.assets import Asset, Inspection, PerceptualHashes, Rendition, Status
+from catalog.domain.fingerprints import PHashAlgorithm
+from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
+from catalog.domain.rejections import Rejection, RejectionCode
+from catalog.domain.sources import Source, SourceFormat
+
+
+class _ByCreatedAt(GlobalSecondaryIndex["AssetItem"]):
+    class Meta:
+        index_name = "by_created_at"
+        projection = IncludeProjection(["status"])
+
+    tenant = UnicodeAttribute(hash_key=True)
+    created_at = UnicodeAttribute(range_key=True)
+    id = UnicodeAttribute()
+    status = UnicodeAttribute()
+
+
+class _ByUnusedSince(GlobalSecondaryIndex["AssetItem"]):
+    class Meta:
+        index_name = "by_unused_since"
+        projection = IncludeProjection(["status"])
+
+    tenant = UnicodeAttribute(hash_key=True)
+    unused_since = UnicodeAttribute(range_key=True)
+    id = UnicodeAttribute()
+    status = UnicodeAttribute()
+
+
+class AssetItem(Model):
+    """One asset, by its tenant and id."""
+
+    class Meta:
+        table_name = ""
+
+    tenant = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+    status = UnicodeAttribute()
+    filename = UnicodeAttribute(null=True)
+    content_type = UnicodeAttribute(null=True)
+    size_bytes = NumberAttribute()
+    format = UnicodeAttribute(null=True)
+    width = NumberAttribute(null=True)
+    height = NumberAttribute(null=True)
+    ahash64 = UnicodeAttribute(null=True)
+    phash256 = UnicodeAttribute(null=True)
+    renditions: MapAttribute[str, Any] = MapAttribute(null=True)
+    references = UnicodeSetAttribute(null=True)
+    unused_since = UnicodeAttribute(null=True)
+    rejection_code = UnicodeAttribute(null=True)
+    rejection_detail = UnicodeAttribute(null=True)
+    created_at = UnicodeAttribute()
+    updated_at = UnicodeAttribute()
+    correlation_id = UnicodeAttribute(null=True)
+    expires_at = NumberAttribute(null=True)
+    duplicates = NumberAttribute(null=True)
+    purge_run = UnicodeAttribute(null=True)
+    revision = NumberAttribute(null=True)
+    indexed_as = UnicodeAttribute(null=True)
+    near_duplicate_of = UnicodeAttribute(null=True)
+    near_duplicate = UnicodeAttribute(null=True)
+    holders = NumberAttribute(null=True)
+    linked_by = UnicodeSetAttribute(null=True)
+
+    by_created_at = _ByCreatedAt()
+    by_unused_since = _ByUnusedSince()
+
+
+def asset_of(item: AssetItem) -> Asset:
+    """The asset that an item read from the table stands for."""
+    renditions = (item.renditions.as_dict() if item.renditions else {}).items()
+    return Asset(
+        tenant=TenantId(item.tenant),
+        id=AssetId(item.id),
+        status=Status(item.status),
+        filename=item.filename,
+        size_bytes=int(item.size_bytes),
+        created_at=datetime.fromisoformat(item.created_at),
+        updated_at=datetime.fromisoformat(item.updated_at),
+        source=Source(SourceFormat(item.format), int(item.width), int(item.height)) if item.format else None,
+        hashes=PerceptualHashes(item.ahash64, item.phash256) if item.phash256 else None,
+        renditions={name: _rendition(name, stored, item) for name, stored in renditions},
+        references=frozenset(item.references or ()),
+        rejection=Rejection(RejectionCode(item.rejection_code), item.rejection_detail)
+        if item.rejection_code
+        else None,
+        correlation_id=item.correlation_id,
+        unused_since=datetime.fromisoformat(item.unused_since) if item.unused_since else None,
+        duplicates=int(item.duplicates or 0),
+        purge_run=item.purge_run,
+        revision=int(item.revision or 0),
+        near_duplicate=_near_duplicate(item),
+        indexed_as=_indexed_as(item),
+        linked_by=frozenset(AssetId(id_) for id_ in item.linked_by or ()),
+    )
+
+
+def asset_of_image(image: Mapping[str, Any]) -> Asset:
+    """The asset in an image of the table's stream, in DynamoDB's own JSON."""
+    return asset_of(AssetItem.from_raw_data(dict(image)))
+
+
+def _rendition(preset: str, stored: Mapping[str, Any], item: AssetItem) -> Rendition:
+    key = stored["key"]
+    if "/" not in key:
+        key = AssetKey(TenantId(item.tenant), AssetId(item.id)).renditions + key
+    return Rendition(preset=preset, **{**stored, "key": key})
+
+
+def _indexed_as(item: AssetItem) -> tuple[PHashAlgorithm, str] | None:
+    if item.indexed_as is None:
+        return None
+    algorithm, _, hash_hex = item.indexed_as.partition(":")
+    known = {PHashAlgorithm.PHASH256: item.phash256, PHashAlgorithm.AHASH64: item.ahash64}
+    return PHashAlgorithm(algorithm), hash_hex or known[PHashAlgorithm(algorithm)]
+
+
+def _near_duplicate(item: AssetItem) -> NearDuplicate | None:
+    if not item.near_duplicate_of:
+        return None
+    facts = json.loads(item.near_duplicate)
+    return NearDuplicate(
+        of=AssetId(item.near_duplicate_of),
+        decided_by=DecidedBy(facts["decided_by"]),
+        shares=facts["shares"],
+        distance=facts["distance"],
+        scores=facts["scores"],
+    )
+
+
+def stored_rendition(rendition: Rendition, key: AssetKey) -> dict[str, str | int | None]:
+    """A key under the asset's own prefix without it: three of them would take the item over a write unit."""
+    return {
+        "version": rendition.version,
+        "key": rendition.key.removeprefix(key.renditions),
+        "size_bytes": rendition.size_bytes,
+        "width": rendition.width,
+        "height": rendition.height,
+        "quality": rendition.quality,
+    }
+
+
+def stored_hash(inspection: Inspection) -> str:
+    """The algorithm and hash an asset is indexed under; a hash that its item holds anyway is left out."""
+    hashes = inspection.hashes
+    known = inspection.candidate_hash in (hashes.phash256, hashes.ahash64)
+    return inspection.algorithm + ("" if known else f":{inspection.candidate_hash}")
+
+
+def stored_verdict(verdict: NearDuplicate) -> str:
+    """Why an asset is a near-duplicate of the one that `near_duplicate_of` names."""
+    facts = {
+        "decided_by": verdict.decided_by,
+        "shares": verdict.shares,
+        "distance": verdict.distance,
+        "scores": dict(verdict.scores),
+    }
+    return json.dumps(facts, sort_keys=True)
