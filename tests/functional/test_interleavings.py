@@ -10,6 +10,7 @@ back, and all guarantees hold.  What an image shows is computed once for the sam
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from functools import cache
@@ -32,7 +33,7 @@ from catalog.adapters.queues import purge_job, render_job
 from catalog.domain.assets import AssetNotFoundError, AssetStateError
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.near_duplicates import Decision, DuplicatePairNotFoundError
-from catalog.domain.purge import CLAIMED_FOR, PurgeRun, RunState
+from catalog.domain.purge import CLAIMED_FOR, PurgeRun, RunClaimedError, RunState
 from catalog.domain.uploads import Announcement, UploadTicket
 from catalog.use_cases.decisions import decide, undo
 from catalog.use_cases.purging import confirm_purge, propose_purge, purge_tenant
@@ -139,6 +140,7 @@ class Begun:
             self.known[progress] = self.cloud.moment(), list(self.cloud.records), jobs
         moment, records, jobs = self.known[progress]
         moment.restore()
+        self.cloud.cold_start()  # nobody remembers an earlier story, which would save a call in this one
         self.cloud.records[:] = records
         return jobs
 
@@ -296,7 +298,9 @@ class Catalog(RuleBasedStateMachine):
                 see_to=self.come_back_to,
                 now=self.clock(),
             )
-            return self.work_on(run)
+            with suppress(RunClaimedError):  # a daily purge has found it already
+                run = self.work_on(run)
+            return run
 
         self.start_for_client(f"purge {tenant}", work)
 

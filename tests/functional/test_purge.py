@@ -417,6 +417,22 @@ def test_a_purge_has_one_worker_at_a_time(cloud: Cloud, stalled: Task) -> None:
     assert cloud.objects(cloud.originals) == []
 
 
+def test_a_confirmed_purge_that_the_daily_one_finds_first_is_answered_as_running(
+    cloud: Cloud, tokens: tuple[str, str]
+) -> None:
+    scheduler = Scheduler(1)
+    with scheduler.in_charge():
+        task = scheduler.start("purge", lambda: cloud.purge(dry_run=False, confirm_token=tokens[0]))
+        task.step_to("dynamodb:UpdateItem")
+        task.step()  # it is confirmed, and not yet claimed
+        daily_purge(cloud)
+        answer = task.finish()
+    scheduler.close()
+
+    assert (answer.status, answer.json["state"]) == (202, "running")
+    assert cloud.objects(cloud.originals) == []
+
+
 def test_what_another_purge_is_deleting_is_left_to_it(
     cloud: Cloud, stalled: Task, tokens: tuple[str, str]
 ) -> None:
