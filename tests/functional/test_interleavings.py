@@ -198,6 +198,9 @@ class Catalog(RuleBasedStateMachine):
     def room(self) -> bool:
         return len(self.running) < AT_ONCE
 
+    def under_way(self, name: str) -> bool:
+        return any(task.name == name for task, *_ in self.running)
+
     @precondition(room)
     @rule(tenant=TENANTS, photo=ANY)
     def announce(self, tenant: str, photo: int) -> None:
@@ -241,6 +244,8 @@ class Catalog(RuleBasedStateMachine):
     @rule(tenant=TENANTS, photo=ANY, name=st.sampled_from(["sku-1", "sku-2"]))
     def take(self, tenant: str, photo: int, name: str) -> None:
         key = self.key(tenant, photo)
+        if self.under_way(f"release {name} of {key.tenant}/{key.id[:4]}"):
+            return  # nobody could say afterwards which of the two came last
         self.start_for_client(
             f"take {name} of {key.tenant}/{key.id[:4]}",
             lambda: self.cloud.assets.take_reference(key, name),
@@ -251,8 +256,8 @@ class Catalog(RuleBasedStateMachine):
     @rule(tenant=TENANTS, photo=ANY, name=st.sampled_from(["sku-1", "sku-2"]))
     def release(self, tenant: str, photo: int, name: str) -> None:
         key = self.key(tenant, photo)
-        if any("take" in task.name for task, *_ in self.running):
-            return  # nobody could say afterwards which of the two came last
+        if self.under_way(f"take {name} of {key.tenant}/{key.id[:4]}"):
+            return  # here too
         self.held.get(key, set()).discard(name)
         self.start_for_client(
             f"release {name} of {key.tenant}/{key.id[:4]}",

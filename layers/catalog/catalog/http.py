@@ -185,6 +185,11 @@ def created(body: Any) -> Response[str]:
     return _answer(HTTPStatus.CREATED, body)
 
 
+def accepted(body: Any) -> Response[str]:
+    """202: it has begun; the answer says how it goes on."""
+    return _answer(HTTPStatus.ACCEPTED, body)
+
+
 def body_text(app: APIGatewayRestResolver) -> str | None:
     """The body of a request that carries no image.  Raises InvalidRequestError where it is no text.
 
@@ -219,11 +224,6 @@ def _claims(app: APIGatewayRestResolver) -> Mapping[str, Any]:
 def request_id(app: APIGatewayRestResolver) -> str:
     """The id of this request: in every answer's error, in the logs, and on the asset it created."""
     return app.current_event.request_context.request_id or ""
-
-
-def accepted(body: Any) -> Response[str]:
-    """202: it has begun; the answer says how it goes on."""
-    return _answer(HTTPStatus.ACCEPTED, body)
 
 
 def _error(
