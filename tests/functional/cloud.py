@@ -320,6 +320,13 @@ class Cloud:
         """Every message now in the render queue, taken off it."""
         return self.take_messages(self.render_queue)
 
+    def take_delayed_jobs(self) -> list[str]:
+        """Every message of the render queue that is not to be delivered yet, taken off it."""
+        queue = _backend("sqs").queues[self.render_queue.rpartition("/")[2]]
+        delayed = [message for message in queue._messages if message.delayed]
+        queue._messages = [message for message in queue._messages if message not in delayed]
+        return [message.body for message in delayed]
+
     def take_messages(self, queue_url: str) -> list[str]:
         """Every message now in a queue, taken off it."""
         taken = []
@@ -374,10 +381,11 @@ class Cloud:
 
     @contextmanager
     def later(self, passed: timedelta) -> Iterator[None]:
-        """The purge's clock is ahead by so much, and its messages have been delayed for as long."""
+        """The purge's clock is ahead by so much, and messages have been delayed for as long."""
         function = self.function("purge")
-        for message in _backend("sqs").queues[self.purge_queue.rpartition("/")[2]]._messages:
-            message.delayed_until -= passed.total_seconds() * 1_000
+        for queue in _backend("sqs").queues.values():
+            for message in queue._messages:
+                message.delayed_until -= passed.total_seconds() * 1_000
 
         def clock() -> datetime:
             return datetime.now(UTC) + passed

@@ -35,7 +35,7 @@ from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.near_duplicates import Decision, DuplicatePairNotFoundError
 from catalog.domain.purge import CLAIMED_FOR, PurgeRun, RunClaimedError, RunState
 from catalog.domain.uploads import Announcement, UploadTicket
-from catalog.use_cases.decisions import decide, undo
+from catalog.use_cases.decisions import RENDERED_AFTER, decide, undo
 from catalog.use_cases.purging import confirm_purge, propose_purge, purge_tenant
 from catalog.use_cases.uploads import Allowance, request_upload
 from tests.builders.guarantees import History
@@ -325,6 +325,9 @@ class Catalog(RuleBasedStateMachine):
 
     def take_off_queue(self) -> bool:
         jobs = [Message("render", body, self.time) for body in self.cloud.take_jobs()]
+        jobs += [
+            Message("render", body, self.time + RENDERED_AFTER) for body in self.cloud.take_delayed_jobs()
+        ]
         self.waiting += jobs
         return bool(jobs)
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from catalog.use_cases.decisions import RENDERED_AFTER
 from tests.builders.images import flat, jpeg_bytes, noisy_scene, png_bytes, webp_bytes
-from tests.functional.cloud import Cloud
+from tests.functional.cloud import Cloud, Killed
 
 ORIGINAL = noisy_scene(7, (900, 700))
 PHOTO = jpeg_bytes(ORIGINAL, 92)
@@ -270,6 +271,28 @@ def test_distinct_gives_a_merged_asset_renditions_of_its_own_and_is_remembered(c
     cloud.reference("PUT", id_of(PHOTO), "sku-1")
     cloud.purge(dry_run=False, confirm_token=cloud.purge().json["confirm_token"])
     assert cloud.upload(HALF, content_type="image/webp")["near_duplicate_of"] is None
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_whenever_a_persons_distinct_dies_the_image_is_ready_though_nobody_says_it_again(
+    cloud: Cloud, after: bool
+) -> None:
+    upload_both(cloud)
+    merged = cloud.moment()
+    with cloud.watched_calls() as calls:
+        decide(cloud, HALF, PHOTO, "distinct")
+    assert "dynamodb:TransactWriteItems" in calls.made
+    for number in range(len(calls.made)):
+        merged.restore()
+        cloud.cold_start()
+        with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
+            decide(cloud, HALF, PHOTO, "distinct")
+        with cloud.later(RENDERED_AFTER):
+            render_all(cloud)
+
+        image = cloud.asset(id_of(HALF))
+        assert image.status == "ready", calls.made[number]
+        assert {stored.key for stored in image.renditions.values()} <= set(cloud.objects(cloud.renditions))
 
 
 def test_same_joins_what_the_pixels_kept_apart(cloud: Cloud) -> None:

@@ -7,6 +7,7 @@ import pytest
 from catalog.domain.presets import DEFAULT_PRESETS, InvalidPresetsError, parse_presets
 from catalog.domain.purge import CLAIMED_FOR
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS, parse_pixel_limits
+from catalog.use_cases.decisions import RENDERED_AFTER
 from tests.template.templates import (
     ALL,
     APPLICATION,
@@ -177,3 +178,8 @@ def test_a_default_meets_its_own_pattern(parameter):
 
 def test_a_purge_worker_is_dead_when_its_claim_on_a_run_ends():
     assert FUNCTIONS["Purge"]["Timeout"] * 1.2 < CLAIMED_FOR.total_seconds()
+
+
+def test_a_request_is_dead_when_the_jobs_it_sent_ahead_are_delivered():
+    timeout = FUNCTIONS["Duplicates"].get("Timeout", GLOBALS["Timeout"])
+    assert timeout * 1.2 < RENDERED_AFTER.total_seconds() <= 900  # SQS delays no message for longer

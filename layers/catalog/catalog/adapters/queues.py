@@ -24,10 +24,14 @@ class RenderQueue:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def send(self, jobs: Iterable[RenderJob]) -> None:
-        """Raises JobsNotSentError where any of them was refused."""
+    def send(self, jobs: Iterable[RenderJob], *, delay: timedelta = timedelta(0)) -> None:
+        """Delivered after `delay` (15 minutes at most).  Raises JobsNotSentError where any was refused."""
+        seconds = int(delay.total_seconds())
         for batch in batched(jobs, _BATCH, strict=False):
-            entries = [{"Id": str(index), "MessageBody": _message(job)} for index, job in enumerate(batch)]
+            entries = [
+                {"Id": str(index), "MessageBody": _message(job), "DelaySeconds": seconds}
+                for index, job in enumerate(batch)
+            ]
             answer = client("sqs").send_message_batch(QueueUrl=self._url, Entries=entries)
             if refused := answer.get("Failed"):
                 raise JobsNotSentError(", ".join(sorted({failure["Code"] for failure in refused})))

@@ -1,13 +1,15 @@
 """Decisions: a person says that two assets show the same product, or distinct ones, and may take it back.
 
-The word is recorded first and then acted on; whoever repeats it after a crash completes the act.  No object
-is deleted: an address that was given out for a rendition goes on working until its asset is purged.
+The word is recorded first and then acted on; whoever repeats it after a crash completes the act, and an asset
+that was separated is rendered even if nobody does.  No object is deleted: an address that was given out for a
+rendition goes on working until its asset is purged.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from catalog.domain.assets import Asset, AssetStateError, Status, render_jobs
 from catalog.domain.keys import AssetId, AssetKey
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from catalog.adapters.pairs_table import Pairs
     from catalog.adapters.queues import RenderQueue
     from catalog.domain.presets import Preset
+
+
+# Longer than a request lives (its timeout is in the template): the jobs find what it left, or half of it.
+RENDERED_AFTER: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +86,16 @@ def _make_so(pair: Pair, one: Asset, two: Asset, *, deciding: Deciding, now: dat
         return
     for asset, other in ((one, two), (two, one)):
         if asset.near_duplicate and asset.near_duplicate.of == other.id:
+            # Were this worker to die when they are separate, nothing else would lead to its renditions.
+            _send_jobs(replace(asset, near_duplicate=None), deciding=deciding, delay=RENDERED_AFTER)
             asset = separate(asset, assets=deciding.assets, now=now)  # noqa: PLW2901
         if asset.status is Status.PROCESSING and asset.near_duplicate is None:
-            jobs = render_jobs(asset, deciding.presets, presets_per_job=deciding.presets_per_job)
-            deciding.queue.send(jobs)
+            _send_jobs(asset, deciding=deciding)
+
+
+def _send_jobs(asset: Asset, *, deciding: Deciding, delay: timedelta = timedelta(0)) -> None:
+    jobs = render_jobs(asset, deciding.presets, presets_per_job=deciding.presets_per_job)
+    deciding.queue.send(jobs, delay=delay)
 
 
 def _merge(pair: Pair, one: Asset, two: Asset, *, deciding: Deciding, now: datetime) -> None:
