@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from benchmarks._edits import EDITS, jpeg, resized
 from benchmarks._hard_negatives import (
@@ -188,6 +188,20 @@ def test_the_verdict_is_the_same_in_either_order(carton: Image.Image) -> None:
         drawn(replace(CARTON, badge="")),
     ):
         assert verify(carton, other) == verify(other, carton)
+
+
+@pytest.mark.parametrize("side", [513, 800, 2000])
+@pytest.mark.parametrize("softer", ["64 GB", "32 GB"])
+def test_changed_print_is_refused_between_large_images_of_one_size(side: int, softer: str) -> None:
+    """Whichever is softer is the target; its resampled versions must not be among what predicts it."""
+    boxes = {
+        label: drawn(replace(CARTON, label=label, text_size=40)).resize((side, side))
+        for label in ("64 GB", "32 GB")
+    }
+    boxes[softer] = boxes[softer].filter(ImageFilter.GaussianBlur(side / 1000))
+    left, right = boxes.values()
+    assert not verify(left, right).accepted
+    assert verify(left, right) == verify(right, left)
 
 
 def test_an_image_is_itself(carton: Image.Image) -> None:
