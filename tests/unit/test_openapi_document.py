@@ -16,7 +16,7 @@ from catalog.compare_requests import MAX_BODY_BYTES
 from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
 from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison
 from catalog.domain.keys import AssetId, AssetKey, TenantId
-from catalog.domain.near_duplicates import DecidedBy, Decision, Likeness, NearDuplicate, Pair
+from catalog.domain.near_duplicates import DecidedBy, Decision, Likeness, NearDuplicate, Pair, Verdict
 from catalog.domain.presets import DEFAULT_PRESETS, Format
 from catalog.domain.purge import Kept, PurgeRun, RunSource, RunState
 from catalog.domain.rejections import Rejection, RejectionCode
@@ -345,7 +345,7 @@ def test_the_document_and_the_code_accept_the_same_ids(id_: str) -> None:
 def test_a_pair_and_a_near_duplicate_are_answered_exactly_as_documented() -> None:
     other = AssetId("d7" * 32)
     verdict = NearDuplicate(other, DecidedBy.PIXELS, shares=True, distance=4, scores={"detail": 0.4})
-    likeness = Likeness(False, {"detail": 3.1}, "detail")
+    likeness = Likeness(Verdict.DIFFERENT, {"detail": 3.1}, "detail")
     pair = Pair(_KEY.tenant, _KEY.id, other, 17, likeness, Decision.DISTINCT, _NOW, _NOW, "client")
     known = {_KEY.id: _asset(Status.READY, near_duplicate=verdict)}
     for each in (pair, Pair(_KEY.tenant, _KEY.id, other, None, None, None, _NOW)):

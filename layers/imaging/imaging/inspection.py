@@ -42,5 +42,5 @@ def compare(inspection: Inspection, data: bytes, *, limits: Mapping[SourceFormat
     """Whether an inspected original and another show the same picture.  Raises ImageRejectedError."""
     if not isinstance(inspection.pixels, Image):
         raise TypeError("an inspection by this module has its pixels")
-    verdict = verify(inspection.pixels, canonical_pixels(data, limits=limits))
-    return Likeness(verdict.accepted, verdict.scores, verdict.refusal)
+    verification = verify(inspection.pixels, canonical_pixels(data, limits=limits))
+    return Likeness(verification.verdict, verification.scores, verification.refusal)

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Resampling
 
+from catalog.domain.near_duplicates import Verdict
 from imaging.resizing import resized
 
 Plane = NDArray[np.float32]
@@ -85,13 +86,18 @@ class Refusal(StrEnum):
 class Verification:
     """The verdict on two images, the same in either order.
 
-    `scores` holds each measure, by the refusal it leads to, as a fraction of its limit: accepted when none
+    `scores` holds each measure, by the refusal it leads to, as a fraction of its limit: SAME when none
     is above 1.  A pair refused for its frame (aspect, resolution) has no further scores.
     """
 
-    accepted: bool
+    verdict: Verdict
     scores: Mapping[str, float]
     refusal: Refusal | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """May share renditions."""
+        return self.verdict is Verdict.SAME
 
 
 def verify(left: Image.Image, right: Image.Image) -> Verification:
@@ -117,7 +123,7 @@ def verify(left: Image.Image, right: Image.Image) -> Verification:
     lost = max(1.0, min(COMPARE_SIDE, max(large.size)) / max(size))
     scores = frame | _luma_scores(windows, lost) | _chroma_scores(first[1:], second[1:], windows.allowance)
     if max(scores.values()) > 1 and _is_mirrored(first[0], second[0]):
-        return Verification(False, _named(scores), Refusal.MIRRORED)
+        return Verification(Verdict.DIFFERENT, _named(scores), Refusal.MIRRORED)
     return _verdict(scores)
 
 
@@ -133,8 +139,9 @@ def is_near_blank(image: Image.Image) -> bool:
 
 def _verdict(scores: Mapping[Refusal, float]) -> Verification:
     worst = max(scores, key=lambda name: scores[name])
-    accepted = scores[worst] <= 1
-    return Verification(accepted, _named(scores), None if accepted else worst)
+    if scores[worst] <= 1:
+        return Verification(Verdict.SAME, _named(scores))
+    return Verification(Verdict.DIFFERENT, _named(scores), worst)
 
 
 def _named(scores: Mapping[Refusal, float]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from catalog.domain.near_duplicates import (
     DuplicatePairNotFoundError,
     Likeness,
     Pair,
+    Verdict,
     in_order,
 )
 
@@ -47,6 +48,10 @@ class _PairItem(Model):
     by_seen_at = _BySeenAt()
 
 
+def _verdict(refusal: str | None) -> Verdict:
+    return Verdict.SAME if refusal is None else Verdict.DIFFERENT
+
+
 def _pair(item: _PairItem) -> Pair:
     first, second = item.pair.split("#")
     scores = json.loads(item.scores) if item.scores else None
@@ -55,7 +60,7 @@ def _pair(item: _PairItem) -> Pair:
         first=AssetId(first),
         second=AssetId(second),
         distance=None if item.distance is None else int(item.distance),
-        likeness=None if scores is None else Likeness(item.refusal is None, scores, item.refusal),
+        likeness=None if scores is None else Likeness(_verdict(item.refusal), scores, item.refusal),
         decision=Decision(item.decision) if item.decision else None,
         seen_at=datetime.fromisoformat(item.seen_at),
         decided_at=datetime.fromisoformat(item.decided_at) if item.decided_at else None,

@@ -40,13 +40,27 @@ class DuplicatePairNotFoundError(LookupError):
     """These two assets were never proposed as near-duplicates, and nobody said they are."""
 
 
+class Verdict(StrEnum):
+    """What the pixels of two images say of them."""
+
+    SAME = "same"  # one picture, re-encoded or resized: may share renditions
+    TOO_SMALL = "too_small"  # the same as far as the smaller one shows it: linked, never reused
+    SUSPECTED = "suspected"  # the same shot, edited: a person decides, nothing is merged by itself
+    DIFFERENT = "different"
+
+
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """The verdict on two images: each score is a fraction of its limit; `refusal` names the worst over 1."""
+    """The verdict on two images.  Each score is a fraction of its limit; `refusal` says why not SAME."""
 
-    accepted: bool
+    verdict: Verdict
     scores: Mapping[str, float]
     refusal: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """May share renditions."""
+        return self.verdict is Verdict.SAME
 
 
 @dataclass(frozen=True, slots=True)
