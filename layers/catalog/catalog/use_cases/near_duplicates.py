@@ -1,8 +1,7 @@
 """Near-duplicates: an asset finds the one it looks like, shares its renditions, and can be told apart again.
 
-An asset is indexed first and looks for others after, with consistent reads: of two that arrive at one moment
-at least one sees the other.  Joining is one transaction over both: the canonical asset must still be
-canonical and of the state it was read in, the joining one must still be alone and depended on by nobody.  So
+Joining is one transaction over both: the canonical asset must still be canonical and of the state it was
+read in, the joining one must still be alone and depended on by nobody.  So
 of two that would join each other the second is refused, and a duplicate always points at a canonical asset.
 """
 
@@ -14,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from catalog.domain.assets import Asset, AssetStateError, Inspection, Status
-from catalog.domain.keys import AssetId, AssetKey
+from catalog.domain.keys import AssetKey
 from catalog.domain.near_duplicates import (
     MOST_COMPARED,
     Candidate,
@@ -25,6 +24,7 @@ from catalog.domain.near_duplicates import (
     NearDuplicateAction,
     held_for,
 )
+from catalog.use_cases.candidates import find_candidates, joinable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -76,17 +76,11 @@ def find_near_duplicate(
     """
     if near.action is NearDuplicateAction.OFF or inspection.near_blank:
         return Search(asset)
-    near.bands.add(asset.key, inspection.candidate_hash)
-    found = near.bands.near(asset.key, inspection.candidate_hash)
-    seen: set[AssetId] = set()
+    found = find_candidates(asset, inspection, bands=near.bands)
     compared = 0
-    for candidate in found.candidates:
-        canonical = _canonical(AssetKey(asset.tenant, candidate.id), assets)
-        if canonical is None or canonical.id == asset.id or canonical.id in seen:
-            continue
+    for candidate, canonical in joinable(asset, found.candidates, assets=assets):
         if compared == MOST_COMPARED:
             break
-        seen.add(canonical.id)
         pair = near.pairs.find(asset.tenant, asset.id, canonical.id)
         if pair and pair.decision is Decision.DISTINCT:
             continue
@@ -207,16 +201,6 @@ def let_go(asset: Asset, *, assets: Assets, now: datetime) -> None:
 def _is_linked_to(asset: Asset, duplicate: Asset) -> bool:
     near = duplicate.near_duplicate
     return near is not None and near.of == asset.id and duplicate.status is not Status.DELETING
-
-
-def _canonical(key: AssetKey, assets: Assets) -> Asset | None:
-    """The asset itself, or the one it is a duplicate of; None where there is nothing to join."""
-    asset = assets.find(key)
-    if asset and asset.near_duplicate:
-        asset = assets.find(AssetKey(key.tenant, asset.near_duplicate.of))
-    if asset is None or asset.near_duplicate or asset.status not in {Status.PROCESSING, Status.READY}:
-        return None
-    return asset
 
 
 def _is_as_large(canonical: Asset, asset: Asset) -> bool:

@@ -1,0 +1,47 @@
+"""Candidates: the assets that may show the same picture as a new one, the likeliest first.
+
+The asset is indexed first and looks for others after, with consistent reads: of two that arrive at one moment
+at least one sees the other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from catalog.domain.assets import Asset, Inspection, Status
+from catalog.domain.keys import AssetId, AssetKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from catalog.adapters.assets_table import Assets
+    from catalog.adapters.hash_bands_table import Found, HashBands
+    from catalog.domain.near_duplicates import Candidate
+
+
+def find_candidates(asset: Asset, inspection: Inspection, *, bands: HashBands) -> Found:
+    """Index the asset, and find what is near it.  A near-blank image has nothing to be found by."""
+    bands.add(asset.key, inspection.candidate_hash)
+    return bands.near(asset.key, inspection.candidate_hash)
+
+
+def joinable(
+    asset: Asset, candidates: tuple[Candidate, ...], *, assets: Assets
+) -> Iterator[tuple[Candidate, Asset]]:
+    """The canonical asset of each candidate, once, in their order; what cannot be joined is left out."""
+    seen: set[AssetId] = {asset.id}
+    for candidate in candidates:
+        canonical = _canonical(AssetKey(asset.tenant, candidate.id), assets)
+        if canonical is not None and canonical.id not in seen:
+            seen.add(canonical.id)
+            yield candidate, canonical
+
+
+def _canonical(key: AssetKey, assets: Assets) -> Asset | None:
+    """The asset itself, or the one it is a duplicate of; None where there is nothing to join."""
+    asset = assets.find(key)
+    if asset and asset.near_duplicate:
+        asset = assets.find(AssetKey(key.tenant, asset.near_duplicate.of))
+    if asset is None or asset.near_duplicate or asset.status not in {Status.PROCESSING, Status.READY}:
+        return None
+    return asset
