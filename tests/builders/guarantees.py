@@ -90,10 +90,7 @@ def read_world(
     """
     items = list(_items(dynamodb, names.assets))
     assets = {asset.key: asset for asset in map(asset_of_image, items)}
-    runs = [
-        run_of_image(item | {"candidates": {"B": base64.b64encode(item["candidates"]["B"]).decode()}})
-        for item in _items(dynamodb, names.purge_runs)
-    ]
+    runs = [run_of_image(_as_the_stream_has_it(item)) for item in _items(dynamodb, names.purge_runs)]
     bands = [
         (item["band"]["S"].split("#")[0], item["id"]["S"]) for item in _items(dynamodb, names.hash_bands)
     ]
@@ -124,6 +121,14 @@ def read_world(
 def _items(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
     for page in dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
         yield from page["Items"]
+
+
+def _as_the_stream_has_it(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Binary values are base64 there."""
+    return {
+        name: {"B": base64.b64encode(value["B"]).decode()} if "B" in value else value
+        for name, value in item.items()
+    }
 
 
 def _objects(s3: Any, bucket: str) -> dict[str, int]:
@@ -265,9 +270,14 @@ def _the_index_knows_no_strangers(world: World) -> Iterator[str]:
 
 def _purge_keeps_its_word(world: World, history: History) -> Iterator[str]:
     """Guarantee 5: nothing referenced, nothing unconfirmed is deleted; no run is left undone."""
+    deleted = Counter((key.tenant, run_id) for key, run_id in history.deletions)
     for run in world.runs.values():
         if run.state is RunState.RUNNING:
             yield f"purge {run.id} is still running"
+        elif run.state is RunState.COMPLETED and run.deleted + len(run.kept) != len(run.candidates):
+            yield f"purge {run.id} says {run.deleted} and {len(run.kept)} of {len(run.candidates)} candidates"
+        if history.deletions and run.deleted != deleted[run.tenant, run.id]:
+            yield f"purge {run.id} says it deleted {run.deleted}, and deleted {deleted[run.tenant, run.id]}"
     for key, run_id in history.deletions:
         confirmed = world.runs.get((key.tenant, run_id))
         if confirmed is None or confirmed.confirmed_at is None or key.id not in confirmed.candidates:

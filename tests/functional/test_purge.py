@@ -103,6 +103,51 @@ def test_a_reference_taken_between_dry_run_and_confirmation_saves_its_asset(clou
     assert cloud.get(gone).status == 404
 
 
+def test_an_image_that_a_client_was_told_is_here_is_kept_for_another_grace_period(cloud: Cloud) -> None:
+    told, gone = unused(cloud, 1), unused(cloud, 2)
+    token = cloud.purge().json["confirm_token"]
+    assert cloud.announce(photo(1)).status == 200
+
+    answer = cloud.purge(dry_run=False, confirm_token=token)
+
+    assert answer.json["kept"] == [{"id": told, "reason": "announced_again"}]
+    assert (cloud.get(told).status, cloud.get(gone).status) == (200, 404)
+    # It costs the next run nothing: it is no candidate until the time since its announcement is over.
+    assert cloud.purge().json["candidates"] == []
+    assert cloud.purge(older_than_days=0).json["candidates"] == [told]
+
+
+def test_an_announcement_of_what_is_here_is_one_write_of_one_item_that_no_index_carries(cloud: Cloud) -> None:
+    id_ = unused(cloud, 1)
+    unused_since = cloud.asset(id_).unused_since
+
+    with cloud.watched_calls() as calls:
+        assert cloud.announce(photo(1)).status == 200
+
+    assert [call for call in calls.made if not call.endswith(":GetItem")] == ["dynamodb:UpdateItem"]
+    assert cloud.asset(id_).unused_since == unused_since
+    indexed = {
+        attribute
+        for index in _TEMPLATE["Resources"]["AssetsTable"]["Properties"]["GlobalSecondaryIndexes"]
+        for attribute in [
+            *(key["AttributeName"] for key in index["KeySchema"]),
+            *index["Projection"].get("NonKeyAttributes", []),
+        ]
+    }
+    assert "announced_at" not in indexed
+
+
+def test_of_several_runs_over_the_same_images_each_counts_what_it_deleted(cloud: Cloud) -> None:
+    ids = {unused(cloud, seed) for seed in (1, 2)}
+    tokens = [cloud.purge().json["confirm_token"] for _ in range(3)]
+
+    reports = [cloud.purge(dry_run=False, confirm_token=token).json for token in tokens]
+
+    assert [report["deleted_count"] for report in reports] == [2, 0, 0]
+    assert [{kept["id"] for kept in report["kept"]} for report in reports] == [set(), ids, ids]
+    assert {kept["reason"] for report in reports for kept in report["kept"]} == {"gone"}
+
+
 def test_an_asset_used_and_released_meanwhile_is_not_deleted_either(cloud: Cloud) -> None:
     id_ = unused(cloud, 1)
     token = cloud.purge().json["confirm_token"]
@@ -440,7 +485,8 @@ def test_what_another_purge_is_deleting_is_left_to_it(
     with cloud.watched_calls() as calls:
         answer = cloud.purge(dry_run=False, confirm_token=tokens[1])
 
-    assert (answer.json["state"], answer.json["deleted_count"]) == ("completed", 1)
+    assert (answer.json["state"], answer.json["deleted_count"]) == ("completed", 0)
+    assert [kept["reason"] for kept in answer.json["kept"]] == ["gone"]
     assert not [call for call in calls.made if call.startswith("s3:")]
     stalled.finish()
     assert cloud.objects(cloud.originals) == []

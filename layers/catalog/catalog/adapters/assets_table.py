@@ -17,6 +17,7 @@ from pynamodb.transactions import TransactWrite
 from catalog.adapters.asset_items import (
     AssetItem,
     asset_of,
+    microseconds,
     stored_hash,
     stored_rendition,
     stored_verdict,
@@ -96,7 +97,7 @@ class Assets:
         )
 
     def unused_from(self, key: AssetKey, now: datetime) -> None:
-        """Begin anew the time that an asset without references has been unused for.
+        """The time that an asset without references has been unused for begins at `now`.
 
         One with references is not unused.  Raises AssetStateError where a purge has begun to remove it.
         """
@@ -194,15 +195,17 @@ class Assets:
             item.status == Status.PROCESSING,
         )
 
-    def note_duplicate(self, key: AssetKey) -> Asset:
-        """Count one upload that was not sent because these bytes are here.
+    def note_duplicate(self, key: AssetKey, *, now: datetime) -> Asset:
+        """Count one upload that was not sent because these bytes are here, and when: no purge takes an asset
+        that was announced again within its grace period.
 
         Raises AssetStateError where they are not, or not any more.
         """
         item = self._model
         return self._update(
             key,
-            [item.duplicates.add(1)],
+            # No index carries the moment, so it costs nothing more: mark_deleting looks at it.
+            [item.duplicates.add(1), item.announced_at.set(microseconds(now))],
             item.status.is_in(Status.PROCESSING, Status.READY, Status.REJECTED),
         )
 
@@ -430,8 +433,8 @@ class Assets:
     ) -> Asset:
         """Take the asset out of use for `run`, unless somebody has begun to use it since it was found.
 
-        Raises AssetStateError where it has a reference, was used after `unused_before`, has another status,
-        or is gone.
+        Raises AssetStateError where it has a reference, was used or announced again after `unused_before`,
+        has another status, or is gone.
         """
         item = self._model
         return self._update(
@@ -444,6 +447,7 @@ class Assets:
             ],
             item.references.does_not_exist()
             & (item.unused_since < timestamp(unused_before))
+            & (item.announced_at.does_not_exist() | (item.announced_at < microseconds(unused_before)))
             & (item.status == status),
         )
 

@@ -1,9 +1,9 @@
 """The PurgeRuns table: every purge, what it found, who confirmed it and what became of it."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pynamodb.attributes import (
     BinaryAttribute,
@@ -64,6 +64,7 @@ class _PurgeRunItem(Model):
     size_bytes = NumberAttribute()
     more = BooleanAttribute()
     position = NumberAttribute()
+    taken = BinaryAttribute(legacy_encoding=False, null=True)
     deleted = NumberAttribute()
     kept: MapAttribute[str, Any] = MapAttribute()
     running_since = UnicodeAttribute(null=True)
@@ -89,6 +90,7 @@ def _run(item: _PurgeRunItem) -> PurgeRun:
         size_bytes=int(item.size_bytes),
         more=item.more,
         position=int(item.position),
+        taken=unpacked(item.taken) if item.taken else (),
         deleted=int(item.deleted),
         kept={AssetId(id_): Kept(reason) for id_, reason in item.kept.as_dict().items()},
         confirmed_at=datetime.fromisoformat(item.confirmed_at) if item.confirmed_at else None,
@@ -98,8 +100,10 @@ def _run(item: _PurgeRunItem) -> PurgeRun:
 
 def run_of_image(image: Mapping[str, Any]) -> PurgeRun:
     """The run in an image of the table's stream, in DynamoDB's own JSON: binary values are base64 there."""
-    candidates = {"B": base64.b64decode(image["candidates"]["B"])}
-    return _run(_PurgeRunItem.from_raw_data({**image, "candidates": candidates}))
+    binary = {
+        name: {"B": base64.b64decode(image[name]["B"])} for name in ("candidates", "taken") if name in image
+    }
+    return _run(_PurgeRunItem.from_raw_data({**image, **binary}))
 
 
 class PurgeRuns:
@@ -193,6 +197,22 @@ class PurgeRuns:
             if error.cause_response_code != _REFUSED:  # released already
                 raise
 
+    def take(
+        self, run: PurgeRun, *, worker: str, taken: Sequence[AssetId], kept: Mapping[AssetId, Kept]
+    ) -> PurgeRun:
+        """Record which of the next candidates this run has taken out of use, before it deletes any of them.
+
+        Raises RunClaimedError where the run is no longer the worker's.
+        """
+        item = self._model
+        actions: list[Action] = [item.taken.set(packed(taken)), item.kept.set(_reasons({**run.kept, **kept}))]
+        try:
+            return self._update(run, actions, _is_of(item, run, worker))
+        except UpdateError as error:
+            if error.cause_response_code == _REFUSED:
+                raise RunClaimedError(run.id) from error
+            raise
+
     def advance(
         self,
         run: PurgeRun,
@@ -211,7 +231,8 @@ class PurgeRuns:
         actions: list[Action] = [
             item.position.set(position),
             item.deleted.set(run.deleted + deleted),
-            item.kept.set({str(id_): str(reason) for id_, reason in {**run.kept, **kept}.items()}),
+            item.kept.set(_reasons({**run.kept, **kept})),
+            item.taken.remove(),
         ]
         if position == len(run.candidates):
             actions += [
@@ -219,9 +240,8 @@ class PurgeRuns:
                 item.completed_at.set(timestamp(now)),
                 item.running_since.remove(),
             ]
-        mine = (item.claimed_by == worker) & (item.position == run.position)
         try:
-            return self._update(run, actions, mine)
+            return self._update(run, actions, _is_of(item, run, worker))
         except UpdateError as error:
             if error.cause_response_code != _REFUSED:
                 raise
@@ -255,3 +275,12 @@ class PurgeRuns:
         item = self._model(run.tenant, run.id)
         item.update(actions=actions, condition=condition)
         return _run(item)
+
+
+def _is_of(item: type[_PurgeRunItem], run: PurgeRun, worker: str) -> Condition:
+    """The run is this worker's, and as far as it was read."""
+    return cast(Condition, (item.claimed_by == worker) & (item.position == run.position))
+
+
+def _reasons(kept: Mapping[AssetId, Kept]) -> dict[str, str]:
+    return {str(id_): str(reason) for id_, reason in kept.items()}

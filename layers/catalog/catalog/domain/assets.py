@@ -93,9 +93,10 @@ class Rendition:
 class Asset:
     """All that is known of one original.  Times are aware UTC.
 
-    `duplicates` counts the uploads that were not sent because it was here; `purge_run` names the run that is
-    deleting it; `revision` grows by one with every change; `indexed_as` is the hash the near-duplicate index
-    holds it under; `linked_by` are its near-duplicates that have renditions of their own.
+    `duplicates` counts the uploads that were not sent because it was here, the last at `announced_at`;
+    `purge_run` names the run that is deleting it; `revision` grows by one with every change; `indexed_as` is
+    the hash the near-duplicate index holds it under; `linked_by` are its near-duplicates that have renditions
+    of their own.
     """
 
     tenant: TenantId
@@ -113,6 +114,7 @@ class Asset:
     correlation_id: str | None = None
     unused_since: datetime | None = None
     duplicates: int = 0
+    announced_at: datetime | None = None
     purge_run: str | None = None
     revision: int = 0
     near_duplicate: NearDuplicate | None = None

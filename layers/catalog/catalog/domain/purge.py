@@ -65,13 +65,16 @@ class Kept(StrEnum):
     """Why a candidate was not deleted after all."""
 
     IN_USE = "in_use"  # referenced, or used again since it was found
+    ANNOUNCED = "announced_again"  # a client was told within the grace period that these bytes are here
+    GONE = "gone"  # another run has deleted it or is deleting it, or its announcement was forgotten
 
 
 @dataclass(frozen=True, slots=True)
 class PurgeRun:
     """One purge of one tenant: what was found, what was confirmed and what became of it.
 
-    `as_of` is the moment the candidates were judged at; `position` counts those that have been dealt with.
+    `as_of` is the moment the candidates were judged at; `position` counts those that have been dealt with;
+    `taken` are those after it that this run has taken out of use and is deleting.
     """
 
     tenant: TenantId
@@ -85,6 +88,7 @@ class PurgeRun:
     size_bytes: int
     more: bool
     position: int = 0
+    taken: tuple[AssetId, ...] = ()
     deleted: int = 0
     kept: Mapping[AssetId, Kept] = field(default_factory=dict)
     confirmed_at: datetime | None = None

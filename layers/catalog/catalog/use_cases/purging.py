@@ -8,12 +8,12 @@ and its record go, in an order that any later worker can finish.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from catalog.domain.assets import Asset, AssetStateError, Status
+from catalog.domain.assets import AssetStateError, Status
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.purge import (
     CONFIRMATION_VALID_FOR,
@@ -170,22 +170,25 @@ def work_on_run(
     run = runs.claim(run, worker=worker, now=clock())
     while run.state is RunState.RUNNING and clock() < until:
         end = min(run.position + _SLICE, len(run.candidates))
-        deleted, kept = 0, dict[AssetId, Kept]()
-        for id_ in run.candidates[run.position : end]:
-            key = AssetKey(run.tenant, id_)
-            if delete_asset(
-                key,
-                run,
+        taken, kept = run.taken, dict[AssetId, Kept]()
+        if not taken:
+            taken, kept = _take_out_of_use(
+                run, run.candidates[run.position : end], assets=assets, originals=originals, clock=clock
+            )
+            if taken:
+                # Before any is deleted: of one that is gone nobody could tell whose work that was.
+                run = runs.take(run, worker=worker, taken=taken, kept=kept)
+        for id_ in taken:
+            delete_asset(
+                AssetKey(run.tenant, id_),
+                run=run.id,
                 assets=assets,
                 originals=originals,
                 renditions=renditions,
                 bands=bands,
                 now=clock(),
-            ):
-                deleted += 1
-            else:
-                kept[id_] = Kept.IN_USE
-        run = runs.advance(run, worker=worker, position=end, deleted=deleted, kept=kept, now=clock())
+            )
+        run = runs.advance(run, worker=worker, position=end, deleted=len(taken), kept=kept, now=clock())
     if run.state is RunState.RUNNING:
         runs.release(run, worker=worker)
     return run
@@ -193,45 +196,67 @@ def work_on_run(
 
 def delete_asset(
     key: AssetKey,
-    run: PurgeRun,
     *,
+    run: str,
     assets: Assets,
     originals: Originals,
     renditions: Renditions,
     bands: HashBands,
     now: datetime,
-) -> bool:
-    """Delete one asset unless it is in use (again).  True where it is gone, or another run is deleting it."""
+) -> None:
+    """Delete an asset that `run` has taken out of use; one it has deleted already, and what was sent again
+    since, stay as they are."""
     asset = assets.find(key)
-    if asset is None:
-        return True
-    if asset.status is Status.AWAITING_UPLOAD and originals.has(key):
-        return False  # it did come, and its event waits in a queue, or with the dead letters
-    asset = _taken_out_of_use(asset, run, assets=assets, now=now)
-    if asset is None:
-        return True
-    if asset.status is not Status.DELETING:
-        return False
-    if asset.purge_run != run.id:
-        return True
+    if asset is None or asset.status is not Status.DELETING or asset.purge_run != run:
+        return
     let_go(asset, assets=assets, now=now)
     if asset.indexed_as:
         bands.remove(key, *asset.indexed_as)
     renditions.delete_all(key)
     originals.delete(key)
     assets.forget(key)
-    return True
 
 
-def _taken_out_of_use(asset: Asset, run: PurgeRun, *, assets: Assets, now: datetime) -> Asset | None:
-    """The asset as it then is: out of use, by this run or another, or in use after all; None: it is gone."""
-    before = unused_before(asset.status, as_of=run.as_of, older_than=run.older_than)
-    if before is None:
-        return asset
-    try:
-        return assets.mark_deleting(asset.key, status=asset.status, unused_before=before, run=run.id, now=now)
-    except AssetStateError:
-        return assets.find(asset.key)
+def _take_out_of_use(
+    run: PurgeRun,
+    candidates: Sequence[AssetId],
+    *,
+    assets: Assets,
+    originals: Originals,
+    clock: Callable[[], datetime],
+) -> tuple[tuple[AssetId, ...], dict[AssetId, Kept]]:
+    """Those of the candidates that are `deleting` by this run from here on, and why the others are not."""
+    taken: list[AssetId] = []
+    kept: dict[AssetId, Kept] = {}
+    for id_ in candidates:
+        reason = _kept(AssetKey(run.tenant, id_), run, assets=assets, originals=originals, now=clock())
+        if reason is None:
+            taken.append(id_)
+        else:
+            kept[id_] = reason
+    return tuple(taken), kept
+
+
+def _kept(
+    key: AssetKey, run: PurgeRun, *, assets: Assets, originals: Originals, now: datetime
+) -> Kept | None:
+    """None where the asset is out of use, by this run; else why it is not."""
+    asset = assets.find(key)
+    if asset and asset.status is Status.AWAITING_UPLOAD and originals.has(key):
+        return Kept.IN_USE  # it did come, and its event waits in a queue, or with the dead letters
+    before = asset and unused_before(asset.status, as_of=run.as_of, older_than=run.older_than)
+    if asset and before:
+        try:
+            asset = assets.mark_deleting(key, status=asset.status, unused_before=before, run=run.id, now=now)
+        except AssetStateError:
+            asset = assets.find(key)
+    if asset is None or asset.status is Status.DELETING:
+        return None if asset and asset.purge_run == run.id else Kept.GONE
+    if before and asset.unused_since and asset.announced_at and asset.announced_at >= before:
+        # Where the index has it from now on: this is looked at again when that time is over.
+        assets.unused_from(key, asset.announced_at)
+        return Kept.ANNOUNCED
+    return Kept.IN_USE
 
 
 def _find_candidates(

@@ -61,7 +61,7 @@ def request_upload(
     known = assets.find(key)
     if known and not _wants_bytes(known, now):
         try:
-            return assets.note_duplicate(key)
+            return assets.note_duplicate(key, now=now)
         except AssetStateError as error:
             raise AssetBeingDeletedError(key.id) from error
     allowance.spend(announced, now=now)
