@@ -1,13 +1,15 @@
-"""The hashes compared side by side, each with the threshold it is usually used at."""
+"""The candidate stage, and the hashes compared side by side, each at the threshold it is usually used at."""
 
 import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from PIL import Image
 
+from catalog.domain.fingerprints import hamming_distance
 from imaging.hashes import average_hash, difference_hash, phash256
 
 PDQ_INSTALLED: Final = importlib.util.find_spec("pdqhash") is not None
@@ -29,14 +31,40 @@ def pdq(image: Image.Image) -> str:
     return np.packbits(bits).tobytes().hex()
 
 
-HASHES: Final[Mapping[str, tuple[Callable[[Image.Image], str], int]]] = {
-    "aHash64": (average_hash, 5),
-    "dHash64": (difference_hash, 5),
-    "pHash64": (phash64, 8),
-    "pHash256": (phash256, 31),
-    **({"PDQ256": (pdq, 31)} if PDQ_INSTALLED else {}),
+def imagededups_phash(image: Image.Image) -> str:
+    """imagededup's PHash: as above, over the median of all but the constant term."""
+    luma = np.asarray(image.convert("L").resize((32, 32), Image.Resampling.LANCZOS), np.float64)
+    basis = 2 * np.cos(np.pi * np.arange(8)[:, None] * (2 * np.arange(32) + 1) / 64)
+    low = basis @ luma @ basis.T
+    return np.packbits(low >= np.median(low.ravel()[1:])).tobytes().hex()
+
+
+@dataclass(frozen=True)
+class Hash:
+    """A hash of an image to hex, and the distance in bits within which it calls two the same."""
+
+    hashed: Callable[[Image.Image], str]
+    threshold: int
+
+
+# imagededup's own default for all of its hashes is 10; its average and difference hashes are ours.
+HASHES: Final[Mapping[str, Hash]] = {
+    "aHash64 @5": Hash(average_hash, 5),
+    "aHash64 @10 (imagededup)": Hash(average_hash, 10),
+    "dHash64 @10 (imagededup)": Hash(difference_hash, 10),
+    "pHash64 @10 (imagededup)": Hash(imagededups_phash, 10),
+    "pHash64 @8": Hash(phash64, 8),
+    **({"PDQ256 @31": Hash(pdq, 31)} if PDQ_INSTALLED else {}),
+    "pHash256 @31": Hash(phash256, 31),
 }
-"""Name: function to hex, and threshold in bits."""
+"""Peers by name; the last is our first candidate hash."""
+
+THRESHOLD: Final = 31
+
+
+def is_candidate(left: Image.Image, right: Image.Image) -> bool:
+    """Whether the candidate stage brings one upload before the verifier for the other."""
+    return hamming_distance(phash256(left), phash256(right)) <= THRESHOLD
 
 
 def packed(hashes: list[str]) -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:

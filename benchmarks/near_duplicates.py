@@ -1,207 +1,522 @@
-"""Near-duplicate detection on any folder of images: recall, false merges and hard negatives, with bounds.
+"""Near-duplicate detection on any folder of images, at the sizes shops use, with bounds.
 
-    python -m benchmarks.near_duplicates --images DIR [--out results.json]
+    python -m benchmarks.near_duplicates --images DIR [--variants DIR] [--out results.json]
+        [--quick] [--only recall different negatives cost] [--sizes 300 1500] [--sample N]
 
-Every image against its re-encodes and resizes, against every other image, and against products that differ
-from it in one thing.  Prints Markdown tables; the JSON names every pair.
+Every image against edits of it, in groups with a target each; against every other image; and against
+products that differ from it in one thing.  `--variants` is a folder of photos named product-colour: all
+pairs of a product, and each photo's nearest others.  Both orders, equal and unequal sizes.  Prints Markdown
+tables; the JSON names every pair that went wrong.
 """
 
 import argparse
+import multiprocessing
+import os
 import random
+import statistics
 import sys
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 
-from benchmarks._edits import BEYOND, EDITS, encoded, jpeg
+from benchmarks._edits import EDITS, GROUPS, TONES, Group, jpeg, reopened, resized
 from benchmarks._hard_negatives import (
     CONDITIONS,
+    FULL,
+    HALF,
+    Change,
     HardNegative,
     is_visible,
-    near_white_shapes,
-    on_drawn_products,
+    moved,
+    near_white_shape,
+    on_drawn_product,
     on_image,
+    product_area,
+    shows_another_product,
 )
 from benchmarks._hashes import HASHES, PDQ_INSTALLED, distances, packed
 from benchmarks._rates import Rate, table
 from benchmarks._report import Goal, report
+from benchmarks._sizes import SIZES, at_size
+from benchmarks._verdicts import SAME, VERDICTS, Outcome, canonical, counted, milliseconds, outcome
 from catalog.domain.fingerprints import hamming_distance
 from catalog.domain.rejections import ImageRejectedError
-from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
-from imaging.hashes import phash256
-from imaging.originals import canonical_pixels
 from imaging.verification import is_near_blank, verify
 
-THRESHOLD: Final = 31
 # Beside every pair a hash proposes, each image's nearest others whatever their distance: the verifier alone.
 NEAREST: Final = 5
 DRAWN: Final = 12
 NEAR_WHITE: Final = 24
+NEVER: Final = 257  # further than any hash
+
+SECTIONS: Final = ("recall", "different", "negatives", "cost")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """How much is measured."""
+
+    sizes: Sequence[int] = SIZES
+    sample: int | None = None  # images of a folder that are edited; None takes all
+    negatives_on: int = 10  # images that get hard negatives drawn on them
+    changes: int = 16  # hard negatives drawn of each at each size
+    drawn: int = DRAWN
+    near_white: int = NEAR_WHITE
+
+
+QUICK: Final = Scope(sizes=(500, 1500), sample=6, negatives_on=3, changes=10, drawn=3, near_white=4)
 
 
 @dataclass(frozen=True)
 class EditResult:
-    """One image against one edit of it."""
+    """One image at one size against one edit of it."""
 
     image: str
+    size: int
+    group: str
     edit: str
     distances: dict[str, int]
-    accepted: bool
-    refusal: str | None
-    score: float
+    delta_e: float | None
+    outcome: Outcome
 
 
 @dataclass(frozen=True)
 class PairResult:
-    """Two different images."""
+    """Photos of two products at one size, the second perhaps smaller."""
 
     left: str
     right: str
-    distance: int
-    accepted: bool
-    refusal: str | None
+    size: int
+    other_size: int
+    outcome: Outcome
 
 
 @dataclass(frozen=True)
 class NegativeResult:
-    """One generated pair under one condition."""
+    """One generated pair; the second image went through `condition`.
+
+    `visible` in the files as uploaded, the larger brought to the size of the smaller; `comparable` in the
+    canonical pixels, which are all that the pipeline keeps of a large original.
+    """
 
     kind: str
     detail: str
     source: str
+    size: int
+    scale: str
     condition: str
-    distance: int
-    accepted: bool
-    refusal: str | None
+    visible: bool
+    comparable: bool
+    outcome: Outcome
 
 
-def pixels(data: bytes) -> Image.Image:
-    return canonical_pixels(data, limits=DEFAULT_PIXEL_LIMITS)
+# ---- Recall -----------------------------------------------------------------------------------------------
 
 
-def hashes(image: Image.Image) -> dict[str, str]:
-    return {name: hashed(image) for name, (hashed, _) in HASHES.items()}
-
-
-def edits_of(path: Path) -> list[EditResult]:
-    original = pixels(path.read_bytes())
+def edits_of(task: tuple[Path, int]) -> list[EditResult]:
+    path, size = task
+    uploaded = jpeg(at_size(opened(path), size), 92)
+    shown, original = reopened(uploaded), canonical(uploaded)
     hashed = hashes(original)
     results = []
-    for name, edit in {**EDITS, **BEYOND}.items():
-        edited = pixels(edit(original))
-        verification = verify(original, edited)
-        results.append(
-            EditResult(
-                path.name,
-                name,
-                {key: hamming_distance(value, hashed[key]) for key, value in hashes(edited).items()},
-                verification.accepted,
-                verification.refusal,
-                max(verification.scores.values()),
+    for group in GROUPS:
+        for name, edit in group.edits.items():
+            data = edit(shown)
+            if data is None:
+                continue
+            edited = canonical(data)
+            results.append(
+                EditResult(
+                    path.name,
+                    size,
+                    group.name,
+                    name,
+                    distances_of(hashed, edited) if group is GROUPS[0] else {},
+                    delta_e(original, edited) if group.edits is TONES else None,
+                    outcome(original, edited, both_orders=False),
+                )
             )
-        )
     return results
 
 
-def compared(pair: tuple[Path, Path, int]) -> PairResult:
-    left, right, distance = pair
-    verification = verify(pixels(left.read_bytes()), pixels(right.read_bytes()))
-    return PairResult(left.name, right.name, distance, verification.accepted, verification.refusal)
+def delta_e(left: Image.Image, right: Image.Image) -> float:
+    """How far the product's colour moved on average (CIE76)."""
+    small = (max(1, left.width // 4), max(1, left.height // 4))
+    left, right = (image.resize(small, Image.Resampling.BOX) for image in (left, right))
+    area = product_area(left)
+    return float(moved(left, right)[area].mean()) if area.any() else 0.0
 
 
-def negatives_of(task: tuple[str, Path | int]) -> list[NegativeResult]:
-    """Every visible pair of one source, under every condition."""
-    return [result for pair in _pairs(*task) if is_visible(pair) for result in _under_conditions(pair)]
+def _recall(pool: Executor, paths: list[Path], scope: Scope) -> dict[str, Any]:
+    tasks = [(path, size) for size in scope.sizes for path in sampled(paths, scope.sample)]
+    results = [result for results in pool.map(edits_of, tasks) for result in results]
+    sizes = [*scope.sizes, None]
+    figures: dict[str, Any] = {}
+    rows: list[tuple[str, ...]] = []
+    for group in GROUPS:
+        figures[group.name] = {}
+        for size in sizes:
+            verdicts = counted(r.outcome for r in results if r.group == group.name and size in (r.size, None))
+            figures[group.name][str(size or "all")] = verdicts.as_json()
+            rows.append(
+                (group.name, f"{size:,}" if size else "all", f"{verdicts.trials:,}", *verdicts.shares(),
+                 str(verdicts.merge_rate), str(verdicts.pair_rate))
+            )  # fmt: skip
+    header = ("edits", "px", "tried", "candidates", *VERDICTS, "merged", "merged or shown to a person")
+    print("\n## What is edited, by group and size\n\n" + table(header, rows))
+
+    rows = []
+    for group in GROUPS:
+        for edit in group.edits:
+            cells = [f"{edit}"]
+            for size in sizes:
+                one = counted(r.outcome for r in results if r.edit == edit and size in (r.size, None))
+                cells.append(f"{one.merge_rate.share:.0%}, {one.pair_rate.share:.0%}" if one.trials else "-")
+            changes = [r.delta_e for r in results if r.edit == edit and r.delta_e is not None]
+            rows.append((*cells, f"{statistics.median(changes):.1f}" if changes else ""))
+    header = ("edit: merged, merged or shown", *(f"{size:,} px" if size else "all" for size in sizes), "ΔE")
+    print("\n## Edit by edit\n\n" + table(header, rows))
+    lost: dict[str, int] = defaultdict(int)
+    for result in results:
+        if result.edit in EDITS and result.outcome.verdict != SAME:
+            lost[f"{result.outcome.verdict} {result.outcome.refusal}"] += 1
+    print(
+        "\nRe-encodes not told to be the same: " + (", ".join(f"{n} {k}" for k, n in lost.items()) or "none")
+    )
+
+    merging = [r for r in results if r.group == GROUPS[0].name]
+    peers = {
+        name: {
+            str(size or "all"): Rate(
+                sum(r.distances[name] <= one.threshold for r in merging if size in (r.size, None)),
+                sum(size in (r.size, None) for r in merging),
+            ).as_json()
+            for size in sizes
+        }
+        for name, one in HASHES.items()
+    }
+    return {
+        "by_group": figures,
+        "peers": peers,
+        "not_the_same": [
+            _told(result) for result in results if result.edit in EDITS and result.outcome.verdict != SAME
+        ],
+        "not_paired": [
+            _told(result)
+            for result in results
+            if result.group in ("another frame", "another tone", "marked") and not result.outcome.paired
+        ],
+    }
 
 
-def _pairs(suite: str, source: Path | int) -> Iterator[HardNegative]:
+def _told(result: EditResult) -> dict[str, Any]:
+    return {name: value for name, value in asdict(result).items() if name != "distances"}
+
+
+# ---- Different images -------------------------------------------------------------------------------------
+
+
+def compared(task: tuple[Path, Path, int]) -> list[PairResult]:
+    """Both at the size, then either at half of it."""
+    left, right, size = task
+    results = []
+    for one, other in ((size, size), (size, size // 2), (size // 2, size)):
+        found = outcome(uploaded_pixels(left, one, 92), uploaded_pixels(right, other, 85))
+        results.append(PairResult(left.name, right.name, one, other, found))
+    return results
+
+
+@lru_cache(maxsize=24)
+def uploaded_pixels(path: Path, size: int, quality: int) -> Image.Image:
+    return canonical(jpeg(at_size(opened(path), size), quality))
+
+
+def hashes_at(task: tuple[Path, int]) -> dict[str, str]:
+    return hashes(uploaded_pixels(*task, 92))
+
+
+def tells_apart(pair: tuple[Path, Path]) -> bool:
+    """Whether a person can: at 500 pixels of the longer side."""
+    left, right = (at_size(opened(path), 500) for path in pair)
+    return shows_another_product(left, right)
+
+
+def _different(
+    pool: Executor, paths: list[Path], scope: Scope, product_of: Callable[[Path], str]
+) -> dict[str, Any]:
+    """Every pair of one product, each image's nearest others, and all that the candidate stage proposes."""
+    columns = len(paths)
+    of_one_product = {
+        (a, b) for a, b in combinations(range(columns), 2) if product_of(paths[a]) == product_of(paths[b])
+    }
+    by_size = {
+        size: list(pool.map(hashes_at, [(path, size) for path in paths], chunksize=4)) for size in scope.sizes
+    }
+    near: dict[tuple[int, int], int] = {}
+    for hashed in by_size.values():
+        stored = packed([entry["pHash256 @31"] for entry in hashed])
+        for index in range(columns):
+            distance = distances(stored[index], stored)
+            distance[index] = NEVER
+            nearest = {*np.argsort(distance, kind="stable")[:NEAREST].tolist()}
+            for other in nearest | {*np.flatnonzero(distance <= HASHES["pHash256 @31"].threshold).tolist()}:
+                near[min(index, other), max(index, other)] = 1
+    chosen = sorted(of_one_product | set(near))
+    alike = {
+        pair
+        for pair, apart in zip(
+            chosen, pool.map(tells_apart, [(paths[a], paths[b]) for a, b in chosen], chunksize=8), strict=True
+        )
+        if not apart
+    }
+    for a, b in sorted(alike):
+        print(f"no person can tell apart, so left out: {paths[a].name} and {paths[b].name}")
+    tasks = [(paths[a], paths[b], size) for size in scope.sizes for a, b in chosen if (a, b) not in alike]
+    results = [result for results in pool.map(compared, tasks, chunksize=8) for result in results]
+    figures: dict[str, Any] = {"pairs": len(chosen) - len(alike), "indistinguishable": len(alike)}
+    rows: list[tuple[str, ...]] = []
+    for shown, belongs in (
+        ("equal sizes", lambda r: r.size == r.other_size),
+        ("one of half size", lambda r: r.size != r.other_size),
+    ):
+        figures[shown] = {}
+        for size in scope.sizes:
+            verdicts = counted(r.outcome for r in results if belongs(r) and max(r.size, r.other_size) == size)
+            figures[shown][str(size)] = verdicts.as_json()
+            rows.append(
+                (shown, f"{size:,}", f"{verdicts.trials:,}", *verdicts.shares(), str(verdicts.same_rate),
+                 f"{verdicts.merged:,}")
+            )  # fmt: skip
+    print(f"\n## Different products: {figures['pairs']:,} pairs\n")
+    print(table(("", "px", "tried", "candidates", *VERDICTS, "told to be the same", "merged"), rows))
+    figures["peers"] = _wrong_by_hash(by_size, alike, columns)
+    figures["asymmetric"] = sum(not r.outcome.symmetric for r in results)
+    print(f"\nOf other verdict in the other order: {figures['asymmetric']}")
+    figures["told_the_same"] = [asdict(r) for r in results if r.outcome.verdict == SAME]
+    for result in results:
+        if result.outcome.verdict == SAME:
+            print(f"told the same: {result.left} at {result.size} and {result.right} at {result.other_size}")
+    return figures
+
+
+def _wrong_by_hash(
+    by_size: dict[int, list[dict[str, str]]], alike: set[tuple[int, int]], columns: int
+) -> dict[str, Any]:
+    """What each hash alone would merge."""
+    figures: dict[str, Any] = {}
+    for name, one in HASHES.items():
+        figures[name] = {}
+        for size, hashed in by_size.items():
+            stored = packed([entry[name] for entry in hashed])
+            pairs, touched = 0, 0
+            for index in range(columns):
+                distance = distances(stored[index], stored)
+                distance[index] = NEVER
+                for a, b in alike:
+                    if index in (a, b):
+                        distance[a + b - index] = NEVER
+                found = np.flatnonzero(distance <= one.threshold)
+                touched += bool(len(found))
+                pairs += int((found > index).sum())
+            figures[name][str(size)] = {"pairs": pairs, "images": Rate(touched, columns).as_json()}
+    return figures
+
+
+# ---- Hard negatives ---------------------------------------------------------------------------------------
+
+
+def negatives_of(task: tuple[str, Path | int, int, int]) -> list[NegativeResult]:
+    """The changes of one source at one size, each at full size under one condition, at half and a quarter."""
+    suite, source, size, count = task
+    chance = random.Random(f"{suite} {source if isinstance(source, int) else source.name} {size}")  # noqa: S311
+    return [
+        result
+        for change in spread(_changes(suite, source, size), count, chance)
+        for result in _under_conditions(change.drawn(), size, chance)
+    ]
+
+
+def _changes(suite: str, source: Path | int, size: int) -> list[Change]:
     if isinstance(source, Path):
-        yield from on_image(pixels(source.read_bytes()), source.name, seed=1)
-    elif suite == "drawn":
-        yield from on_drawn_products(source, source + 1)
-    else:
-        yield from near_white_shapes(source, source + 1)
+        return on_image(opened(source), source.name, seed=1, side=size)
+    if suite == "drawn":
+        return on_drawn_product(source, size)
+    return [near_white_shape(source, size)]
 
 
-def _under_conditions(pair: HardNegative) -> Iterator[NegativeResult]:
-    is_drawn = pair.source.startswith("drawn")
-    left = pixels(encoded(pair.left, "PNG") if is_drawn else jpeg(pair.left, 92))
-    hashed = phash256(left)
-    for condition, encode in CONDITIONS.items():
-        right = pixels(encode(pair.right))
-        verification = verify(left, right)
+def spread(changes: list[Change], count: int, chance: random.Random) -> Iterator[Change]:
+    """`count` of them, as many of each kind as of any other."""
+    kinds: dict[str, list[Change]] = defaultdict(list)
+    for change in chance.sample(changes, len(changes)):
+        kinds[change.kind].append(change)
+    waiting = list(kinds.values())
+    while waiting and count:
+        for of_a_kind in list(waiting):
+            if count:
+                yield of_a_kind.pop()
+                count -= 1
+            if not of_a_kind:
+                waiting.remove(of_a_kind)
+
+
+def _under_conditions(pair: HardNegative, size: int, chance: random.Random) -> Iterator[NegativeResult]:
+    encode = CONDITIONS[FULL]["PNG"] if pair.source.startswith("drawn") else lambda image: jpeg(image, 92)
+    left = canonical(encode(pair.left))
+    for scale, conditions in CONDITIONS.items():
+        condition = chance.choice(list(conditions))
+        percent = {FULL: 100, HALF: 50}.get(scale, 25)
+        if not is_visible(_at(pair, percent)):
+            continue
+        right = canonical(conditions[condition](pair.right))
         yield NegativeResult(
             pair.kind,
             pair.detail,
             pair.source,
+            size,
+            scale,
             condition,
-            hamming_distance(hashed, phash256(right)),
-            verification.accepted,
-            verification.refusal,
+            True,
+            is_visible(_at(pair, 100 * min(1, min(max(left.size), max(right.size)) / max(pair.left.size)))),
+            outcome(left, right),
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.near_duplicates", description=__doc__.split("\n")[0]
+def _at(pair: HardNegative, percent: float) -> HardNegative:
+    if percent == 100:
+        return pair
+    left, right = (resized(image, percent) for image in (pair.left, pair.right))
+    return HardNegative(pair.kind, pair.detail, pair.source, left, right)
+
+
+def _hard_negatives(pool: Executor, paths: list[Path], scope: Scope) -> dict[str, Any]:
+    sources: list[tuple[str, Path | int]] = [("image", path) for path in sampled(paths, scope.negatives_on)]
+    sources += [("drawn", index) for index in range(scope.drawn)]
+    sources += [("near-white", index) for index in range(scope.near_white)]
+    tasks = [(*source, size, scope.changes) for size in scope.sizes for source in sources]
+    results = [result for results in pool.map(negatives_of, tasks) for result in results]
+    figures: dict[str, Any] = {"pairs": len({(r.kind, r.detail, r.source, r.size) for r in results})}
+    print(
+        f"\n## Hard negatives, told to be the same of tried: {figures['pairs']:,} pairs, visible as uploaded"
     )
-    parser.add_argument("--images", type=Path, required=True, help="a folder; searched recursively")
-    parser.add_argument("--out", type=Path, help="where to write every result as JSON")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument(
-        "--negatives-on", type=int, default=10, help="images that get hard negatives drawn on them"
+    for scale in CONDITIONS:
+        rows: list[tuple[str, ...]] = []
+        figures[scale] = {}
+        at_scale = [r for r in results if r.scale == scale]
+        kinds = sorted({r.kind for r in at_scale})
+        for kind in [*kinds, None]:
+            cells = []
+            for size in scope.sizes:
+                verdicts = counted(r.outcome for r in at_scale if kind in (r.kind, None) and r.size == size)
+                cells.append(f"{verdicts.by_verdict[SAME]}/{verdicts.trials}" if verdicts.trials else "-")
+            everywhere = counted(r.outcome for r in at_scale if kind in (r.kind, None))
+            figures[scale][kind or "all"] = {
+                str(size): counted(
+                    r.outcome for r in at_scale if kind in (r.kind, None) and size in (r.size, None)
+                ).as_json()
+                for size in (*scope.sizes, None)
+            }
+            rows.append((kind or "all", *cells, str(everywhere.same_rate), *everywhere.shares()[1:]))
+        header = (
+            f"{scale} size",
+            *(f"{size:,} px" for size in scope.sizes),
+            "told to be the same",
+            *VERDICTS,
+        )
+        print("\n" + table(header, rows))
+        lost = [r for r in at_scale if not r.comparable]
+        figures[scale]["not_comparable"] = counted(r.outcome for r in lost).as_json()
+        kept = counted(r.outcome for r in at_scale if r.comparable)
+        figures[scale]["comparable"] = kept.as_json()
+        print(
+            f"\nStill visible in the pixels that are kept: {kept.same_rate}; of {len(lost)} that are not,",
+            end=" ",
+        )
+        print(f"{sum(r.outcome.verdict == SAME for r in lost)} were told to be the same")
+    figures["asymmetric"] = sum(not r.outcome.symmetric for r in results)
+    print(f"\nOf other verdict in the other order: {figures['asymmetric']}")
+    blind = Rate(sum(r.outcome.candidate for r in results), len(results))
+    figures["candidates"] = blind.as_json()
+    print(f"\nProposed by the candidate stage, so merged without the verifier: {blind}")
+    figures["told_the_same"] = [asdict(r) for r in results if r.outcome.verdict == SAME]
+    return figures
+
+
+# ---- Cost -------------------------------------------------------------------------------------------------
+
+
+def cost_of(task: tuple[Path, Path]) -> tuple[float, float]:
+    """CPU-ms to verify two photos of their own size, decoded before, and to decode one: medians of three."""
+    uploads = [jpeg(opened(path), 90) for path in task]
+    decoding, verifying = [], []
+    for _ in range(3):
+        began = time.process_time()
+        left, right = (canonical(data) for data in uploads)
+        decoding.append(milliseconds(began) / 2)
+        began = time.process_time()
+        verify(left, right)
+        verifying.append(milliseconds(began))
+    return statistics.median(verifying), statistics.median(decoding)
+
+
+def _cost(pool: Executor, paths: list[Path]) -> dict[str, Any]:
+    """Over pairs of an image with its re-encode, and with its neighbour in the folder: both are usual."""
+    chosen = sampled(paths, 24)
+    tasks = [(path, path) for path in chosen[::2]] + list(zip(chosen[::2], chosen[1::2], strict=False))
+    measured = list(pool.map(cost_of, tasks))
+    figures = {
+        "pairs": len(measured),
+        "verify_cpu_ms": statistics.median(one for one, _ in measured),
+        "verify_cpu_ms_worst": max(one for one, _ in measured),
+        "decode_cpu_ms": statistics.median(one for _, one in measured),
+    }
+    print(
+        f"\n## Cost at the photos' own size\n\nMedian of {len(measured)} pairs: "
+        f"{figures['verify_cpu_ms']:.0f} CPU-ms to verify (at most {figures['verify_cpu_ms_worst']:.0f}), "
+        f"{figures['decode_cpu_ms']:.0f} to decode one"
     )
-    parser.add_argument("--every", type=int, default=1, help="take one image in N")
-    parser.add_argument("--first", type=int, default=0, help="starting with the image of this index")
-    arguments = parser.parse_args()
-
-    found = [path for path in sorted(arguments.images.rglob("*")) if path.is_file()]
-    paths, hashed = _readable(found[arguments.first :: arguments.every])
-    if not paths:
-        sys.exit(f"no image in {arguments.images}")
-    print(f"{len(paths):,} images of {arguments.images.name}")
-    if not PDQ_INSTALLED:
-        print("PDQ is left out: pdqhash is not installed")
-
-    with ProcessPoolExecutor(arguments.processes) as pool:
-        figures = {
-            "images": len(paths),
-            "recall": _recall(pool, paths),
-            "false_merges": _false_merges(pool, paths, hashed),
-            "hard_negatives": _hard_negatives(pool, paths, arguments.negatives_on),
-        }
-    report("near_duplicates", figures=figures, goals=_goals(figures), out=arguments.out)
+    return figures
 
 
-def _goals(figures: dict[str, Any]) -> list[Goal]:
-    """What any folder must reach: product shots do better (97% is wished of their re-encodes)."""
-    return [
-        Goal(
-            "recall of re-encodes and resizes",
-            figures["recall"]["overall"]["pHash256 and verified"]["share"],
-            at_least=0.92,
-        ),
-        Goal("different images merged, pairs", figures["false_merges"]["verified"]["pairs"], at_most=0),
-        Goal(
-            "hard negatives at full size merged",
-            figures["hard_negatives"]["overall"]["at full size"]["count"],
-            at_most=0,
-        ),
-    ]
+# ---- The command ------------------------------------------------------------------------------------------
 
 
-def _readable(found: list[Path]) -> tuple[list[Path], list[dict[str, str]]]:
-    """The files that are images and not near-blank, with their hashes; what is left out is printed."""
-    paths, hashed = [], []
-    for path in found:
+def opened(path: Path) -> Image.Image:
+    """Upright sRGB pixels; at most about twice 768 a side of a large original, as the pipeline keeps them."""
+    return canonical(path.read_bytes())
+
+
+def hashes(image: Image.Image) -> dict[str, str]:
+    """Of the image reduced to 256 to 512 pixels a side: none of the hashes looks at more than 64."""
+    reduced = image.reduce(max(1, max(image.size) // 256))
+    return {name: one.hashed(reduced) for name, one in HASHES.items()}
+
+
+def distances_of(hashed: dict[str, str], edited: Image.Image) -> dict[str, int]:
+    return {key: hamming_distance(value, hashed[key]) for key, value in hashes(edited).items()}
+
+
+def sampled(paths: Iterable[Path], count: int | None) -> list[Path]:
+    listed = list(paths)
+    if count is None or count >= len(listed):
+        return listed
+    return sorted(random.Random(1).sample(listed, count))  # noqa: S311 (repeatable, not secret)
+
+
+def readable(folder: Path) -> list[Path]:
+    """The files that are images and not near-blank; what is left out is printed."""
+    paths = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         try:
-            image = pixels(path.read_bytes())
+            image = opened(path)
         except ImageRejectedError as error:
             print(f"left out {path.name}: {error}")
             continue
@@ -209,124 +524,119 @@ def _readable(found: list[Path]) -> tuple[list[Path], list[dict[str, str]]]:
             print(f"left out {path.name}: near-blank")
             continue
         paths.append(path)
-        hashed.append(hashes(image))
-    return paths, hashed
+    if not paths:
+        sys.exit(f"no image in {folder}")
+    return paths
 
 
-def _recall(pool: Executor, paths: list[Path]) -> dict[str, Any]:
-    results = [result for results in pool.map(edits_of, paths) for result in results]
-
-    def rates(chosen: list[EditResult]) -> dict[str, Rate]:
-        by_hash = {
-            name: Rate(sum(r.distances[name] <= limit for r in chosen), len(chosen))
-            for name, (_, limit) in HASHES.items()
-        }
-        merged = sum(r.distances["pHash256"] <= THRESHOLD and r.accepted for r in chosen)
-        return by_hash | {"pHash256 and verified": Rate(merged, len(chosen))}
-
-    by_edit = {edit: rates([r for r in results if r.edit == edit]) for edit in {**EDITS, **BEYOND}}
-    overall = rates([r for r in results if r.edit in EDITS])
-    columns = (*(f"{name} @{limit}" for name, (_, limit) in HASHES.items()), "pHash256 and verified")
-    rows = [(edit, *(f"{rate.share:.1%}" for rate in shares.values())) for edit, shares in by_edit.items()]
-    rows.insert(len(EDITS), ("all of the above", *(f"{rate.share:.2%}" for rate in overall.values())))
-    print("\n## Recall by edit\n\n" + table(("edit", *columns), rows))
-    print(f"\nEnd to end: {overall['pHash256 and verified']}")
-    lost: dict[str, int] = defaultdict(int)
-    for result in results:
-        if result.edit in EDITS and not result.accepted:
-            lost[str(result.refusal)] += 1
-    print("Refused by the verifier: " + (", ".join(f"{name} {n}" for name, n in lost.items()) or "none"))
-    return {
-        "overall": {name: rate.as_json() for name, rate in overall.items()},
-        "by_edit": {e: {name: rate.as_json() for name, rate in r.items()} for e, r in by_edit.items()},
-        "refused": [asdict(r) for r in results if not r.accepted],
-    }
+def product_in(path: Path) -> str:
+    return path.stem.rpartition("-")[0]
 
 
-def _false_merges(pool: Executor, paths: list[Path], hashed: list[dict[str, str]]) -> dict[str, Any]:
-    """Every image against all others: what each hash alone would merge, and what verification leaves."""
-    report: dict[str, Any] = {}
+def _peers(figures: dict[str, Any], scope: Scope) -> None:
+    """Every hash, and ours with the verifier, in one table."""
     rows: list[tuple[str, ...]] = []
-    candidates: dict[tuple[int, int], int] = {}
-    proposed = 0
-    for name, (_, limit) in HASHES.items():
-        stored = packed([entry[name] for entry in hashed])
-        pairs, touched = 0, 0
-        for index in range(len(paths)):
-            distance = distances(stored[index], stored)
-            distance[index] = np.iinfo(np.int64).max
-            near = np.flatnonzero(distance <= limit)
-            touched += bool(len(near))
-            pairs += int((near > index).sum())
-            if name == "pHash256":
-                proposed = pairs
-                for other in {*near.tolist(), *np.argsort(distance, kind="stable")[:NEAREST].tolist()} - {
-                    index
-                }:
-                    candidates[min(index, other), max(index, other)] = int(distance[other])
-        wrong = Rate(touched, len(paths))
-        report[name] = {"threshold": limit, "pairs": pairs, "images_with_a_wrong_match": wrong.as_json()}
-        rows.append((f"{name} @{limit}", f"{pairs:,}", str(wrong)))
-    work = [(paths[a], paths[b], distance) for (a, b), distance in candidates.items()]
-    verified = list(pool.map(compared, work, chunksize=16))
-    merged = [pair for pair in verified if pair.accepted and pair.distance <= THRESHOLD]
-    images = Rate(len({name for pair in merged for name in (pair.left, pair.right)}), len(paths))
-    alone = Rate(sum(pair.accepted for pair in verified), len(verified))
-    rows.append(("pHash256 and verified", f"{len(merged):,}", str(images)))
-    print("\n## Different images taken for one\n\n" + table(("", "pairs", "images with a wrong match"), rows))
-    print(f"\n{proposed:,} pairs proposed of {len(paths) * (len(paths) - 1) // 2:,}.", end=" ")
-    print(f"The verifier alone, on those and each image's {NEAREST} nearest others: {alone}")
-    for pair in verified:
-        if pair.accepted:
-            print(f"accepted: {pair.left} and {pair.right}, distance {pair.distance}")
-    report["verified"] = {
-        "pairs": len(merged),
-        "images_with_a_wrong_match": images.as_json(),
-        "verifier_alone": alone.as_json(),
-        "accepted": [asdict(pair) for pair in verified if pair.accepted],
-    }
-    return report
+    sizes = [str(size) for size in scope.sizes]
+    for name in HASHES:
+        cells = [name]
+        for part in ("different", "variants"):
+            if part in figures:
+                cells += [f"{figures[part]['peers'][name][size]['images']['share']:.0%}" for size in sizes]
+        if "recall" in figures:
+            cells += [f"{figures['recall']['peers'][name][size]['share']:.1%}" for size in sizes]
+        rows.append(tuple(cells))
+    header = ["", *(f"wrong, images, {size} px" for size in sizes if "different" in figures)]
+    header += [f"wrong, variants, {size} px" for size in sizes if "variants" in figures]
+    header += [f"recall, {size} px" for size in sizes if "recall" in figures]
+    print(
+        "\n## Hashes alone: images with a wrong match, and recall of re-encodes\n\n"
+        + table(tuple(header), rows)
+    )
 
 
-def _hard_negatives(pool: Executor, paths: list[Path], count: int) -> dict[str, Any]:
-    chosen = random.Random(1).sample(paths, min(count, len(paths)))  # noqa: S311 (repeatable, not secret)
-    tasks: list[tuple[str, Path | int]] = [("image", path) for path in chosen]
-    tasks += [("drawn", index) for index in range(DRAWN)] + [
-        ("near-white", index) for index in range(NEAR_WHITE)
-    ]
-    results = [result for results in pool.map(negatives_of, tasks) for result in results]
-    grouped: dict[str, dict[str, list[NegativeResult]]] = defaultdict(lambda: defaultdict(list))
-    for result in results:
-        kind = f"{result.kind} {result.detail}" if result.kind == "print" else result.kind
-        grouped[kind][result.condition].append(result)
-    rows: list[tuple[str, ...]] = []
-    by_kind = {}
-    for kind, by_condition in sorted(grouped.items()):
-        rates = {c: Rate(sum(r.accepted for r in by_condition[c]), len(by_condition[c])) for c in CONDITIONS}
-        by_kind[kind] = {condition: rate.as_json() for condition, rate in rates.items()}
-        rows.append((kind, *(f"{rate.count}/{rate.trials}" for rate in rates.values())))
-    overall = {}
-    for name, belongs in (
-        ("at full size", lambda condition: "size" not in condition),
-        ("at half size", lambda condition: condition.startswith("half")),
-        ("at a quarter of the size", lambda condition: condition.startswith("quarter")),
-    ):
-        group = [result for result in results if belongs(result.condition)]
-        overall[name] = Rate(sum(result.accepted for result in group), len(group))
-    pairs = len({(r.kind, r.detail, r.source) for r in results})
-    print(f"\n## Hard negatives: accepted of tried, {pairs:,} pairs under {len(CONDITIONS)} conditions\n")
-    print(table(("difference", *CONDITIONS), rows))
-    for name, rate in overall.items():
-        print(f"\nAccepted {name}: {rate}")
-    blind = Rate(sum(r.distance <= THRESHOLD for r in results), len(results))
-    print(f"\nWithin pHash256's threshold, so merged without the verifier: {blind}")
-    return {
-        "pairs": pairs,
-        "overall": {name: rate.as_json() for name, rate in overall.items()},
-        "by_kind": by_kind,
-        "without_the_verifier": blind.as_json(),
-        "accepted": [asdict(r) for r in results if r.accepted],
+def _goals(figures: dict[str, Any], scope: Scope) -> list[Goal]:
+    goals: list[Goal] = []
+    for group in GROUPS if "recall" in figures else ():
+        goals += _goals_of(group, figures["recall"]["by_group"][group.name], scope)
+    for part in ("different", "variants"):
+        if part in figures:
+            for shown in ("equal sizes", "one of half size"):
+                same = sum(figures[part][shown][str(size)]["by_verdict"][SAME] for size in scope.sizes)
+                goals.append(Goal(f"{part} told to be the same, {shown}", same, at_most=0))
+    if "hard_negatives" in figures:
+        for scale in (FULL, HALF):
+            same = figures["hard_negatives"][scale]["comparable"]["by_verdict"][SAME]
+            goals.append(Goal(f"hard negatives told to be the same, {scale} size", same, at_most=0))
+    if "cost" in figures:
+        measured = figures["cost"]["verify_cpu_ms"]
+        goals.append(Goal("a verification, median", measured, at_most=60, unit="CPU-ms"))
+    return goals
+
+
+def _goals_of(group: Group, by_size: dict[str, Any], scope: Scope) -> Iterator[Goal]:
+    for size in map(str, scope.sizes):
+        merged, paired = (by_size[size][f"{name}_rate"]["share"] for name in ("merge", "pair"))
+        if group.same_at_least is not None:
+            yield Goal(f"{group.name}, {size} px: merged", merged, at_least=group.same_at_least)
+        if group.same_at_most is not None:
+            yield Goal(f"{group.name}, {size} px: merged", merged, at_most=group.same_at_most)
+        if group.paired_at_least is not None:
+            yield Goal(f"{group.name}, {size} px: merged or shown", paired, at_least=group.paired_at_least)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.near_duplicates", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--images", type=Path, help="a folder of different images, searched recursively")
+    parser.add_argument("--variants", type=Path, help="a folder of photos named product-colour")
+    parser.add_argument("--out", type=Path, help="where to write every result as JSON")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--nice", type=int, default=5, help="of the processes that measure")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
+    parser.add_argument("--quick", action="store_true", help="two sizes, a few images: a minute or two")
+    parser.add_argument("--sizes", type=int, nargs="+", help="pixels of the longer side")
+    parser.add_argument("--sample", type=int, help="images that are edited; all if not given")
+    parser.add_argument("--negatives-on", type=int, help="images that get hard negatives drawn on them")
+    parser.add_argument("--changes", type=int, help="hard negatives drawn of each at each size")
+    arguments = parser.parse_args()
+    if arguments.images is None and arguments.variants is None:
+        parser.error("--images, --variants or both")
+    given = {
+        name: getattr(arguments, name)
+        for name in ("sizes", "sample", "negatives_on", "changes")
+        if getattr(arguments, name) is not None
     }
+    scope = replace(QUICK if arguments.quick else Scope(), **given)
+    if not PDQ_INSTALLED:
+        print("PDQ is left out: pdqhash is not installed")
+
+    figures: dict[str, Any] = {"scope": asdict(scope)}
+    # Read by numpy when it is imported, in the processes that are spawned; threads would share the cores.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor(
+        arguments.processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=os.nice,
+        initargs=(arguments.nice,),
+    ) as pool:
+        if arguments.variants:
+            variants = readable(arguments.variants)
+            print(f"{len(variants):,} variants")
+            if "different" in arguments.only:
+                figures["variants"] = _different(pool, variants, scope, product_in)
+        paths = readable(arguments.images) if arguments.images else variants
+        print(f"\n{len(paths):,} images")
+        if "different" in arguments.only and arguments.images:
+            figures["different"] = _different(pool, paths, scope, lambda path: path.stem)
+        if "recall" in arguments.only:
+            figures["recall"] = _recall(pool, paths, scope)
+        if "negatives" in arguments.only:
+            figures["hard_negatives"] = _hard_negatives(pool, paths, scope)
+        if "cost" in arguments.only:
+            figures["cost"] = _cost(pool, variants if arguments.variants else paths)
+    _peers(figures, scope)
+    report("near_duplicates", figures=figures, goals=_goals(figures, scope), out=arguments.out)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,105 @@
+"""What the pipeline would do with two uploads, and how often: verdicts and their counts."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from PIL import Image
+
+from benchmarks._hashes import is_candidate
+from benchmarks._rates import Rate
+from catalog.domain.near_duplicates import Verdict
+from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
+from imaging.originals import canonical_pixels
+from imaging.verification import verify
+
+SAME: Final = Verdict.SAME
+VERDICTS: Final = tuple(Verdict)
+"""From the one that merges to the one that does nothing."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Two uploads: whether the candidate stage proposes them, and the verifier's verdict in either order."""
+
+    candidate: bool
+    verdict: Verdict
+    refusal: str | None
+    score: float
+    symmetric: bool
+
+    @property
+    def merged(self) -> bool:
+        return self.candidate and self.verdict == SAME
+
+    @property
+    def paired(self) -> bool:
+        """Merged, or shown to a person."""
+        return self.candidate and self.verdict != Verdict.DIFFERENT
+
+
+def canonical(data: bytes) -> Image.Image:
+    return canonical_pixels(data, limits=DEFAULT_PIXEL_LIMITS)
+
+
+def outcome(left: Image.Image, right: Image.Image, *, both_orders: bool = True) -> Outcome:
+    """The worse of both orders, where they differ: the verdict that merges more."""
+    verification = verify(left, right)
+    found = verification.verdict
+    reverse = verify(right, left).verdict if both_orders else found
+    return Outcome(
+        is_candidate(left, right),
+        min(found, reverse, key=VERDICTS.index),
+        verification.refusal,
+        max(verification.scores.values(), default=0.0),
+        found == reverse,
+    )
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Counts over outcomes."""
+
+    trials: int
+    candidates: int
+    merged: int
+    paired: int
+    by_verdict: dict[Verdict, int]
+
+    @property
+    def merge_rate(self) -> Rate:
+        return Rate(self.merged, self.trials)
+
+    @property
+    def pair_rate(self) -> Rate:
+        return Rate(self.paired, self.trials)
+
+    @property
+    def same_rate(self) -> Rate:
+        """The verifier alone, whatever the candidate stage found."""
+        return Rate(self.by_verdict[SAME], self.trials)
+
+    def shares(self) -> tuple[str, ...]:
+        """Candidates and each verdict, in percent."""
+        counts = (self.candidates, *(self.by_verdict[name] for name in VERDICTS))
+        return tuple(f"{Rate(count, self.trials).share:.1%}" if self.trials else "-" for count in counts)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"merge_rate": self.merge_rate.as_json(), "pair_rate": self.pair_rate.as_json()}
+
+
+def counted(outcomes: Iterable[Outcome]) -> Verdicts:
+    listed = list(outcomes)
+    return Verdicts(
+        len(listed),
+        sum(one.candidate for one in listed),
+        sum(one.merged for one in listed),
+        sum(one.paired for one in listed),
+        {name: sum(one.verdict == name for one in listed) for name in VERDICTS},
+    )
+
+
+def milliseconds(began: float) -> float:
+    """CPU time of this process since `began`, a time.process_time()."""
+    return 1000 * (time.process_time() - began)
