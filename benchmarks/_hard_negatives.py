@@ -5,20 +5,18 @@ Lengths are those of a picture of 500 pixels and grow with it, except what is ca
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageOps
 
+from benchmarks._colours import JUST_NOTICEABLE, from_lab, lab, moved, product_area
+from benchmarks._drawn_products import PRINTS, SHAPES, TEXT_SIZES, WHITE, Colour, Drawn, drawn, random_product
 from benchmarks._edits import encoded, jpeg, resized
 from benchmarks._sizes import at_size
-
-TEXT_SIZES: Final = (10, 12, 14, 16, 20, 28, 40)
-"""Font sizes in pixels, on images whose longer side is 500."""
 
 FINE_PRINT: Final = (8, 10, 12, 14)
 """Font sizes in pixels of the picture itself, on pictures of FINE_FROM pixels or more."""
@@ -34,25 +32,8 @@ LAB_SHIFTS: Final = (5, 10, 20)
 RIBS: Final = (6, 12)
 """Amplitudes in grey levels."""
 
-PRINTS: Final = (
-    ("64 GB", "32 GB"),
-    ("128 GB", "256 GB"),
-    ("500 ml", "330 ml"),
-    ("Size 8", "Size 9"),
-    ("3.5% fat", "1.5% fat"),
-    ("Vanilla", "Natural"),
-    ("EU 42", "EU 43"),
-    ("12 pcs", "10 pcs"),
-    ("Model A", "Model S"),
-    ("SPF 30", "SPF 50"),
-)
-
-WHITE: Final = (255, 255, 255)
-
-# CIE76; 2.3 is the just-noticeable difference (Mahy, Van Eycken and Oosterlinck, 1994).
-JUST_NOTICEABLE: Final = 2.3
-
-Colour = tuple[int, int, int]
+TONES_ON_TONE: Final = (8, 14)
+"""Levels between a print and what it is printed on."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +54,11 @@ class Change:
     kind: str
     detail: str
     source: str
-    draw: Callable[[], tuple[Image.Image, Image.Image]]
+    left: Callable[[], Image.Image]
+    right: Callable[[], Image.Image]
 
     def drawn(self) -> HardNegative:
-        return HardNegative(self.kind, self.detail, self.source, *self.draw())
+        return HardNegative(self.kind, self.detail, self.source, self.left(), self.right())
 
 
 FULL, HALF, QUARTER = "full", "half", "quarter"
@@ -93,33 +75,6 @@ CONDITIONS: Final[Mapping[str, Mapping[str, Callable[[Image.Image], bytes]]]] = 
 }
 """What the second image of a pair went through, by its size; the first is of full size, a JPEG q92 or a PNG
 where it is drawn."""
-
-
-_LEVELS = np.arange(256) / 255
-_LINEAR: Final = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4)
-# Linear sRGB to XYZ, relative to the D65 white.
-_XYZ: Final = np.array(
-    [
-        [0.4124564, 0.3575761, 0.1804375],
-        [0.2126729, 0.7151522, 0.0721750],
-        [0.0193339, 0.1191920, 0.9503041],
-    ]
-) / np.array([[0.95047], [1.0], [1.08883]])
-
-
-def lab(image: Image.Image) -> NDArray[np.float32]:
-    """CIELAB (D65) of an sRGB image, height x width x 3."""
-    xyz = _LINEAR.astype(np.float32)[np.asarray(image.convert("RGB"))] @ _XYZ.T.astype(np.float32)
-    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
-    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
-
-
-def product_area(image: Image.Image) -> NDArray[np.bool_]:
-    """Pixels that are not background: further than 5 (CIE76) from the border's median colour."""
-    colours = lab(image)
-    border = np.concatenate([colours[0], colours[-1], colours[:, 0], colours[:, -1]])
-    area: NDArray[np.bool_] = np.linalg.norm(colours - np.median(border, axis=0), axis=-1) > 5
-    return area
 
 
 _OF_THE_AREA: Final = ("hue", "colourway", "black and navy")
@@ -166,119 +121,106 @@ def shows_another_product(left: Image.Image, right: Image.Image) -> bool:
     return bool((moved(left, right)[area] > 10).mean() >= 0.01)
 
 
-def moved(left: Image.Image, right: Image.Image) -> NDArray[np.float32]:
-    """CIE76 of every pixel."""
-    difference: NDArray[np.float32] = np.linalg.norm(lab(left) - lab(right), axis=-1)
-    return difference
-
-
 def on_image(image: Image.Image, source: str, seed: int, side: int = 500) -> list[Change]:
     """Every kind of change, once a size, on `image` brought to `side` pixels on its longer side."""
     chance = random.Random(f"{source} {seed}")  # noqa: S311 (repeatable, not secret)
     base = at_size(image, side)
-    unit = side / 500
+    pale = faded(base, 0.12)
+    kinds = (_prints, _colourways, _textures, _parts)
+    return [
+        *(change for kind in kinds for change in kind(base, source, chance)),
+        badge_change(base, source, chance),
+        recoloured_part(base, source, chance),
+        Change("mirrored", "", source, lambda: base, partial(ImageOps.mirror, base)),
+        Change(
+            "near-white",
+            "stretched",
+            source,
+            lambda: pale,
+            partial(stretched, pale, chance.uniform(1.05, 1.15)),
+        ),
+    ]
 
-    def change(kind: str, detail: str, draw: Callable[[], tuple[Image.Image, Image.Image]]) -> Change:
-        return Change(kind, detail, source, draw)
 
-    changes = []
-    for kind, sizes, scale in (("print", TEXT_SIZES, unit), ("fine print", FINE_PRINT, 1.0)):
-        for size in sizes if kind == "print" or side >= FINE_FROM else ():
-            before, after = chance.choice(PRINTS)
-            at = (chance.uniform(0.2, 0.6), chance.uniform(0.2, 0.8))
-            printed = partial(with_print, base, size=round(size * scale), at=at)
-            changes.append(change(kind, f"{size} px", partial(_both, printed, before, after)))
-            changes.append(
-                change(
-                    f"{kind} gone", f"{size} px", lambda printed=printed, text=before: (printed(text), base)
-                )
-            )
-    for degrees in HUES:
-        changes.append(
-            _becomes(change, "hue (HSV)", f"{degrees}°", base, partial(hue_shifted, degrees=degrees))
-        )
-        changes.append(
-            _becomes(
-                change, "hue (constant luma)", f"{degrees}°", base, partial(chroma_rotated, degrees=degrees)
-            )
-        )
-    for distance in LAB_SHIFTS:
-        angle = chance.uniform(0, 2 * np.pi)
-        changes.append(
-            _becomes(
-                change,
-                "colourway (Lab)",
-                f"{distance}",
-                base,
-                partial(lab_shifted, distance=distance, angle=angle),
-            )
-        )
-    changes.append(
-        change("black and navy", "", lambda: (darkened(base, (0.0, 0.0)), darkened(base, (4.0, -14.0))))
-    )
-    for amplitude in RIBS:
-        for angles in ((0, 90), (45, 135), (0, 45)):
-            at, period = _somewhere(chance, base), chance.uniform(5, 9) * unit
-            ribs = partial(ribbed, base, amplitude=amplitude, period=period, at=at)
-            changes.append(
-                change("ribs", f"±{amplitude}", lambda ribs=ribs, a=angles: (ribs(a[0]), ribs(a[1])))
-            )
-    for strength in (8, 14):
-        before, after = chance.choice(PRINTS)
+def _unit(image: Image.Image) -> float:
+    """A pixel of a picture of 500, in pixels of this one."""
+    return max(image.size) / 500
+
+
+def _prints(base: Image.Image, source: str, chance: random.Random) -> Iterator[Change]:
+    sizes = [("print", size, size * _unit(base)) for size in TEXT_SIZES]
+    if max(base.size) >= FINE_FROM:
+        sizes += [("fine print", size, size) for size in FINE_PRINT]
+    for kind, size, pixels in sizes:
+        texts = chance.choice(PRINTS)
+        at = (chance.uniform(0.2, 0.6), chance.uniform(0.2, 0.8))
+        before, after = (partial(with_print, base, text, round(pixels), at) for text in texts)
+        yield Change(kind, f"{size} px", source, before, after)
+        yield Change(f"{kind} gone", f"{size} px", source, before, lambda: base)
+    for strength in TONES_ON_TONE:
+        texts = chance.choice(PRINTS)
         at = (chance.uniform(0.2, 0.4), chance.uniform(0.3, 0.6))
-        toned = partial(tone_on_tone, base, size=round(44 * unit), at=at, strength=strength)
-        changes.append(change("tone on tone", f"{strength} levels", partial(_both, toned, before, after)))
-    for kind, scale in (("recoloured part, small", unit), ("recoloured part, fine", 1.0)):
-        for across in (14, 17, 20) if "small" in kind or side >= FINE_FROM else ():
-            degrees, at = chance.choice((60, 120, 180)), _somewhere(chance, base)
-            mask = partial(disc, base.size, at, across * scale)
-            changes.append(
-                change(
-                    kind,
-                    f"{across} px",
-                    lambda mask=mask, degrees=degrees: (base, hue_shifted(base, degrees, mask())),
-                )
+        toned = partial(tone_on_tone, base, size=round(44 * _unit(base)), at=at, strength=strength)
+        before, after = (partial(toned, text) for text in texts)
+        yield Change("tone on tone", f"{strength} levels", source, before, after)
+
+
+def _colourways(base: Image.Image, source: str, chance: random.Random) -> Iterator[Change]:
+    def original() -> Image.Image:
+        return base
+
+    for degrees in HUES:
+        yield Change("hue (HSV)", f"{degrees}°", source, original, partial(hue_shifted, base, degrees))
+        turned = partial(chroma_rotated, base, degrees)
+        yield Change("hue (constant luma)", f"{degrees}°", source, original, turned)
+    for distance in LAB_SHIFTS:
+        shifted = partial(lab_shifted, base, distance, chance.uniform(0, 2 * np.pi))
+        yield Change("colourway (Lab)", f"ΔE {distance}", source, original, shifted)
+    black, navy = (partial(darkened, base, ab) for ab in ((0.0, 0.0), (4.0, -14.0)))
+    yield Change("black and navy", "", source, black, navy)
+
+
+def _textures(base: Image.Image, source: str, chance: random.Random) -> Iterator[Change]:
+    for amplitude in RIBS:
+        for degrees in ((0, 90), (45, 135), (0, 45)):
+            at, period = _somewhere(chance, base), chance.uniform(5, 9) * _unit(base)
+            one, other = (
+                partial(ribbed, base, angle, amplitude=amplitude, period=period, at=at) for angle in degrees
             )
+            yield Change("ribs", f"±{amplitude}", source, one, other)
+
+
+def _parts(base: Image.Image, source: str, chance: random.Random) -> Iterator[Change]:
+    kinds = [("recoloured part, small", _unit(base))]
+    if max(base.size) >= FINE_FROM:
+        kinds.append(("recoloured part, fine", 1.0))
+    for kind, scale in kinds:
+        for across in (14, 17, 20):
+            recoloured = partial(
+                with_another_hue,
+                base,
+                chance.choice((60, 120, 180)),
+                _somewhere(chance, base),
+                across * scale,
+            )
+            yield Change(kind, f"{across} px", source, lambda: base, recoloured)
     for across in (12, 20, 30):
-        at, colour = _somewhere(chance, base), chance.choice(((30, 30, 30), (235, 235, 230), (150, 110, 60)))
-        mask = partial(disc, base.size, at, across * unit)
-        changes.append(
-            change(
-                "part gone",
-                f"{across} px",
-                lambda mask=mask, colour=colour: (
-                    Image.composite(Image.new("RGB", base.size, colour), base, mask()),
-                    base,
-                ),
-            )
-        )
-    changes.append(badge_change(base, source, chance))
-    changes.append(recoloured_part(base, source, chance))
-    changes.append(_becomes(change, "mirrored", "", base, ImageOps.mirror))
-    factor = chance.uniform(1.05, 1.15)
-    changes.append(
-        change("near-white", "stretched", lambda: ((pale := faded(base, 0.12)), stretched(pale, factor)))
-    )
-    return changes
-
-
-def _both[T](made: Callable[[T], Image.Image], left: T, right: T) -> tuple[Image.Image, Image.Image]:
-    return made(left), made(right)
-
-
-def _becomes(
-    change: Callable[[str, str, Callable[[], tuple[Image.Image, Image.Image]]], Change],
-    kind: str,
-    detail: str,
-    base: Image.Image,
-    other: Callable[[Image.Image], Image.Image],
-) -> Change:
-    return change(kind, detail, lambda: (base, other(base)))
+        colour = chance.choice(((30, 30, 30), (235, 235, 230), (150, 110, 60)))
+        buttoned = partial(with_a_button, base, colour, _somewhere(chance, base), across * _unit(base))
+        yield Change("part gone", f"{across} px", source, buttoned, lambda: base)
 
 
 def _somewhere(chance: random.Random, image: Image.Image) -> tuple[float, float]:
     """A point of the middle, in pixels."""
     return chance.uniform(0.35, 0.65) * image.width, chance.uniform(0.35, 0.65) * image.height
+
+
+def with_another_hue(image: Image.Image, degrees: int, at: tuple[float, float], across: float) -> Image.Image:
+    return hue_shifted(image, degrees, disc(image.size, at, across))
+
+
+def with_a_button(image: Image.Image, colour: Colour, at: tuple[float, float], across: float) -> Image.Image:
+    return Image.composite(Image.new("RGB", image.size, colour), image, disc(image.size, at, across))
 
 
 def disc(size: tuple[int, int], at: tuple[float, float], across: float) -> Image.Image:
@@ -329,16 +271,6 @@ def darkened(image: Image.Image, ab: tuple[float, float]) -> Image.Image:
     colours, area = lab(image), product_area(image)
     black = np.stack([8 + 0.18 * colours[..., 0], *(np.full(area.shape, part) for part in ab)], -1)
     return from_lab(np.where(area[..., None], black, colours))
-
-
-def from_lab(colours: NDArray[np.floating]) -> Image.Image:
-    """The sRGB image of CIELAB (D65) values, clipped to the gamut."""
-    f_y = (colours[..., 0] + 16) / 116
-    f = np.stack([f_y + colours[..., 1] / 500, f_y, f_y - colours[..., 2] / 200], -1)
-    xyz = np.where(f > 6 / 29, f**3, (116 * f - 16) * 27 / 24389)
-    linear = np.clip(xyz @ np.linalg.inv(_XYZ).T, 0, 1)
-    levels = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return Image.fromarray(np.rint(255 * levels).astype(np.uint8))
 
 
 def with_print(image: Image.Image, text: str, size: int, at: tuple[float, float]) -> Image.Image:
@@ -392,16 +324,13 @@ def badge_change(base: Image.Image, source: str, chance: random.Random) -> Chang
         draw.text((x + side / 2, y + side / 2), word, fill=WHITE, font=font, anchor="mm")
         return image
 
-    def pair() -> tuple[Image.Image, Image.Image]:
-        match change:
-            case "word":
-                return badged(first, "NEW"), badged(first, "BIO")
-            case "colour":
-                return badged(first, "NEW"), badged(second, "NEW")
-            case _:
-                return badged(first, "NEW"), base
-
-    return Change("badge", f"{change}, {across} px", source, pair)
+    others: dict[str, Callable[[], Image.Image]] = {
+        "word": partial(badged, first, "BIO"),
+        "colour": partial(badged, second, "NEW"),
+        "gone": lambda: base,
+    }
+    detail = f"{change}, {across} px"
+    return Change("badge", detail, source, partial(badged, first, "NEW"), others[change])
 
 
 def recoloured_part(base: Image.Image, source: str, chance: random.Random) -> Change:
@@ -410,154 +339,12 @@ def recoloured_part(base: Image.Image, source: str, chance: random.Random) -> Ch
     x, y = chance.uniform(0.3, 0.6) * base.width, chance.uniform(0.3, 0.6) * base.height
     degrees = chance.choice((60, 120, 180))
 
-    def pair() -> tuple[Image.Image, Image.Image]:
+    def recoloured() -> Image.Image:
         mask = Image.new("L", base.size)
         ImageDraw.Draw(mask).ellipse((x - width / 2, y - height / 2, x + width / 2, y + height / 2), fill=255)
-        return base, hue_shifted(base, degrees, mask.filter(ImageFilter.GaussianBlur(1)))
+        return hue_shifted(base, degrees, mask.filter(ImageFilter.GaussianBlur(1)))
 
-    return Change("recoloured part", f"{degrees}°", source, pair)
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A product drawn in code on white; `text_size` is of a picture of 500 pixels, `fine_size` of any."""
-
-    shape: str
-    body: Colour
-    accent: Colour
-    label: str
-    text_size: int
-    badge: str
-    handle: str
-    width: float
-    height: float
-    grain: float
-    seed: int
-    fine_print: str = ""
-    fine_size: int = 10
-
-
-SHAPES: Final = ("carton", "bottle", "phone", "mug", "shirt", "cabinet")
-
-
-def random_product(chance: random.Random, shape: str) -> Drawn:
-    colours: Sequence[Colour] = (
-        (196, 48, 43),
-        (38, 92, 160),
-        (52, 128, 72),
-        (228, 172, 52),
-        (92, 62, 44),
-        (150, 170, 190),
-        (224, 128, 150),
-        (60, 60, 66),
-    )
-    body, accent = chance.sample(colours, 2)
-    if shape == "cabinet":
-        body, accent = (247, 247, 245), (238, 238, 236)
-    return Drawn(
-        shape=shape,
-        body=body,
-        accent=accent,
-        label=chance.choice(PRINTS)[0],
-        text_size=chance.choice(TEXT_SIZES),
-        badge=chance.choice(("NEW", "")),
-        handle=chance.choice(("left", "middle")),
-        width=chance.uniform(0.35, 0.6),
-        height=chance.uniform(0.6, 0.85),
-        grain=chance.choice((0.0, 1.5, 4.0)),
-        seed=chance.randrange(10**6),
-    )
-
-
-def drawn(product: Drawn, size: int = 500) -> Image.Image:
-    """The product on `size` x `size`, shaded and with a little grain, drawn at twice its size and reduced.
-
-    From 2,000 pixels on it is drawn at its size: a pen of several pixels needs no reducing.
-    """
-    over = 2 if size < 2000 else 1
-    side = size * over
-    scale = side / 500
-    image = Image.new("RGB", (side, side), WHITE)
-    draw = ImageDraw.Draw(image)
-    w, h = product.width * side, product.height * side
-    x0, y0, x1, y1 = (side - w) / 2, (side - h) / 2, (side + w) / 2, (side + h) / 2
-
-    def pen(width: float) -> int:
-        return max(1, round(width * scale))
-
-    edge = tuple(max(0, level - 18) for level in product.body)
-    match product.shape:
-        case "bottle":
-            draw.rectangle((side / 2 - w / 7, y0, side / 2 + w / 7, y0 + h / 3), fill=product.accent)
-            draw.rounded_rectangle(
-                (x0, y0 + h / 4, x1, y1), w / 4, fill=product.body, outline=edge, width=pen(2)
-            )
-        case "phone":
-            draw.rounded_rectangle((x0, y0, x1, y1), w / 10, fill=product.body, outline=edge, width=pen(3))
-            draw.rounded_rectangle(
-                (x0 + w / 12, y0 + h / 16, x0 + w / 3, y0 + h / 5), w / 24, fill=product.accent
-            )
-        case "mug":
-            draw.ellipse(
-                (x1 - w / 6, y0 + h / 3, x1 + w / 4, y1 - h / 4), outline=product.body, width=int(w / 10)
-            )
-            draw.rounded_rectangle(
-                (x0, y0 + h / 5, x1, y1), w / 12, fill=product.body, outline=edge, width=pen(2)
-            )
-            draw.rectangle((x0, y0 + h / 2, x1, y0 + 0.56 * h), fill=product.accent)
-        case "shirt":
-            arms = [(x0, y0 + h / 10), (side / 2, y0), (x1, y0 + h / 10), (x1 + w / 4, y0 + h / 2)]
-            arms += [
-                (x1 - w / 10, y0 + h / 2),
-                (x1 - w / 10, y1),
-                (x0 + w / 10, y1),
-                (x0 + w / 10, y0 + h / 2),
-            ]
-            draw.polygon([*arms, (x0 - w / 4, y0 + h / 2)], fill=product.body, outline=edge)
-            draw.rectangle((x0 + w / 10, y0 + 0.7 * h, x1 - w / 10, y0 + 0.75 * h), fill=product.accent)
-        case "cabinet":
-            draw.rectangle((x0, y0, x1, y1), fill=product.body, outline=edge, width=pen(2))
-            parts = 2 + product.seed % 3
-            for part in range(1, parts):
-                if product.handle == "left":
-                    draw.line((x0 + part * w / parts, y0, x0 + part * w / parts, y1), fill=edge, width=pen(2))
-                else:
-                    draw.line((x0, y0 + part * h / parts, x1, y0 + part * h / parts), fill=edge, width=pen(2))
-        case _:
-            draw.rectangle((x0, y0, x1, y1), fill=product.body, outline=edge, width=pen(2))
-            draw.polygon(
-                [(x0, y0), (x1, y0), (x1 - w / 8, y0 - h / 12), (x0 + w / 8, y0 - h / 12)],
-                fill=product.accent,
-            )
-            draw.rectangle((x0 + w / 10, y0 + 0.65 * h, x1 - w / 10, y0 + 0.9 * h), fill=product.accent)
-    if product.badge:
-        radius = 26 * scale
-        centre = (x0 + w / 4, y0 + h / 3)
-        draw.ellipse(
-            (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius),
-            fill=(214, 32, 44),
-        )
-        draw.text(
-            centre, product.badge, fill=WHITE, font=ImageFont.load_default(round(17 * scale)), anchor="mm"
-        )
-    dark = sum(product.body) > 380
-    ink = (30, 30, 30) if dark else (240, 240, 240)
-    font = ImageFont.load_default(round(product.text_size * scale))
-    draw.text((side / 2, y0 + 0.55 * h), product.label, fill=ink, font=font, anchor="mm")
-    if product.fine_print:
-        font = ImageFont.load_default(product.fine_size * over)
-        draw.text((side / 2, y0 + 0.62 * h), product.fine_print, fill=ink, font=font, anchor="mm")
-    return _shaded(image.resize((size, size), Image.Resampling.LANCZOS) if over > 1 else image, product)
-
-
-def _shaded(image: Image.Image, product: Drawn) -> Image.Image:
-    """Light falling from the left and grain, on the product only: white stays white."""
-    ramp = np.linspace(1.03, 0.9 if product.shape != "cabinet" else 0.99, image.width)[None, :, None]
-    pixels = np.asarray(image, np.float64)
-    mask = (pixels.min(axis=-1, keepdims=True) < 254).astype(np.float64)
-    grain = np.random.default_rng(product.seed).normal(0, product.grain, (image.height, image.width, 1))
-    shaded = pixels * (1 + mask * (ramp - 1)) + mask * grain
-    return Image.fromarray(np.clip(np.rint(shaded), 0, 255).astype(np.uint8))
+    return Change("recoloured part", f"{degrees}°", source, lambda: base, recoloured)
 
 
 def on_drawn_product(index: int, side: int = 500, seed: int = 1) -> list[Change]:
@@ -568,10 +355,12 @@ def on_drawn_product(index: int, side: int = 500, seed: int = 1) -> list[Change]
     source = f"drawn {shape} {index}"
 
     def pair(kind: str, detail: str, left: Drawn, right: Drawn) -> Change:
-        return Change(kind, detail, source, lambda: (drawn(left, side), drawn(right, side)))
+        return Change(kind, detail, source, partial(drawn, left, side), partial(drawn, right, side))
 
     def becomes(kind: str, detail: str, other: Callable[[Image.Image], Image.Image]) -> Change:
-        return Change(kind, detail, source, lambda: ((base := drawn(product, side)), other(base)))
+        return Change(
+            kind, detail, source, partial(drawn, product, side), lambda: other(drawn(product, side))
+        )
 
     changes = []
     before, after = chance.choice(PRINTS)
@@ -590,7 +379,7 @@ def on_drawn_product(index: int, side: int = 500, seed: int = 1) -> list[Change]
         )
     for distance in LAB_SHIFTS:
         shifted = partial(lab_shifted, distance=distance, angle=chance.uniform(0, 2 * np.pi))
-        changes.append(becomes("colourway (Lab)", f"{distance}", shifted))
+        changes.append(becomes("colourway (Lab)", f"ΔE {distance}", shifted))
     black, navy = (replace(product, body=body) for body in ((24, 24, 25), (22, 25, 40)))
     changes.append(pair("black and navy", "", black, navy))
     changes.append(pair("badge", "added", replace(product, badge=""), replace(product, badge="NEW")))
@@ -622,7 +411,8 @@ def near_white_shape(index: int, side: int = 500, seed: int = 1) -> Change:
         "near-white",
         change,
         f"drawn cabinet {index}",
-        lambda: (drawn(left, side), drawn(right, side)),
+        partial(drawn, left, side),
+        partial(drawn, right, side),
     )
 
 

@@ -28,6 +28,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
+from benchmarks._colours import moved, product_area
 from benchmarks._edits import EDITS, GROUPS, TONES, Group, jpeg, reopened, resized
 from benchmarks._hard_negatives import (
     CONDITIONS,
@@ -36,11 +37,9 @@ from benchmarks._hard_negatives import (
     Change,
     HardNegative,
     is_visible,
-    moved,
     near_white_shape,
     on_drawn_product,
     on_image,
-    product_area,
     shows_another_product,
 )
 from benchmarks._hashes import HASHES, PDQ_INSTALLED, distances, packed
@@ -226,16 +225,18 @@ def _told(result: EditResult) -> dict[str, Any]:
 
 
 def compared(task: tuple[Path, Path, int]) -> list[PairResult]:
-    """Both at the size, then either at half of it."""
+    """Both at the size, in either order; then either at half of it."""
     left, right, size = task
     results = []
     for one, other in ((size, size), (size, size // 2), (size // 2, size)):
-        found = outcome(uploaded_pixels(left, one, 92), uploaded_pixels(right, other, 85))
+        found = outcome(
+            uploaded_pixels(left, one, 92), uploaded_pixels(right, other, 85), both_orders=one == other
+        )
         results.append(PairResult(left.name, right.name, one, other, found))
     return results
 
 
-@lru_cache(maxsize=24)
+@lru_cache(maxsize=48)
 def uploaded_pixels(path: Path, size: int, quality: int) -> Image.Image:
     return canonical(jpeg(at_size(opened(path), size), quality))
 
@@ -284,13 +285,11 @@ def _different(
     results = [result for results in pool.map(compared, tasks, chunksize=8) for result in results]
     figures: dict[str, Any] = {"pairs": len(chosen) - len(alike), "indistinguishable": len(alike)}
     rows: list[tuple[str, ...]] = []
-    for shown, belongs in (
-        ("equal sizes", lambda r: r.size == r.other_size),
-        ("one of half size", lambda r: r.size != r.other_size),
-    ):
+    for shown, are_equal in (("equal sizes", True), ("one of half size", False)):
+        of_shape = [r for r in results if (r.size == r.other_size) is are_equal]
         figures[shown] = {}
         for size in scope.sizes:
-            verdicts = counted(r.outcome for r in results if belongs(r) and max(r.size, r.other_size) == size)
+            verdicts = counted(r.outcome for r in of_shape if max(r.size, r.other_size) == size)
             figures[shown][str(size)] = verdicts.as_json()
             rows.append(
                 (shown, f"{size:,}", f"{verdicts.trials:,}", *verdicts.shares(), str(verdicts.same_rate),

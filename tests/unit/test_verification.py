@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
+from benchmarks._drawn_products import SHAPES, Drawn, drawn
 from benchmarks._edits import EDITS, jpeg, resized
 from benchmarks._hard_negatives import (
     HUES,
-    SHAPES,
-    Drawn,
     HardNegative,
     chroma_rotated,
-    drawn,
     faded,
     hue_shifted,
     is_visible,
