@@ -23,7 +23,8 @@ import requests
 from benchmarks._processes import ITSELF, ProcessorTime
 from benchmarks.peers import inline_reference
 from catalog.adapters import sdk
-from catalog.domain.fingerprints import PHashAlgorithm, band_keys
+from catalog.domain.fingerprints import Indexed, PHashAlgorithm, places
+from catalog.domain.keys import AssetId, TenantId
 from catalog.domain.tenants import Scope
 from infra.local import environments
 from infra.local.client import CatalogClient, Credentials, Image
@@ -141,11 +142,17 @@ class Pipeline:
                 "created_at": born,
                 "unused_since": born,
                 "phash256": {"S": hash_hex},
-                "indexed_as": {"S": f"{PHashAlgorithm.PHASH256}:{hash_hex}"},
+                "indexed_as": {"S": f"{PHashAlgorithm.PHASH256}.2:{hash_hex}:"},
             }
             puts.append((tables["AssetsTable"], record))
-            for band in band_keys(tenant, PHashAlgorithm.PHASH256, hash_hex):
-                item = {"band": {"S": band}, "id": id_, "hash": {"S": hash_hex}}
+            indexed = Indexed(PHashAlgorithm.PHASH256, hash_hex, hash_hex)
+            for place in places(TenantId(tenant), AssetId(id_["S"]), indexed):
+                item = {
+                    "band": {"S": place.bucket},
+                    "id": {"S": place.id},
+                    "hash": {"B": bytes.fromhex(hash_hex)},
+                    "colours": {"B": bytes(12)},
+                }
                 puts.append((tables["HashBandsTable"], item))
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(self._put, batched(puts, 25, strict=False)))

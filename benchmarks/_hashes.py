@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from catalog.domain.fingerprints import hamming_distance
+from catalog.domain.fingerprints import PHashAlgorithm, hamming_distance
 from imaging.hashes import average_hash, difference_hash, phash256
+from imaging.inspection import fingerprint
 
 PDQ_INSTALLED: Final = importlib.util.find_spec("pdqhash") is not None
 
@@ -64,7 +65,8 @@ THRESHOLD: Final = 31
 
 def is_candidate(left: Image.Image, right: Image.Image) -> bool:
     """Whether the candidate stage brings one upload before the verifier for the other."""
-    return hamming_distance(phash256(left), phash256(right)) <= THRESHOLD
+    one, other = (fingerprint(image, PHashAlgorithm.PHASH256) for image in (left, right))
+    return min(hamming_distance(one.frame, other.frame), hamming_distance(one.box, other.box)) <= THRESHOLD
 
 
 def packed(hashes: list[str]) -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:

@@ -36,9 +36,7 @@ ingest = partial(
         action=settings.near_duplicate_action(),
         bands=HashBands(
             settings.hash_bands_table(),
-            algorithm=algorithm,
             threshold=settings.phash_hamming_threshold(),
-            exact=settings.phash_exact(),
         ),
         pairs=Pairs(settings.pairs_table()),
         compare=partial(compare, limits=limits),
@@ -87,6 +85,14 @@ def ingest_object(object_key: str) -> None:
             buckets=ingested.capped,
         )
         count("BucketsCapped", ingested.capped)
+    if ingested.unseen:
+        logger.warning(
+            "near-duplicate candidates not looked at",
+            correlation_id=correlation_id,
+            asset_id=key.id,
+            candidates=ingested.unseen,
+        )
+        count("CandidatesUnseen", ingested.unseen)
     if ingested.fault:
         logger.error(
             "near-duplicates not looked for",

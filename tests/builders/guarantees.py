@@ -25,6 +25,7 @@ from PIL import Image
 from catalog.adapters.asset_items import asset_of_image
 from catalog.adapters.purge_runs_table import run_of_image
 from catalog.domain.assets import Asset, Status
+from catalog.domain.fingerprints import indexed_at
 from catalog.domain.keys import ORIGINALS_PREFIX, RENDITIONS_PREFIX, AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import Decision, held_for, hold_of, is_hold
 from catalog.domain.purge import PurgeRun, RunState
@@ -91,9 +92,7 @@ def read_world(
     items = list(_items(dynamodb, names.assets))
     assets = {asset.key: asset for asset in map(asset_of_image, items)}
     runs = [run_of_image(_as_the_stream_has_it(item)) for item in _items(dynamodb, names.purge_runs)]
-    bands = [
-        (item["band"]["S"].split("#")[0], item["id"]["S"]) for item in _items(dynamodb, names.hash_bands)
-    ]
+    bands = [indexed_at(item["band"]["S"], item["id"]["S"]) for item in _items(dynamodb, names.hash_bands)]
     pairs = [
         (item["tenant"]["S"], *item["pair"]["S"].split("#"))
         for item in _items(dynamodb, names.pairs)
@@ -106,7 +105,7 @@ def read_world(
     return World(
         assets=assets,
         holders={asset_of_image(item).key: int(item["holders"]["N"]) for item in items if "holders" in item},
-        banded={AssetKey(TenantId(tenant), AssetId(id_)) for tenant, id_ in bands},
+        banded=set(bands),
         distinct={(TenantId(tenant), AssetId(one), AssetId(two)) for tenant, one, two in pairs},
         runs={(run.tenant, run.id): run for run in runs},
         originals=_objects(s3, names.originals),

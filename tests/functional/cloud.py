@@ -231,7 +231,6 @@ class Cloud:
             PAIRS_TABLE="PairsTable",
             PHASH_ALGORITHM="phash256",
             PHASH_HAMMING_THRESHOLD="-1",
-            PHASH_EXACT="false",
             NEAR_DUPLICATE_ACTION="reuse",
             PURGE_RUNS_TABLE="PurgeRunsTable",
             USAGE_TABLE="UsageTable",

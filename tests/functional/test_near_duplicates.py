@@ -176,12 +176,6 @@ def test_a_64_bit_hash_may_propose_and_the_pixels_still_decide(cloud: Cloud, alg
     assert cloud.upload(OTHER)["near_duplicate_of"] is None
 
 
-def test_exact_mode_finds_what_plain_lookup_finds(cloud: Cloud) -> None:
-    cloud.configure(PHASH_EXACT="true")
-
-    assert upload_both(cloud)[1]["near_duplicate_of"] == id_of(PHOTO)
-
-
 def test_a_near_blank_image_is_not_indexed(cloud: Cloud) -> None:
     cloud.upload(png_bytes(flat("white", (300, 300))), content_type="image/png")
 

@@ -22,7 +22,7 @@ from catalog.domain.assets import (
     Rendition,
     Status,
 )
-from catalog.domain.fingerprints import PHashAlgorithm
+from catalog.domain.fingerprints import Fingerprint, PHashAlgorithm
 from catalog.domain.keys import AssetKey, TenantId, asset_id, tenant_id
 from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
 from catalog.domain.presets import DEFAULT_PRESETS
@@ -44,8 +44,7 @@ PHOTO = jpeg_bytes(product_photo(1, (320, 240)))
 INSPECTION = Inspection(
     Source(SourceFormat.JPEG, 10, 10),
     PerceptualHashes("0f" * 8, "f0" * 32),
-    PHashAlgorithm.PHASH256,
-    "f0" * 32,
+    Fingerprint(PHashAlgorithm.PHASH256, "f0" * 32, "f0" * 32, "80" * 12),
     near_blank=False,
     pixels=None,
 )

@@ -129,7 +129,6 @@ def _stand_in(name):
         "NEAR_DUPLICATE_ACTION": "reuse",
         "PHASH_ALGORITHM": "phash256",
         "PHASH_HAMMING_THRESHOLD": "-1",
-        "PHASH_EXACT": "false",
         "LOG_LEVEL": "INFO",
     }.get(name, "something")
 

@@ -1,5 +1,4 @@
 import hashlib
-import random
 
 import pytest
 from hypothesis import given, settings
@@ -7,17 +6,24 @@ from hypothesis import strategies as st
 
 from catalog.domain.fingerprints import (
     BIT_PERMUTATION,
+    Indexed,
     InvalidHashError,
     PHashAlgorithm,
-    band_keys,
-    bands,
+    colour_distance,
     hamming_distance,
-    probe_keys,
-    probes,
+    indexed_at,
+    places,
 )
+from catalog.domain.keys import AssetId, AssetKey, tenant_id
 
 PHASH256 = PHashAlgorithm.PHASH256
 ALGORITHMS = list(PHashAlgorithm)
+ACME = tenant_id("acme")
+ID = AssetId("0123456789abcdef" * 4)
+
+
+def buckets(algorithm: PHashAlgorithm, frame: str, box: str | None) -> list[str]:
+    return [place.bucket for place in places(ACME, ID, Indexed(algorithm, frame, box))]
 
 
 def hashes(bits: int) -> st.SearchStrategy[str]:
@@ -46,88 +52,61 @@ def test_distance_counts_the_differing_bits(left: str, right: str) -> None:
     assert hamming_distance(left, left) == 0
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_bands_hold_every_bit_of_the_hash_exactly_once(algorithm: PHashAlgorithm) -> None:
-    zero = "0" * (algorithm.bits // 4)
-    seen = [bands(with_bits_flipped(zero, {position})) for position in range(algorithm.bits)]
-    assert len(set(seen)) == algorithm.bits
-    assert all(sum(value.bit_count() for value in values) == 1 for values in seen)
-    assert all(len(values) == algorithm.band_count for values in seen)
+@pytest.mark.parametrize(("algorithm", "count"), [(PHASH256, 16), (PHashAlgorithm.DHASH64, 8)])
+def test_half_of_the_bands_are_of_the_frame_and_half_of_the_content_box(
+    algorithm: PHashAlgorithm, count: int
+) -> None:
+    digits = algorithm.bits // 4
+    zero, ones = (
+        buckets(algorithm, "0" * digits, "0" * digits),
+        buckets(algorithm, "0" * digits, "f" * digits),
+    )
+    assert len(set(zero)) == count
+    assert [one == other for one, other in zip(zero, ones, strict=True)] == [True] * (count // 2) + [
+        False
+    ] * (count // 2)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_bands_of_both_hashes_hold_every_bit() -> None:
+    zero = "0" * 64
+    plain = buckets(PHASH256, zero, zero)
+    for position in range(256):
+        flipped = with_bits_flipped(zero, {position})
+        changed = [a != b for a, b in zip(plain, buckets(PHASH256, flipped, flipped), strict=True)]
+        assert sum(changed) in (1, 2)
+
+
 @settings(max_examples=300)
 @given(data=st.data())
-def test_two_hashes_within_the_plain_bound_share_a_band_key(
-    algorithm: PHashAlgorithm, data: st.DataObject
-) -> None:
-    left, right = data.draw(perturbed_pairs(algorithm, algorithm.complete_within(exact=False)))
-    assert set(band_keys("acme", algorithm, left)) & set(band_keys("acme", algorithm, right))
+def test_seven_flipped_bits_of_a_picture_without_a_border_leave_it_a_band(data: st.DataObject) -> None:
+    """Each flips one band of 16, or two where bands overlap: real re-encodes flip 2 at the median."""
+    left, right = data.draw(perturbed_pairs(PHASH256, 7))
+    assert set(buckets(PHASH256, left, left)) & set(buckets(PHASH256, right, right))
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@settings(max_examples=300)
-@given(data=st.data())
-def test_two_hashes_within_the_exact_bound_share_a_probe(
-    algorithm: PHashAlgorithm, data: st.DataObject
-) -> None:
-    left, right = data.draw(perturbed_pairs(algorithm, algorithm.complete_within(exact=True)))
-    assert set(probe_keys("acme", algorithm, left)) & set(band_keys("acme", algorithm, right))
+@given(hashes(256), hashes(256))
+def test_a_trimmed_picture_shares_the_bands_of_the_content_box_alone(frame: str, box: str) -> None:
+    trimmed = buckets(PHASH256, box, box)
+    assert buckets(PHASH256, frame, box)[8:] == trimmed[8:]
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_the_bounds_are_tight(algorithm: PHashAlgorithm) -> None:
-    """One differing bit in every band defeats the plain lookup, two the exact one."""
-    original = "0" * (algorithm.bits // 4)
-    by_band: dict[int, list[int]] = {}
-    for position in range(algorithm.bits):
-        flipped = bands(with_bits_flipped(original, {position}))
-        by_band.setdefault(next(band for band, value in enumerate(flipped) if value), []).append(position)
-    one_each = with_bits_flipped(original, {positions[0] for positions in by_band.values()})
-    two_each = with_bits_flipped(original, {p for positions in by_band.values() for p in positions[:2]})
-    assert hamming_distance(original, one_each) == algorithm.complete_within(exact=False) + 1
-    assert not set(bands(original)) & set(bands(one_each))
-    assert hamming_distance(original, two_each) == algorithm.complete_within(exact=True) + 1
-    assert not set(probe_keys("a", algorithm, original)) & set(band_keys("a", algorithm, two_each))
+def test_a_place_names_tenant_scheme_band_and_value_and_a_rotated_id() -> None:
+    found = places(ACME, ID, Indexed(PHASH256, "f" * 64, "f" * 64))
+    assert found[7].bucket == "acme#phash256.2#7#fffff"
+    assert [place.id[:4] for place in found[:5]] == ["0123", "4567", "89ab", "cdef", "0123"]
+    assert {indexed_at(place.bucket, place.id) for place in found} == {AssetKey(ACME, ID)}
 
 
-@pytest.mark.parametrize(("exact", "threshold"), [(False, 15), (True, 31)])
-@settings(max_examples=30, deadline=None)
-@given(source=st.randoms(use_true_random=True))
-def test_lookup_by_bands_equals_brute_force_in_a_crowd(
-    exact: bool, threshold: int, source: random.Random
-) -> None:
-    """A hundred unrelated hashes and a hundred near the query, at every distance around the bound."""
-    query = f"{source.getrandbits(256):064x}"
-    crowd = [f"{source.getrandbits(256):064x}" for _ in range(100)]
-    crowd += [
-        with_bits_flipped(query, set(source.sample(range(256), source.randrange(threshold + 10))))
-        for _ in range(100)
-    ]
-    index: dict[str, set[str]] = {}
-    for stored in crowd:
-        for key in band_keys("acme", PHASH256, stored):
-            index.setdefault(key, set()).add(stored)
-    keys = (probe_keys if exact else band_keys)("acme", PHASH256, query)
-    candidates = {stored for key in keys for stored in index.get(key, ())}
-    found = {stored for stored in candidates if hamming_distance(query, stored) <= threshold}
-    assert found == {stored for stored in crowd if hamming_distance(query, stored) <= threshold}
+def test_the_first_scheme_is_still_known_so_that_it_can_be_removed() -> None:
+    found = places(ACME, ID, Indexed(PHASH256, "f" * 64, None))
+    assert [place.bucket for place in found] == [f"acme#phash256#{band}#ffff" for band in range(16)]
+    assert {place.id for place in found} == {ID}
+    assert {indexed_at(place.bucket, place.id) for place in found} == {AssetKey(ACME, ID)}
 
 
-def test_an_exact_lookup_reads_272_different_keys_of_a_256_bit_hash_and_68_of_a_64_bit_one() -> None:
-    assert len(set(probes("5a" * 32))) == 272
-    assert len(set(probes("5a" * 8))) == 68
-
-
-def test_band_keys_name_tenant_scheme_band_and_value() -> None:
-    keys = band_keys("acme", PHASH256, "f" * 64)
-    assert keys[7] == "acme#phash256#7#ffff"
-    assert len(keys) == 16
-
-
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_an_exact_lookup_covers_the_default_threshold(algorithm: PHashAlgorithm) -> None:
-    assert algorithm.default_threshold <= algorithm.complete_within(exact=True)
+def test_colours_are_as_far_apart_as_the_mean_of_their_differences() -> None:
+    assert colour_distance("80" * 12, "80" * 12) == 0
+    assert colour_distance("80" * 12, "86" * 6 + "80" * 6) == 3
 
 
 @pytest.mark.parametrize(
@@ -135,7 +114,7 @@ def test_an_exact_lookup_covers_the_default_threshold(algorithm: PHashAlgorithm)
 )
 def test_text_that_is_not_a_hash_is_refused(text: str) -> None:
     with pytest.raises(InvalidHashError):
-        bands(text)
+        hamming_distance(text, text)
 
 
 def test_hashes_of_different_lengths_are_not_compared() -> None:
@@ -145,4 +124,4 @@ def test_hashes_of_different_lengths_are_not_compared() -> None:
 
 def test_a_hash_of_another_algorithm_has_no_keys() -> None:
     with pytest.raises(InvalidHashError, match="64 hex digits, not 16"):
-        band_keys("acme", PHASH256, "0" * 16)
+        buckets(PHASH256, "0" * 16, "0" * 16)

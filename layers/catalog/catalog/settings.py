@@ -147,11 +147,6 @@ def phash_hamming_threshold() -> int:
     return algorithm.default_threshold if bits < 0 else bits
 
 
-def phash_exact() -> bool:
-    """Whether a lookup reads neighbouring buckets too, and misses nothing up to twice the distance."""
-    return _one_of("PHASH_EXACT", ("true", "false")) == "true"
-
-
 def _one_of(name: str, choices: Iterable[str]) -> str:
     value = text(name)
     if value not in list(choices):

@@ -6,10 +6,10 @@ from typing import Final
 from PIL.Image import Image
 
 from catalog.domain.assets import Inspection, PerceptualHashes
-from catalog.domain.fingerprints import PHashAlgorithm
+from catalog.domain.fingerprints import Fingerprint, PHashAlgorithm
 from catalog.domain.near_duplicates import Likeness
 from catalog.domain.sources import SourceFormat
-from imaging.hashes import average_hash, difference_hash, phash256
+from imaging.hashes import average_hash, colours, content_box, difference_hash, phash256
 from imaging.originals import canonical_pixels, identify
 from imaging.verification import is_near_blank, verify
 
@@ -27,15 +27,23 @@ def inspect(
     source = identify(data, limits=limits)
     pixels = canonical_pixels(data, limits=limits)
     hashes = PerceptualHashes(ahash64=average_hash(pixels), phash256=phash256(pixels))
-    known = {PHashAlgorithm.PHASH256: hashes.phash256, PHashAlgorithm.AHASH64: hashes.ahash64}
     return Inspection(
         source=source,
         hashes=hashes,
-        algorithm=algorithm,
-        candidate_hash=known.get(algorithm) or _HASHES[algorithm](pixels),
+        fingerprint=fingerprint(pixels, algorithm),
         near_blank=is_near_blank(pixels),
         pixels=pixels,
     )
+
+
+def fingerprint(pixels: Image, algorithm: PHashAlgorithm) -> Fingerprint:
+    """What canonical pixels are indexed by."""
+    hashed = _HASHES[algorithm]
+    content = pixels.crop(content_box(pixels))
+    if content.size == pixels.size or is_near_blank(content):
+        frame = hashed(pixels)
+        return Fingerprint(algorithm, frame, frame, colours(pixels))
+    return Fingerprint(algorithm, hashed(pixels), hashed(content), colours(content))
 
 
 def compare(inspection: Inspection, data: bytes, *, limits: Mapping[SourceFormat, int]) -> Likeness:

@@ -17,8 +17,8 @@ from pynamodb.attributes import (
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
-from catalog.domain.assets import Asset, Inspection, PerceptualHashes, Rendition, Status
-from catalog.domain.fingerprints import PHashAlgorithm
+from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
+from catalog.domain.fingerprints import Fingerprint, Indexed, PHashAlgorithm
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
 from catalog.domain.rejections import Rejection, RejectionCode
@@ -140,12 +140,17 @@ def _rendition(preset: str, stored: Mapping[str, Any], item: AssetItem) -> Rendi
     return Rendition(preset=preset, **{**stored, "key": key})
 
 
-def _indexed_as(item: AssetItem) -> tuple[PHashAlgorithm, str] | None:
-    if item.indexed_as is None:
-        return None
-    algorithm, _, hash_hex = item.indexed_as.partition(":")
+def _indexed_as(item: AssetItem) -> tuple[Indexed, ...]:
+    """`algorithm[:frame]` of the first scheme, `algorithm.2:[frame]:[box]` of the second, or both."""
+    return tuple(_indexed(text, item) for text in (item.indexed_as or "").split())
+
+
+def _indexed(text: str, item: AssetItem) -> Indexed:
+    scheme, *hashes = text.split(":")
+    algorithm = PHashAlgorithm(scheme.removesuffix(".2"))
     known = {PHashAlgorithm.PHASH256: item.phash256, PHashAlgorithm.AHASH64: item.ahash64}
-    return PHashAlgorithm(algorithm), hash_hex or known[PHashAlgorithm(algorithm)]
+    frame = "".join(hashes[:1]) or known[algorithm]
+    return Indexed(algorithm, frame, (hashes[1] or frame) if len(hashes) > 1 else None)
 
 
 def _near_duplicate(item: AssetItem) -> NearDuplicate | None:
@@ -173,11 +178,11 @@ def stored_rendition(rendition: Rendition, key: AssetKey) -> dict[str, str | int
     }
 
 
-def stored_hash(inspection: Inspection) -> str:
-    """The algorithm and hash an asset is indexed under; a hash that its item holds anyway is left out."""
-    hashes = inspection.hashes
-    known = inspection.candidate_hash in (hashes.phash256, hashes.ahash64)
-    return inspection.algorithm + ("" if known else f":{inspection.candidate_hash}")
+def stored_index(fingerprint: Fingerprint, hashes: PerceptualHashes) -> str:
+    """What an asset is indexed by; a hash that its item holds anyway is left out."""
+    frame = "" if fingerprint.frame in (hashes.phash256, hashes.ahash64) else fingerprint.frame
+    box = "" if fingerprint.box == fingerprint.frame else fingerprint.box
+    return f"{fingerprint.algorithm}.2:{frame}:{box}"
 
 
 def stored_verdict(verdict: NearDuplicate) -> str:

@@ -18,7 +18,7 @@ from catalog.adapters.asset_items import (
     AssetItem,
     asset_of,
     microseconds,
-    stored_hash,
+    stored_index,
     stored_rendition,
     stored_verdict,
 )
@@ -120,7 +120,7 @@ class Assets:
         indexed = (
             item.indexed_as.remove()
             if inspection.near_blank
-            else item.indexed_as.set(stored_hash(inspection))
+            else item.indexed_as.set(stored_index(inspection.fingerprint, hashes))
         )
         return self._write(
             key,

@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import batched
 from typing import Final
 
-from catalog.domain.fingerprints import PHashAlgorithm
+from catalog.domain.fingerprints import Fingerprint, Indexed
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import NearDuplicate
 from catalog.domain.presets import Preset
@@ -64,14 +64,13 @@ class PerceptualHashes:
 class Inspection:
     """What decoding an original once tells of it.
 
-    `candidate_hash`, of `algorithm`, is what it is indexed by; `near_blank` says that it means nothing.
+    `fingerprint` is what it is indexed by; `near_blank` says that it means nothing.
     `pixels` are for the imaging layer, which made them, to compare with others.
     """
 
     source: Source
     hashes: PerceptualHashes
-    algorithm: PHashAlgorithm
-    candidate_hash: str
+    fingerprint: Fingerprint
     near_blank: bool
     pixels: object = field(repr=False, compare=False)
 
@@ -95,7 +94,7 @@ class Asset:
 
     `duplicates` counts the uploads that were not sent because it was here, the last at `announced_at`;
     `purge_run` names the run that is deleting it; `revision` grows by one with every change; `indexed_as` is
-    the hash the near-duplicate index holds it under; `linked_by` are its near-duplicates that have renditions
+    what the near-duplicate index holds of it; `linked_by` are its near-duplicates that have renditions
     of their own.
     """
 
@@ -118,7 +117,7 @@ class Asset:
     purge_run: str | None = None
     revision: int = 0
     near_duplicate: NearDuplicate | None = None
-    indexed_as: tuple[PHashAlgorithm, str] | None = None
+    indexed_as: tuple[Indexed, ...] = ()
     linked_by: frozenset[AssetId] = frozenset()
 
     @property

@@ -1,16 +1,24 @@
-"""Perceptual hashes as the near-duplicate index sees them: distance, bands and the keys of both.
+"""What a picture is found by: perceptual hashes of its frame and of its content box, and its colours.
 
 A hash is lower-case hex, most significant bit first, as imagehash prints it.  The index cuts it into bands
-of 16 bits and stores one item a band; images sharing a band are candidates.  Neighbouring bits of a
-perceptual hash are alike, so bits are spread over the bands by a fixed permutation first: without it the
-largest buckets are several times as full.
+and stores one item a band; images sharing a band are candidates.  Half of the bands are of the whole frame,
+half of the *content box*, what a plain border encloses: so a picture is found whether its margins were kept,
+trimmed or added.  A picture without a border is its own content box.
+
+Neighbouring bits of a perceptual hash are alike, so bits are spread over the bands by a fixed permutation
+first: without it the largest buckets are several times as full.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-BAND_BITS: Final = 16
+from catalog.domain.keys import AssetId, AssetKey, TenantId
+
+# The second scheme of the index.  Its name is in every key, so that the two never mix.
+_SCHEME: Final = 2
+_STRIDE: Final = 16  # bits from the start of one band to that of the next
+_ID_DIGITS: Final = 64
 
 # Which bit of the hash (0 the most significant) stands at each place of the permuted one: bits 0-255 in
 # the order of SHA-256("near-duplicate bit {n}").  A literal, because every stored band depends on it:
@@ -59,19 +67,48 @@ class PHashAlgorithm(StrEnum):
         return 31 if self is PHashAlgorithm.PHASH256 else 5
 
     @property
-    def band_count(self) -> int:
-        """Bands of 16 bits: 16 of a 256-bit hash, 4 of a 64-bit one."""
-        return self.bits // BAND_BITS
+    def band_bits(self) -> int:
+        """Bits of a band: 20 of a 256-bit hash, 16 of a 64-bit one.
 
-    def complete_within(self, *, exact: bool) -> int:
-        """Largest distance, in bits, within which a lookup misses nothing.
-
-        Plain lookup, 15 (256 bits) or 3 (64): spread d differing bits over n bands; if d < n, some band
-        holds none of them, is equal in both hashes, and is the key both share.
-        `exact` lookup, 31 or 7: if d < 2n, some band holds at most one of them (two in every band would
-        make 2n), so it is equal or one bit away, and the probes name it and each of its 16 neighbours.
+        A bit more halves what a bucket holds and loses a re-encode in a thousand: docs/near-duplicates.md.
         """
-        return (2 * self.band_count if exact else self.band_count) - 1
+        return 20 if self is PHashAlgorithm.PHASH256 else 16
+
+    @property
+    def bands_each(self) -> int:
+        """Bands of the frame's hash, and as many of the content box's: 8 and 8, or 4 and 4 of 64 bits."""
+        return 8 if self is PHashAlgorithm.PHASH256 else 4
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What an image is indexed by.  `frame` and `box` are hashes of `algorithm`, equal without a border.
+
+    `colours` are 12 bytes in hex: the mean Y, Cb and Cr of the content box's four quarters.
+    """
+
+    algorithm: PHashAlgorithm
+    frame: str
+    box: str
+    colours: str
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """The bands an asset has in the index.  `box` None: those of the first scheme, 16 x 16 of the frame's."""
+
+    algorithm: PHashAlgorithm
+    frame: str
+    box: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One band of an image: the key of its bucket, the asset's key in it, and the hash it is a band of."""
+
+    bucket: str
+    id: str
+    hash: str
 
 
 class InvalidHashError(ValueError):
@@ -88,46 +125,60 @@ def hamming_distance(left: str, right: str) -> int:
     return (_parse(left) ^ _parse(right)).bit_count()
 
 
-def bands(hash_hex: str) -> tuple[int, ...]:
-    """The permuted hash in bands of 16 bits, each 0-65535: 16 of a 256-bit hash, 4 of a 64-bit one.
+def colour_distance(left: str, right: str) -> float:
+    """How far apart two images' colours are, in grey levels: the mean of their 12 differences."""
+    pairs = list(zip(bytes.fromhex(left), bytes.fromhex(right), strict=True))
+    return sum(abs(one - other) for one, other in pairs) / len(pairs)
 
-    A 64-bit hash uses the permutation's entries below 64, in their order.
+
+def places(tenant: TenantId, id_: AssetId, indexed: Indexed) -> tuple[Place, ...]:
+    """Where an asset stands in the index, and where a lookup for it reads: one a band, in band order.
+
+    An id is rotated by its band's number: what a bucket too full to be read whole does not show in one band,
+    it shows in another.
     """
-    value = _parse(hash_hex)
-    length = 4 * len(hash_hex)
-    permuted = 0
-    for bit in BIT_PERMUTATION:
-        if bit < length:
-            permuted = permuted << 1 | (value >> (length - 1 - bit) & 1)
-    return tuple(permuted >> shift & 0xFFFF for shift in range(length - BAND_BITS, -BAND_BITS, -BAND_BITS))
-
-
-def probes(hash_hex: str) -> Iterator[tuple[int, int]]:
-    """Every (band, value) an exact lookup reads: each band, then its 16 one-bit neighbours.
-
-    272 of a 256-bit hash, 68 of a 64-bit one; all different.
-    """
-    for band, value in enumerate(bands(hash_hex)):
-        yield band, value
-        for bit in range(BAND_BITS):
-            yield band, value ^ 1 << bit
-
-
-def band_keys(tenant: str, algorithm: PHashAlgorithm, hash_hex: str) -> tuple[str, ...]:
-    """The index keys an image is stored under and a plain lookup reads: one a band, in band order."""
+    algorithm = indexed.algorithm
+    if indexed.box is None:
+        old = _bands(_of(algorithm, indexed.frame), 0, algorithm.bits // _STRIDE, _STRIDE)
+        return tuple(
+            Place(f"{tenant}#{algorithm}#{band}#{value:04x}", id_, indexed.frame)
+            for band, value in enumerate(old)
+        )
+    each, width = algorithm.bands_each, algorithm.band_bits
+    first = each if 2 * each * _STRIDE <= algorithm.bits else 0  # other bits than the frame's, if there are
+    of_frame = [(indexed.frame, value) for value in _bands(_of(algorithm, indexed.frame), 0, each, width)]
+    of_box = [(indexed.box, value) for value in _bands(_of(algorithm, indexed.box), first, each, width)]
+    scheme = f"{tenant}#{algorithm}.{_SCHEME}"
     return tuple(
-        band_key(tenant, algorithm, band, value) for band, value in enumerate(bands(_of(algorithm, hash_hex)))
+        Place(f"{scheme}#{band}#{value:0{width // 4}x}", rotated(id_, band), hash_hex)
+        for band, (hash_hex, value) in enumerate(of_frame + of_box)
     )
 
 
-def probe_keys(tenant: str, algorithm: PHashAlgorithm, hash_hex: str) -> tuple[str, ...]:
-    """The index keys an exact lookup reads: `probes` as keys."""
-    return tuple(band_key(tenant, algorithm, band, value) for band, value in probes(_of(algorithm, hash_hex)))
+def rotated(id_: AssetId, band: int) -> str:
+    """The id's digits, four further on for each band: in 16 bands it begins with each part of it once."""
+    shift = 4 * band % _ID_DIGITS
+    return id_[shift:] + id_[:shift]
 
 
-def band_key(tenant: str, algorithm: PHashAlgorithm, band: int, value: int) -> str:
-    """`tenant#scheme#band#value`, the value in four hex digits: `acme#phash256#7#03fe`."""
-    return f"{tenant}#{algorithm}#{band}#{value:04x}"
+def indexed_at(bucket: str, id_: str) -> AssetKey:
+    """Whose band stands under `id_` in a bucket."""
+    tenant, scheme, band, _ = bucket.split("#")
+    shift = 4 * int(band) % _ID_DIGITS if scheme.endswith(f".{_SCHEME}") else 0
+    return AssetKey(TenantId(tenant), AssetId(id_[_ID_DIGITS - shift :] + id_[: _ID_DIGITS - shift]))
+
+
+def _bands(hash_hex: str, first: int, count: int, width: int) -> tuple[int, ...]:
+    """`count` bands of `width` permuted bits, each 16 further on, the last bits followed by the first.
+
+    A 64-bit hash uses the permutation's entries below 64, in their order.
+    """
+    length = 4 * len(hash_hex)
+    bits = f"{_parse(hash_hex):0{length}b}"
+    permuted = "".join(bits[bit] for bit in BIT_PERMUTATION if bit < length)
+    round_again = permuted + permuted[:width]
+    starts = range(first * _STRIDE, (first + count) * _STRIDE, _STRIDE)
+    return tuple(int(round_again[start : start + width], 2) for start in starts)
 
 
 def _of(algorithm: PHashAlgorithm, hash_hex: str) -> str:

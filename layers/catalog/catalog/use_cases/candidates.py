@@ -6,7 +6,7 @@ at least one sees the other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from catalog.domain.assets import Asset, Inspection, Status
 from catalog.domain.keys import AssetId, AssetKey
@@ -18,19 +18,26 @@ if TYPE_CHECKING:
     from catalog.adapters.hash_bands_table import Found, HashBands
     from catalog.domain.near_duplicates import Candidate
 
+# Candidates whose records are read, up to two items each.  Those that are duplicates of one asset count once
+# where they are compared, and one by one here.
+MOST_CONSIDERED: Final = 64
+
 
 def find_candidates(asset: Asset, inspection: Inspection, *, bands: HashBands) -> Found:
-    """Index the asset, and find what is near it.  A near-blank image has nothing to be found by."""
-    bands.add(asset.key, inspection.candidate_hash)
-    return bands.near(asset.key, inspection.candidate_hash)
+    """Index the asset, and find what is near it."""
+    bands.add(asset.key, inspection.fingerprint)
+    return bands.near(asset.key, inspection.fingerprint)
 
 
 def joinable(
     asset: Asset, candidates: tuple[Candidate, ...], *, assets: Assets
 ) -> Iterator[tuple[Candidate, Asset]]:
-    """The canonical asset of each candidate, once, in their order; what cannot be joined is left out."""
+    """The canonical asset of each candidate, once, in their order; what cannot be joined is left out.
+
+    Looks no further than MOST_CONSIDERED.
+    """
     seen: set[AssetId] = {asset.id}
-    for candidate in candidates:
+    for candidate in candidates[:MOST_CONSIDERED]:
         canonical = _canonical(AssetKey(asset.tenant, candidate.id), assets)
         if canonical is not None and canonical.id not in seen:
             seen.add(canonical.id)

@@ -68,6 +68,7 @@ class Ingested:
     jobs: int = 0
     compared: int = 0
     capped: int = 0
+    unseen: int = 0
     fault: Exception | None = None
 
 
@@ -135,7 +136,7 @@ def ingest_upload(
         search, fault = Search(assets.get(key)), error
     asset, jobs = complete(search.asset, now=clock())
     outcome = Outcome.NEAR_DUPLICATE if search.asset.near_duplicate else Outcome.ACCEPTED
-    return Ingested(outcome, asset, jobs, search.compared, search.capped, fault)
+    return Ingested(outcome, asset, jobs, search.compared, search.capped, search.unseen, fault)
 
 
 def _is_settled(asset: Asset) -> bool:

@@ -24,7 +24,7 @@ from catalog.domain.near_duplicates import (
     NearDuplicateAction,
     held_for,
 )
-from catalog.use_cases.candidates import find_candidates, joinable
+from catalog.use_cases.candidates import MOST_CONSIDERED, find_candidates, joinable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -53,11 +53,15 @@ class NearDuplicates:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What looking for near-duplicates came to: the asset as it is left, and figures for the log."""
+    """What looking for near-duplicates came to: the asset as it is left, and figures for the log.
+
+    `capped` buckets of the index were read in part; `unseen` candidates were near, and not looked at.
+    """
 
     asset: Asset
     compared: int = 0
     capped: int = 0
+    unseen: int = 0
 
 
 def find_near_duplicate(
@@ -77,9 +81,10 @@ def find_near_duplicate(
     if near.action is NearDuplicateAction.OFF or inspection.near_blank:
         return Search(asset)
     found = find_candidates(asset, inspection, bands=near.bands)
-    compared = 0
+    compared, unseen = 0, max(0, len(found.candidates) - MOST_CONSIDERED)
     for candidate, canonical in joinable(asset, found.candidates, assets=assets):
         if compared == MOST_COMPARED:
+            unseen = len(found.candidates) - found.candidates.index(candidate)
             break
         pair = near.pairs.find(asset.tenant, asset.id, canonical.id)
         if pair and pair.decision is Decision.DISTINCT:
@@ -101,7 +106,7 @@ def find_near_duplicate(
         )
         if joined is not None:
             return Search(joined, compared, found.capped)
-    return Search(asset, compared, found.capped)
+    return Search(asset, compared, found.capped, unseen)
 
 
 def _verdict(canonical: Asset, candidate: Candidate, likeness: Likeness) -> NearDuplicate:

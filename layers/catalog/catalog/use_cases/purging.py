@@ -210,8 +210,8 @@ def delete_asset(
     if asset is None or asset.status is not Status.DELETING or asset.purge_run != run:
         return
     let_go(asset, assets=assets, now=now)
-    if asset.indexed_as:
-        bands.remove(key, *asset.indexed_as)
+    for indexed in asset.indexed_as:
+        bands.remove(key, indexed)
     renditions.delete_all(key)
     originals.delete(key)
     assets.forget(key)

@@ -1,0 +1,151 @@
+"""Candidates: what the index proposes, in which order, and what it says of what it left out."""
+
+import cmath
+import hashlib
+import io
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from catalog.adapters import hash_bands_table
+from catalog.adapters.hash_bands_table import HashBands
+from catalog.domain.fingerprints import Fingerprint, Indexed, PHashAlgorithm
+from catalog.domain.keys import AssetId, AssetKey, tenant_id
+from imaging.inspection import fingerprint
+from tests.builders.images import jpeg_bytes, noisy_scene, product_photo
+from tests.functional.cloud import Cloud
+
+PHASH256 = PHashAlgorithm.PHASH256
+PICTURE = product_photo(5, (900, 700))
+
+
+def key_of(name: str) -> AssetKey:
+    return AssetKey(tenant_id("acme"), AssetId(hashlib.sha256(name.encode()).hexdigest()))
+
+
+def seen(image: Image.Image, quality: int = 90) -> Fingerprint:
+    return fingerprint(Image.open(io.BytesIO(jpeg_bytes(image, quality))), PHASH256)
+
+
+def hue(image: Image.Image, step: int) -> Image.Image:
+    """`image` in another colour of as much chroma, and of the same luma: `step` of 24 round the circle."""
+    luma, blue, red = (np.asarray(plane, float) for plane in image.convert("YCbCr").split())
+    turn = cmath.rect(1, 2 * math.pi * step / 24)
+    chroma = (blue - 128 + 1j * (red - 128)) * turn
+    planes = np.stack([luma, 128 + chroma.real, 128 + chroma.imag], axis=2)
+    return Image.fromarray(np.clip(planes, 0, 255).astype(np.uint8), "YCbCr").convert("RGB")
+
+
+@pytest.fixture
+def bands(cloud: Cloud) -> HashBands:
+    return HashBands("HashBandsTable")
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda image: image.crop((90, 40, 800, 660)),
+        lambda image: image.crop((9, 7, 891, 693)),
+        lambda image: padded(image, (900, 900), (0, 100)),
+        lambda image: padded(image, (920, 720), (10, 10)),
+        lambda image: padded(image.resize((450, 350)), (500, 500), (25, 75)),
+    ],
+    ids=[
+        "trimmed margins",
+        "a crop of 1%",
+        "padded to a square",
+        "a border of 10 px",
+        "half size, on a square",
+    ],
+)
+def test_another_frame_round_a_product_is_proposed(
+    bands: HashBands, edit: Callable[[Image.Image], Image.Image]
+) -> None:
+    for seed in range(1, 5):
+        picture = product_photo(seed, (900, 700))
+        bands.add(key_of(f"original {seed}"), seen(picture))
+        found = bands.near(key_of("edited"), seen(edit(picture), 80))
+        assert found.candidates[0].id == key_of(f"original {seed}").id
+
+
+def padded(image: Image.Image, size: tuple[int, int], at: tuple[int, int]) -> Image.Image:
+    canvas = Image.new("RGB", size, "white")
+    canvas.paste(image, at)
+    return canvas
+
+
+@pytest.mark.parametrize("variant", [0, 7, 15])
+def test_of_24_hues_of_one_product_a_copys_own_comes_first(bands: HashBands, variant: int) -> None:
+    for step in range(24):
+        bands.add(key_of(f"hue {step}"), seen(hue(PICTURE, step)))
+
+    copy = hue(PICTURE, variant).resize((450, 350), Image.Resampling.LANCZOS)
+    found = bands.near(key_of("copy"), seen(copy, 75))
+
+    assert len(found.candidates) == 24
+    assert found.candidates[0].id == key_of(f"hue {variant}").id
+
+
+def test_every_lookup_reads_another_part_of_a_bucket_too_full_to_be_read_whole(
+    bands: HashBands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """60 look-alikes in buckets of which 20 are read: were the same 20 read of all, 40 were never found."""
+    monkeypatch.setattr(hash_bands_table, "BUCKET_BEGINNING", 5)
+    monkeypatch.setattr(hash_bands_table, "BUCKET_LIMIT", 20)
+    look = seen(PICTURE)
+    keys = [key_of(f"look-alike {number}") for number in range(60)]
+    for key in keys:
+        bands.add(key, look)
+
+    lookups = [bands.near(key_of(f"upload {number}"), look) for number in range(3)]
+
+    for found in lookups:
+        assert found.capped == 16
+        assert len(found.candidates) >= 55
+    assert {one.id for found in lookups for one in found.candidates} == {key.id for key in keys}
+
+
+def test_a_bucket_read_from_the_middle_is_read_round_its_end(
+    bands: HashBands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hash_bands_table, "BUCKET_BEGINNING", 3)
+    look = seen(PICTURE)
+    keys = [key_of(f"look-alike {number}") for number in range(20)]
+    for key in keys:
+        bands.add(key, look)
+
+    for number in range(5):
+        found = bands.near(key_of(f"upload {number}"), look)
+        assert {one.id for one in found.candidates} == {key.id for key in keys}
+        assert found.capped == 0
+
+
+def test_what_was_added_is_removed_and_another_tenant_sees_none_of_it(cloud: Cloud, bands: HashBands) -> None:
+    look = seen(PICTURE)
+    bands.add(key_of("one"), look)
+    assert bands.near(AssetKey(tenant_id("globex"), key_of("two").id), look).candidates == ()
+
+    bands.remove(key_of("one"), Indexed(PHASH256, look.frame, look.box))
+
+    assert cloud.dynamodb.scan(TableName="HashBandsTable")["Count"] == 0
+
+
+def test_candidates_that_nobody_looked_at_are_counted(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = noisy_scene(7, (300, 240))
+    first, second = (jpeg_bytes(hue(scene, step)) for step in (0, 6))
+    for data in (first, second):
+        cloud.ingest(cloud.store(data))
+    ingest = cloud.function("ingest")
+    monkeypatch.setattr("catalog.use_cases.near_duplicates.MOST_COMPARED", 1)
+    counted: list[tuple[str, int]] = []
+    monkeypatch.setattr(ingest, "count", lambda name, value=1: counted.append((name, value)))
+
+    cloud.ingest(cloud.store(jpeg_bytes(hue(scene, 12))))
+
+    assert ("CandidatesUnseen", 1) in counted
+    assert "near-duplicate candidates not looked at" in caplog.messages
