@@ -1,6 +1,7 @@
 """Purge: POST /v1/purge and GET /v1/purge/runs, the daily schedule, and the queue of what they left to do."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -19,6 +20,7 @@ from catalog.adapters.queues import PurgeJob, PurgeQueue, purge_job
 from catalog.adapters.signing import Signer
 from catalog.adapters.tenants_table import Tenants
 from catalog.batches import QueueBatches
+from catalog.domain.hops import ChainTooLongError, next_hop
 from catalog.domain.keys import TenantId
 from catalog.domain.purge import CLAIMED_FOR, PurgeRun, RunClaimedError, RunState
 from catalog.http import accepted, api, body_text, client_id, ok
@@ -108,37 +110,46 @@ def come_back_to(run: PurgeRun) -> None:
     queue.send(PurgeJob(run.tenant, run.id), delay=CLAIMED_FOR)
 
 
-def work_until(run: PurgeRun, *, until: datetime) -> PurgeRun:
-    """Delete for a while; what is then left goes on through the queue."""
+def work_until(run: PurgeRun, *, until: datetime, after: PurgeJob | None = None) -> PurgeRun:
+    """Delete for a while; what is then left goes on through the queue.  Raises ChainTooLongError."""
     run = work(run, until=until)
     if run.state is RunState.COMPLETED:
         logger.info("purge completed", tenant=run.tenant, run=run.id, deleted=run.deleted, kept=len(run.kept))
         count("AssetsPurged", run.deleted)
     else:
-        queue.send(PurgeJob(run.tenant, run.id))
+        queue.send(PurgeJob(run.tenant, run.id, next_hop(after.hops) if after else 0))
     return run
 
 
 def take_message(record: SQSRecord) -> None:
     job = purge_job(record.body)
+    try:
+        take(job)
+    except ChainTooLongError:
+        logger.warning("purge goes on with the next day's", tenant=job.tenant, run=job.run_id, hops=job.hops)
+        count("PurgeLeftForNextDay")
+
+
+def take(job: PurgeJob) -> None:
+    """Raises ChainTooLongError where a day's chain ends; the next daily purge finds what is then left."""
     until = clock() + WORK_FOR
     try:
         if job.run_id:
             run = runs.get(job.tenant, job.run_id)
             if run.state is RunState.RUNNING:
-                work_until(run, until=until)
+                work_until(run, until=until, after=job)
         elif purge_tenant(
             job.tenant,
             older_than=grace,
             assets=assets,
             runs=runs,
-            work=partial(work_until, until=until),
+            work=partial(work_until, until=until, after=job),
             now=clock(),
         ):
-            queue.send(PurgeJob(job.tenant))
+            queue.send(PurgeJob(job.tenant, hops=next_hop(job.hops)))
     except RunClaimedError:
         logger.info("purge under way elsewhere", tenant=job.tenant, run=job.run_id)
-        queue.send(job, delay=CLAIMED_FOR)
+        queue.send(replace(job, hops=next_hop(job.hops)), delay=CLAIMED_FOR)
 
 
 batches = QueueBatches(take_message)

@@ -50,11 +50,12 @@ class Kind(StrEnum):
     UPLOAD = "upload"
     RENDER_JOB = "render job"
     PURGE_JOB = "purge job"
-    DAILY_PURGE = "daily purge"  # EventBridge Scheduler could not begin it
+    DAILY_PURGE = "daily purge"  # EventBridge Scheduler could not begin it, or it failed inside the function
     STREAM_RECORDS = "stream records"  # not the records, only where they were
     UNREADABLE = "unreadable"
 
 
+_FROM_A_QUEUE: Final = frozenset({Kind.UPLOAD, Kind.RENDER_JOB, Kind.PURGE_JOB})
 _REDRIVEN: Final = frozenset({Kind.UPLOAD, Kind.RENDER_JOB, Kind.PURGE_JOB, Kind.DAILY_PURGE})
 
 
@@ -78,7 +79,10 @@ QUEUES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A received letter.  `sent_at` is when its message was first sent; `facts` are what its body says."""
+    """A received letter.  `sent_at` is when its message was first sent; `facts` are what its body says.
+
+    SQS counts every receive, ours too; `tries` are the deliveries that failed in the function, if known.
+    """
 
     queue: DeadLetterQueue
     message_id: str
@@ -86,15 +90,18 @@ class DeadLetter:
     body: str
     attributes: Mapping[str, Any]
     sent_at: datetime
-    received: int
+    tries: int | None
     kind: Kind
     facts: Mapping[str, Any]
     assets: tuple[AssetKey, ...] = ()
     error: str | None = None
 
 
-def letter_of(queue: DeadLetterQueue, message: Mapping[str, Any]) -> DeadLetter:
-    """What a message as SQS gives it is; whatever cannot be read is of the kind UNREADABLE."""
+def letter_of(queue: DeadLetterQueue, message: Mapping[str, Any], *, max_tries: int | None) -> DeadLetter:
+    """What a message as SQS gives it is; whatever cannot be read is of the kind UNREADABLE.
+
+    `max_tries` are the receives after which the source queue gives a message up.
+    """
     attributes = message.get("MessageAttributes", {})
     try:
         kind, facts, assets = _read(queue, message["Body"], attributes)
@@ -102,7 +109,9 @@ def letter_of(queue: DeadLetterQueue, message: Mapping[str, Any]) -> DeadLetter:
         kind, facts, assets = Kind.UNREADABLE, {}, ()
     error = None
     if kind is Kind.DAILY_PURGE:
-        error = attributes.get("ERROR_MESSAGE", attributes.get("ERROR_CODE", {})).get("StringValue")
+        error = facts.get("error") or attributes.get("ERROR_MESSAGE", attributes.get("ERROR_CODE", {})).get(
+            "StringValue"
+        )
     elif kind is Kind.STREAM_RECORDS:
         error = facts["condition"]
     system = message["Attributes"]
@@ -113,7 +122,7 @@ def letter_of(queue: DeadLetterQueue, message: Mapping[str, Any]) -> DeadLetter:
         body=message["Body"],
         attributes=attributes,
         sent_at=datetime.fromtimestamp(int(system["SentTimestamp"]) / 1000, UTC),
-        received=int(system["ApproximateReceiveCount"]),
+        tries=facts.get("invoked", max_tries if kind in _FROM_A_QUEUE else None),
         kind=kind,
         facts=facts,
         assets=assets,
@@ -135,6 +144,8 @@ def _read(
             return Kind.RENDER_JOB, facts, (AssetKey(job.tenant, job.id),)
         case "purge" if "SCHEDULE_ARN" in attributes or json.loads(body) == _DAILY_PURGE:
             return Kind.DAILY_PURGE, {}, ()
+        case "purge" if "requestPayload" in json.loads(body):
+            return _failed_call(json.loads(body))
         case "purge":
             purge = purge_job(body)
             return Kind.PURGE_JOB, {"tenant": purge.tenant, "run_id": purge.run_id}, ()
@@ -143,6 +154,7 @@ def _read(
             batch = told["DDBStreamBatchInfo"]
             facts = {
                 "condition": told["requestContext"]["condition"],
+                "invoked": told["requestContext"]["approximateInvokeCount"],
                 "table": batch["streamArn"].split("/")[1],
                 "records": batch["batchSize"],
                 "from": batch["startSequenceNumber"],
@@ -151,11 +163,28 @@ def _read(
             return Kind.STREAM_RECORDS, facts, ()
 
 
+def _failed_call(told: Mapping[str, Any]) -> tuple[Kind, Mapping[str, Any], tuple[AssetKey, ...]]:
+    """What Lambda tells its on-failure destination of an asynchronous call: the payload and the last error.
+
+    docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html.  Raises ValueError, KeyError.
+    """
+    if told["requestPayload"] != _DAILY_PURGE:
+        raise ValueError("a call that is not the schedule's")
+    context, answer = told["requestContext"], told.get("responsePayload") or {}
+    error = ": ".join(str(answer[word]) for word in ("errorType", "errorMessage") if answer.get(word))
+    facts = {
+        "condition": context["condition"],
+        "invoked": context["approximateInvokeCount"],
+        **({"error": error[:_REASON_LENGTH]} if error else {}),
+    }
+    return Kind.DAILY_PURGE, facts, ()
+
+
 class _Received:
     """Up to `limit` letters of a queue, each once; hidden from everyone else until deleted or released."""
 
-    def __init__(self, queue: DeadLetterQueue, url: str, limit: int) -> None:
-        self._queue, self._url, self._limit = queue, url, limit
+    def __init__(self, queue: DeadLetterQueue, url: str, limit: int, *, max_tries: int | None) -> None:
+        self._queue, self._url, self._limit, self._max_tries = queue, url, limit, max_tries
         self._held: dict[str, DeadLetter] = {}
 
     def __iter__(self) -> Iterator[DeadLetter]:
@@ -169,7 +198,10 @@ class _Received:
                 AttributeNames=["All"],
                 MessageAttributeNames=["All"],
             )
-            letters = [letter_of(self._queue, message) for message in answer.get("Messages", [])]
+            letters = [
+                letter_of(self._queue, message, max_tries=self._max_tries)
+                for message in answer.get("Messages", [])
+            ]
             self._held |= {letter.message_id: letter for letter in letters}
             fresh = [letter for letter in letters if letter.message_id not in seen]
             if not fresh:
@@ -230,11 +262,21 @@ class DeadLetters:
 
     @contextmanager
     def _received(self, queue: DeadLetterQueue, *, limit: int) -> Iterator["_Received"]:
-        letters = _Received(queue, self.outputs[queue.output], limit)
+        letters = _Received(queue, self.outputs[queue.output], limit, max_tries=self._max_tries(queue))
         try:
             yield letters
         finally:
             letters.release()
+
+    def _max_tries(self, queue: DeadLetterQueue) -> int | None:
+        """Receives after which the source queue gave its messages up; None where no queue is the source."""
+        if queue.source is None:
+            return None
+        answer = client("sqs").get_queue_attributes(
+            QueueUrl=self.outputs[queue.source], AttributeNames=["RedrivePolicy"]
+        )
+        policy = answer.get("Attributes", {}).get("RedrivePolicy")
+        return int(json.loads(policy)["maxReceiveCount"]) if policy else None
 
     # --- what becomes of them ---------------------------------------------------------------------------
 
@@ -278,31 +320,54 @@ class DeadLetters:
             return "nothing is left to do: the asset is gone"
         words = [*(key.id for key in letter.assets), letter.facts.get("run_id"), letter.facts.get("tenant")]
         logged = next((self._logged(letter, word) for word in words if word), None)
-        return (
-            letter.error or logged or "nothing was logged: it ran out of time or memory, or was never tried"
-        )
+        return letter.error or logged or self._stopped(letter) or "nothing was logged: it was never tried"
 
     def _logged(self, letter: DeadLetter, word: str) -> str | None:
         """The last failure that the function logged about `word` since the message was sent."""
-        failures: list[tuple[int, str]] = []
-        pages = (
-            client("logs")
-            .get_paginator("filter_log_events")
-            .paginate(
-                logGroupName=f"/aws/lambda/{self.stack}/{letter.queue.function}",
-                filterPattern=f'"{word}"',
-                startTime=int(letter.sent_at.timestamp() * 1000),
-                PaginationConfig={"MaxItems": _LOG_PAGES * 1000, "PageSize": 1000},
-            )
-        )
-        try:
-            for page in pages:
-                for event in page["events"]:
-                    if reason := _failure(event["message"]):
-                        failures.append((event["timestamp"], reason))
-        except client("logs").exceptions.ResourceNotFoundException:
-            return None
+        group = f"/aws/lambda/{self.stack}/{letter.queue.function}"
+        failures = [
+            (event["timestamp"], reason)
+            for event in _events(group, f'"{word}"', int(letter.sent_at.timestamp() * 1000))
+            if (reason := _failure(event["message"]))
+        ]
         return max(failures)[1] if failures else None
+
+    def _stopped(self, letter: DeadLetter) -> str | None:
+        """What Lambda itself last said of the function: it could not start, or was ended in the middle."""
+        group = f"/aws/lambda/{self.stack}/{letter.queue.function}"
+        since = int(letter.sent_at.timestamp() * 1000)
+        said = [event for event in _events(group, '"Status: "', since) if "REPORT" in event["message"]]
+        if not said:
+            return None
+        last = max(said, key=lambda event: event["timestamp"])
+        why = " ".join(last["message"].partition("Status: ")[2].split())
+        if not last["message"].startswith("INIT_REPORT"):
+            return f"the function was ended: {why}"
+        before = [
+            event["message"]
+            for event in _events(group, '"[ERROR]"', since)
+            if event["logStreamName"] == last["logStreamName"] and event["timestamp"] <= last["timestamp"]
+        ]
+        error = before[-1].removeprefix("[ERROR]").strip().splitlines()[0] if before else why
+        return f"the function cannot start: {error}"[:_REASON_LENGTH]
+
+
+def _events(group: str, pattern: str, since: int) -> list[dict[str, Any]]:
+    """What a log group holds since a moment (ms) that meets the pattern; nothing where there is no group."""
+    pages = (
+        client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(
+            logGroupName=group,
+            filterPattern=pattern,
+            startTime=since,
+            PaginationConfig={"MaxItems": _LOG_PAGES * 1000, "PageSize": 1000},
+        )
+    )
+    try:
+        return [event for page in pages for event in page["events"]]
+    except client("logs").exceptions.ResourceNotFoundException:
+        return []
 
 
 def _failure(line: str) -> str | None:
@@ -322,7 +387,7 @@ def _identity(letter: DeadLetter) -> dict[str, Any]:
         "message_id": letter.message_id,
         "kind": letter.kind,
         "sent_at": letter.sent_at.isoformat(timespec="seconds"),
-        "received": letter.received,
+        "tries": letter.tries,
         **({"ids": [key.id for key in letter.assets]} if letter.assets else {}),
         **letter.facts,
     }

@@ -198,6 +198,99 @@ def test_no_more_letters_are_sent_back_than_asked(cloud: Cloud, letters: DeadLet
     assert (len(cloud.take_messages(cloud.purge_queue)), len(shown(letters, PURGE))) == (11, 1)
 
 
+FAILED_CALL = {
+    "version": "1.0",
+    "timestamp": "2026-11-24T03:19:12.511Z",
+    "requestContext": {
+        "requestId": "e4b46cbf-b738-xmpl-8880-a18cdf61200e",
+        "functionArn": f"arn:aws:lambda:{REGION}:123456789012:function:purge:$LATEST",
+        "condition": "RetriesExhausted",
+        "approximateInvokeCount": 3,
+    },
+    "requestPayload": {"purge": "daily"},
+    "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+    "responsePayload": {"errorMessage": "no such table", "errorType": "ScanError", "stackTrace": []},
+}
+
+
+def test_a_daily_purge_that_failed_inside_the_function_is_shown_with_its_error_and_begun_again(
+    cloud: Cloud, letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    monkeypatch.setattr(DeadLetters, "_send_back", lambda _, letter: begun.append(letter.kind))
+    die(cloud, letters, PURGE, json.dumps(FAILED_CALL))
+
+    (letter,) = shown(letters, PURGE)
+    assert (letter["kind"], letter["condition"], letter["tries"]) == ("daily purge", "RetriesExhausted", 3)
+    assert letter["reason"] == "ScanError: no such table"
+
+    assert [letter["redriven"] for letter in redriven(letters, PURGE)] == [True]
+    assert begun == ["daily purge"]
+
+
+def test_a_failed_call_that_is_not_the_schedules_is_never_sent_back(
+    cloud: Cloud, letters: DeadLetters
+) -> None:
+    die(cloud, letters, PURGE, json.dumps(FAILED_CALL | {"requestPayload": {"httpMethod": "POST"}}))
+    assert [letter["redriven"] for letter in redriven(letters, PURGE)] == [False]
+
+
+def test_looking_at_a_letter_does_not_add_to_the_tries_it_had(cloud: Cloud, letters: DeadLetters) -> None:
+    url = letters.outputs["RenderDeadLetterQueueUrl"]
+    target = cloud.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]["QueueArn"]
+    cloud.sqs.set_queue_attributes(
+        QueueUrl=cloud.render_queue,
+        Attributes={"RedrivePolicy": json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": 5})},
+    )
+    die(cloud, letters, RENDER, half_done(cloud)[0])
+
+    assert [shown(letters, RENDER)[0]["tries"] for _ in range(3)] == [5, 5, 5]
+
+
+def log_platform(*lines: str) -> None:
+    """What Lambda itself writes to the log group of the render function, about no asset."""
+    logs = boto3.client("logs")
+    place: Any = {"logGroupName": "/aws/lambda/catalog-images/render", "logStreamName": "one"}
+    logs.create_log_group(logGroupName=place["logGroupName"])
+    logs.create_log_stream(**place)
+    now = int(time.time() * 1000)
+    logs.put_log_events(
+        **place, logEvents=[{"timestamp": now + at, "message": line} for at, line in enumerate(lines)]
+    )
+
+
+def test_a_letter_of_a_function_that_cannot_start_names_the_error_it_does_not_start_for(
+    cloud: Cloud, letters: DeadLetters
+) -> None:
+    """The lines as Lambda writes them where `import handler` raises; they name no asset."""
+    die(cloud, letters, RENDER, half_done(cloud)[0])
+    log_platform(
+        "INIT_START Runtime Version: python:3.13.v40",
+        "[ERROR] InvalidPresetsError: preset 1: width is 0\nTraceback (most recent call last):\n  ...",
+        "INIT_REPORT Init Duration: 411.20 ms\tPhase: init\tStatus: error\tError Type: Runtime.Unknown",
+    )
+    (letter,) = shown(letters, RENDER)
+    assert letter["reason"] == "the function cannot start: InvalidPresetsError: preset 1: width is 0"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("REPORT RequestId: 1\tDuration: 60000.00 ms\tStatus: timeout", "timeout"),
+        (
+            "REPORT RequestId: 1\tMax Memory Used: 512 MB\tStatus: error\tError Type: Runtime.OutOfMemory",
+            "error Error Type: Runtime.OutOfMemory",
+        ),
+    ],
+)
+def test_a_letter_of_a_function_that_was_ended_says_how(
+    cloud: Cloud, letters: DeadLetters, line: str, why: str
+) -> None:
+    die(cloud, letters, RENDER, half_done(cloud)[0])
+    log_platform("START RequestId: 1 Version: $LATEST", line)
+    assert shown(letters, RENDER)[0]["reason"] == f"the function was ended: {why}"
+
+
 def test_a_daily_purge_that_could_not_begin_is_begun_and_not_put_in_the_purge_queue(
     cloud: Cloud, letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -395,6 +395,46 @@ def test_a_purge_out_of_time_goes_on_through_the_queue(cloud: Cloud, monkeypatch
     assert (run["state"], run["deleted_count"]) == ("completed", 3)
 
 
+def test_a_purge_that_goes_on_counts_its_hops_and_leaves_the_rest_to_the_next_day(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda is told to let the chain run; so it must end by itself."""
+    monkeypatch.setattr("catalog.use_cases.purging.MAX_CANDIDATES", 1)
+    ids = [unused(cloud, seed, days=40 + seed) for seed in range(4)]
+    monkeypatch.setattr("catalog.domain.hops.MAX_HOPS", 2)
+    cloud.invoke("purge", SCHEDULED_INPUT)
+    seen = []
+    while messages := cloud.take_messages(cloud.purge_queue):
+        seen += [json.loads(message) for message in messages]
+        for message in messages:
+            cloud.invoke("purge", sqs_event(message))
+
+    hops = [message["hops"] for message in seen if message["tenant"] == "acme"]
+    assert hops == [0, 1, 2]
+    assert sorted(cloud.get(id_).status for id_ in ids) == [200, 404, 404, 404]
+
+    daily_purge(cloud)
+    assert [cloud.get(id_).status for id_ in ids] == [404] * 4
+
+
+def test_a_confirmed_purge_that_its_chain_did_not_end_is_completed_by_the_next_days(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.domain.hops.MAX_HOPS", 0)
+    monkeypatch.setattr("catalog.use_cases.purging._SLICE", 1)
+    id_ = unused(cloud, 1)
+    token = cloud.purge().json["confirm_token"]
+    monkeypatch.setattr(cloud.function("purge"), "ANSWER_WITHIN", timedelta(0))
+    monkeypatch.setattr(cloud.function("purge"), "WORK_FOR", timedelta(0))
+    assert cloud.purge(dry_run=False, confirm_token=token).status == 202
+    deliver(cloud)
+    assert cloud.get(id_).status == 200
+
+    monkeypatch.undo()
+    daily_purge(cloud)
+    assert cloud.get(id_).status == 404
+
+
 def test_a_purge_whose_worker_died_right_after_its_confirmation_is_gone_on_with_by_the_queue(
     cloud: Cloud,
 ) -> None:

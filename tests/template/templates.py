@@ -75,6 +75,10 @@ def statements(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def as_list(value: Any) -> list[Any]:
+    """One or several as several; where a condition decides, what it may be in either case."""
+    if isinstance(value, dict) and set(value) == {"Fn::If"}:
+        _, one, other = value["Fn::If"]
+        return [*as_list(one), *(each for each in as_list(other) if each not in as_list(one))]
     return value if isinstance(value, list) else [value]
 
 

@@ -95,6 +95,19 @@ def test_a_queue_hands_its_dead_letters_to_a_queue_that_keeps_them_14_days(queue
 
 
 @pytest.mark.parametrize("queue", WORK_QUEUES)
+def test_a_message_that_nobody_took_waits_10_days_and_4_more_as_a_dead_letter(queue):
+    """A dead letter's age counts from its message's first send; SQS keeps 4 days where nothing is said."""
+    target = QUEUES[queue]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"].removesuffix(".Arn")
+    assert QUEUES[queue]["MessageRetentionPeriod"] == 10 * 24 * 3600
+    assert QUEUES[target]["MessageRetentionPeriod"] - QUEUES[queue]["MessageRetentionPeriod"] >= 4 * 24 * 3600
+
+
+@pytest.mark.parametrize("queue", sorted(QUEUES))
+def test_a_queue_says_how_long_it_keeps_a_message(queue):
+    assert QUEUES[queue]["MessageRetentionPeriod"] >= 10 * 24 * 3600
+
+
+@pytest.mark.parametrize("queue", WORK_QUEUES)
 def test_a_message_stays_hidden_for_at_least_six_timeouts_of_the_function_that_reads_it(queue):
     timeouts = [
         function.get("Timeout", GLOBALS["Timeout"])

@@ -9,6 +9,7 @@ from typing import Final
 
 from catalog.adapters.sdk import client
 from catalog.domain.assets import RenderJob
+from catalog.domain.hops import next_hop
 from catalog.domain.keys import TenantId, asset_id, tenant_id
 
 _BATCH: Final = 10  # messages SendMessageBatch takes
@@ -24,12 +25,18 @@ class RenderQueue:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def send(self, jobs: Iterable[RenderJob], *, delay: timedelta = timedelta(0)) -> None:
-        """Delivered after `delay` (15 minutes at most).  Raises JobsNotSentError where any was refused."""
+    def send(
+        self, jobs: Iterable[RenderJob], *, delay: timedelta = timedelta(0), after: RenderJob | None = None
+    ) -> None:
+        """Delivered after `delay` (15 minutes at most); `after` is the job that causes them, if one does.
+
+        Raises JobsNotSentError where any was refused, ChainTooLongError.
+        """
         seconds = int(delay.total_seconds())
+        hops = next_hop(after.hops) if after else 0
         for batch in batched(jobs, _BATCH, strict=False):
             entries = [
-                {"Id": str(index), "MessageBody": _message(job), "DelaySeconds": seconds}
+                {"Id": str(index), "MessageBody": _message(job, hops), "DelaySeconds": seconds}
                 for index, job in enumerate(batch)
             ]
             answer = client("sqs").send_message_batch(QueueUrl=self._url, Entries=entries)
@@ -39,10 +46,14 @@ class RenderQueue:
 
 @dataclass(frozen=True, slots=True)
 class PurgeJob:
-    """Work on a tenant's run, or, without one, start the scheduled purge of that tenant."""
+    """Work on a tenant's run, or, without one, start the scheduled purge of that tenant.
+
+    `hops` jobs came before it, each of which caused the next (catalog.domain.hops).
+    """
 
     tenant: TenantId
     run_id: str | None = None
+    hops: int = 0
 
 
 class PurgeQueue:
@@ -53,7 +64,7 @@ class PurgeQueue:
 
     def send(self, job: PurgeJob, *, delay: timedelta = timedelta(0)) -> None:
         """One message, delivered after `delay` (15 minutes at most), perhaps twice: then it finds no work."""
-        body = json.dumps({"tenant": job.tenant, "run_id": job.run_id})
+        body = json.dumps({"tenant": job.tenant, "run_id": job.run_id, "hops": job.hops})
         seconds = int(delay.total_seconds())
         client("sqs").send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=seconds)
 
@@ -61,16 +72,17 @@ class PurgeQueue:
 def purge_job(message: str) -> PurgeJob:
     """The job in a message's body.  Raises ValueError or KeyError for anything this queue never carries."""
     body = json.loads(message)
-    return PurgeJob(tenant_id(body["tenant"]), body["run_id"])
+    return PurgeJob(tenant_id(body["tenant"]), body["run_id"], int(body.get("hops", 0)))
 
 
-def _message(job: RenderJob) -> str:
+def _message(job: RenderJob, hops: int) -> str:
     return json.dumps(
         {
             "tenant": job.tenant,
             "id": job.id,
             "presets": list(job.presets),
             "correlation_id": job.correlation_id,
+            "hops": hops,
         }
     )
 
@@ -79,5 +91,9 @@ def render_job(message: str) -> RenderJob:
     """The job in a message's body.  Raises ValueError or KeyError for anything this queue never carries."""
     body = json.loads(message)
     return RenderJob(
-        tenant_id(body["tenant"]), asset_id(body["id"]), tuple(body["presets"]), body.get("correlation_id")
+        tenant_id(body["tenant"]),
+        asset_id(body["id"]),
+        tuple(body["presets"]),
+        body.get("correlation_id"),
+        int(body.get("hops", 0)),
     )

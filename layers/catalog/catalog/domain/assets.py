@@ -145,12 +145,16 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class RenderJob:
-    """Render these presets of this asset.  `correlation_id` ties the logs to the request it came from."""
+    """Render these presets of this asset.  `correlation_id` ties the logs to the request it came from.
+
+    `hops` render jobs came before it, each of which caused the next (catalog.domain.hops).
+    """
 
     tenant: TenantId
     id: AssetId
     presets: tuple[str, ...]
     correlation_id: str | None = None
+    hops: int = 0
 
 
 def render_jobs(asset: Asset, presets: Iterable[Preset], *, presets_per_job: int) -> tuple[RenderJob, ...]:

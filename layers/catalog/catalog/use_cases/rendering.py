@@ -136,7 +136,7 @@ def render_asset(
         # Near-duplicates that came while it was being rendered wait for it: also where it was settled before,
         # by a job that died there, or did not hear that it had settled it.
         for alone in settle_duplicates_of(asset, assets=assets, now=clock()):
-            queue.send(render_jobs(alone, presets, presets_per_job=presets_per_job))
+            queue.send(render_jobs(alone, presets, presets_per_job=presets_per_job), after=job)
     return Rendered(outcome, asset, tuple(written))
 
 
