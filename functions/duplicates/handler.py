@@ -39,7 +39,14 @@ app = api(allow_origin=settings.cors_allow_origin())
 def get_duplicates() -> Response[str]:
     tenant = clients.tenant_of(client_id(app))
     asked = pairs_request(app.current_event.query_string_parameters or {})
-    page = list_pairs(tenant, limit=asked.limit, cursor=asked.cursor, pairs=pairs, assets=assets)
+    page = list_pairs(
+        tenant,
+        limit=asked.limit,
+        cursor=asked.cursor,
+        verdict=asked.likeness,
+        pairs=pairs,
+        assets=assets,
+    )
     count("PageRead")
     shown = [pair_json(pair, page.assets, url_of=renditions.url) for pair in page.pairs]
     return ok({"duplicates": shown, "cursor": page.cursor})

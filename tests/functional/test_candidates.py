@@ -5,6 +5,9 @@ import hashlib
 import io
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +15,10 @@ from PIL import Image
 
 from catalog.adapters import hash_bands_table
 from catalog.adapters.hash_bands_table import HashBands
+from catalog.adapters.pairs_table import Pairs
 from catalog.domain.fingerprints import Fingerprint, Indexed, PHashAlgorithm
 from catalog.domain.keys import AssetId, AssetKey, tenant_id
+from catalog.domain.near_duplicates import Likeness, Verdict
 from imaging.inspection import fingerprint
 from tests.builders.images import jpeg_bytes, noisy_scene, product_photo
 from tests.functional.cloud import Cloud
@@ -149,3 +154,95 @@ def test_candidates_that_nobody_looked_at_are_counted(
 
     assert ("CandidatesUnseen", 1) in counted
     assert "near-duplicate candidates not looked at" in caplog.messages
+
+
+def verdicts(cloud: Cloud, verdict: Verdict) -> None:
+    """From now on the pixels of any two images say this."""
+    near = cloud.function("ingest").ingest.keywords["near"]
+    refusal = None if verdict is Verdict.SAME else "tone"
+    said = replace(near, compare=lambda *_: Likeness(verdict, {"tone": 1.5}, refusal))
+    cloud.function("ingest").ingest.keywords["near"] = said
+
+
+def pairs_of(cloud: Cloud, **query: str) -> list[dict[str, Any]]:
+    answer = cloud.call("duplicates", "GET", "/duplicates", query=query or None)
+    assert answer.status == 200, answer.json
+    pairs: list[dict[str, Any]] = answer.json["duplicates"]
+    return pairs
+
+
+def test_a_suspected_pair_is_shown_as_such_and_joined_only_by_a_persons_word(cloud: Cloud) -> None:
+    scene = noisy_scene(7, (300, 240))
+    original, edited = jpeg_bytes(scene, 92), jpeg_bytes(scene, 60)
+    one, other = (hashlib.sha256(data).hexdigest() for data in (original, edited))
+    verdicts(cloud, Verdict.SUSPECTED)
+
+    cloud.upload(original)
+    assert cloud.upload(edited)["near_duplicate_of"] is None
+
+    (pair,) = pairs_of(cloud, likeness="suspected")
+    assert (pair["likeness"], pair["merged"], pair["refusal"]) == ("suspected", False, "tone")
+    assert pairs_of(cloud, likeness="different") == []
+    path = f"/images/{one}/duplicates/{other}"
+    answer = cloud.call("duplicates", "PUT", path, body={"decision": "same"}).json
+    assert (answer["likeness"], answer["merged"], answer["decision"]) == ("suspected", True, "same")
+    joined = {cloud.get(id_).json["near_duplicate_of"] for id_ in (one, other)}
+    assert None in joined
+    assert joined & {one, other}
+
+
+def test_an_image_too_small_to_tell_is_linked_and_keeps_its_own_renditions(cloud: Cloud) -> None:
+    scene = noisy_scene(7, (400, 320))
+    large, small = jpeg_bytes(scene, 92), jpeg_bytes(scene.resize((100, 80)), 90)
+    verdicts(cloud, Verdict.TOO_SMALL)
+
+    original, thumbnail = cloud.upload(large), cloud.upload(small)
+
+    assert thumbnail["near_duplicate_of"] == original["id"]
+    assert thumbnail["verification"]["shares_renditions"] is False
+    assert thumbnail["renditions"][0]["url"] != original["renditions"][0]["url"]
+    (pair,) = pairs_of(cloud, likeness="too_small")
+    assert pair["likeness"] == "too_small"
+
+
+def test_a_page_of_one_likeness_goes_on_behind_pairs_of_others(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.adapters.pairs_table._FILTERED_SCAN", 2)
+    pairs, now = Pairs("PairsTable"), datetime(2026, 11, 24, tzinfo=UTC)
+    wanted = []
+    for number in range(6):
+        said = Verdict.SUSPECTED if number in (0, 1, 5) else Verdict.DIFFERENT
+        key, other = key_of(f"one {number}"), key_of(f"other {number}").id
+        likeness, seen_at = Likeness(said, {}, "tone"), now + timedelta(seconds=number)
+        pairs.record(key, other, distance=3, likeness=likeness, now=seen_at)
+        wanted += [sorted((key.id, other))] * (said is Verdict.SUSPECTED)
+
+    found, cursor, pages = [], "", 0
+    while cursor is not None:
+        query = {"likeness": "suspected", "limit": "1"} | ({"cursor": cursor} if cursor else {})
+        page = cloud.call("duplicates", "GET", "/duplicates", query=query).json
+        found += [pair["ids"] for pair in page["duplicates"]]
+        cursor, pages = page["cursor"], pages + 1
+
+    assert found == wanted[::-1]
+    assert pages >= 3
+
+
+def test_pairs_of_before_the_four_words_are_the_same_or_different(cloud: Cloud) -> None:
+    pairs, key = Pairs("PairsTable"), key_of("one")
+    for other, refusal in (("joined", None), ("refused", "detail")):
+        likeness = Likeness(Verdict.SUSPECTED, {}, refusal)
+        pairs.record(key, key_of(other).id, distance=3, likeness=likeness, now=datetime.now(UTC))
+        range_key = "#".join(sorted((key.id, key_of(other).id)))
+        cloud.dynamodb.update_item(
+            TableName="PairsTable",
+            Key={"tenant": {"S": "acme"}, "pair": {"S": range_key}},
+            UpdateExpression="REMOVE verdict",
+        )
+
+    assert len(pairs_of(cloud, likeness="same")) == len(pairs_of(cloud, likeness="different")) == 1
+
+
+def test_an_unknown_likeness_is_refused(cloud: Cloud) -> None:
+    assert cloud.call("duplicates", "GET", "/duplicates", query={"likeness": "alike"}).status == 400

@@ -64,6 +64,7 @@ def pair_json(pair: Pair, assets: Mapping[AssetId, Asset], *, url_of: UrlOf) -> 
         "ids": [pair.first, pair.second],
         "merged": pair.merged,
         "distance": pair.distance,
+        "likeness": pair.likeness.verdict if pair.likeness else None,
         "scores": dict(pair.likeness.scores) if pair.likeness else None,
         "refusal": pair.likeness.refusal if pair.likeness else None,
         "decision": pair.decision,

@@ -15,7 +15,7 @@ from catalog.domain.keys import (
     asset_id,
     tenant_id,
 )
-from catalog.domain.near_duplicates import Decision
+from catalog.domain.near_duplicates import Decision, Verdict
 from catalog.domain.uploads import DECLARED_TYPES, Announcement
 
 MAX_PAGE: Final = 100
@@ -158,21 +158,24 @@ def path_reference(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PairsRequest:
-    """A page of at most `limit` pairs."""
+    """A page of at most `limit` pairs; of those of one `likeness`, if one is named."""
 
     limit: int
     cursor: str | None
+    likeness: Verdict | None = None
 
 
 def pairs_request(query: Mapping[str, str]) -> PairsRequest:
     """The query of GET /v1/duplicates.  Raises InvalidRequestError."""
-    faults = unknown_fields(query, {"limit", "cursor"})
-    limit = query.get("limit", "20")
+    faults = unknown_fields(query, {"limit", "cursor", "likeness"})
+    limit, likeness = query.get("limit", "20"), query.get("likeness")
     if not (re.fullmatch(r"[0-9]{1,2}", limit) and 1 <= int(limit) <= _MOST_PAIRS):
         faults.append(Fault("limit", f"must be a whole number from 1 to {_MOST_PAIRS}"))
+    if likeness is not None and likeness not in list(Verdict):
+        faults.append(Fault("likeness", f"must be one of {', '.join(Verdict)}"))
     if faults:
         raise InvalidRequestError(faults)
-    return PairsRequest(int(limit), query.get("cursor") or None)
+    return PairsRequest(int(limit), query.get("cursor") or None, Verdict(likeness) if likeness else None)
 
 
 def decision_request(body: str | None) -> Decision:

@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
@@ -38,6 +38,7 @@ class _PairItem(Model):
     tenant = UnicodeAttribute(hash_key=True)
     pair = UnicodeAttribute(range_key=True)
     distance = NumberAttribute(null=True)
+    verdict = UnicodeAttribute(null=True)
     refusal = UnicodeAttribute(null=True)
     scores = UnicodeAttribute(null=True)
     decision = UnicodeAttribute(null=True)
@@ -48,8 +49,15 @@ class _PairItem(Model):
     by_seen_at = _BySeenAt()
 
 
-def _verdict(refusal: str | None) -> Verdict:
-    return Verdict.SAME if refusal is None else Verdict.DIFFERENT
+# Items one filtered page looks at: of about 500 bytes, 25 read units at most.
+_FILTERED_SCAN: Final = 200
+
+
+def _verdict(item: _PairItem) -> Verdict:
+    """Pairs of before there were four words have only a refusal, or none."""
+    if item.verdict:
+        return Verdict(item.verdict)
+    return Verdict.SAME if item.refusal is None else Verdict.DIFFERENT
 
 
 def _pair(item: _PairItem) -> Pair:
@@ -60,7 +68,7 @@ def _pair(item: _PairItem) -> Pair:
         first=AssetId(first),
         second=AssetId(second),
         distance=None if item.distance is None else int(item.distance),
-        likeness=None if scores is None else Likeness(_verdict(item.refusal), scores, item.refusal),
+        likeness=None if scores is None else Likeness(_verdict(item), scores, item.refusal),
         decision=Decision(item.decision) if item.decision else None,
         seen_at=datetime.fromisoformat(item.seen_at),
         decided_at=datetime.fromisoformat(item.decided_at) if item.decided_at else None,
@@ -99,6 +107,7 @@ class Pairs:
         item(key.tenant, _key(key.id, other)).update(
             actions=[
                 item.distance.set(distance),
+                item.verdict.set(likeness.verdict),
                 item.scores.set(json.dumps(dict(likeness.scores), sort_keys=True)),
                 item.seen_at.set(item.seen_at | timestamp(now)),
                 refusal,
@@ -138,18 +147,32 @@ class Pairs:
         return _pair(item)
 
     def page(
-        self, tenant: TenantId, *, limit: int, after: tuple[str, str] | None
+        self, tenant: TenantId, *, limit: int, after: tuple[str, str] | None, verdict: Verdict | None = None
     ) -> tuple[list[Pair], tuple[str, str] | None]:
-        """At most `limit` pairs, newest first, from behind the position `after` (seen_at, pair)."""
+        """At most `limit` pairs, newest first, from behind the position `after` (seen_at, pair).
+
+        With a `verdict`, those that the pixels say it of; one call looks at no more than 200 pairs, so a page
+        may be short or empty while more follow.
+        """
+        looked_at = _FILTERED_SCAN if verdict else limit
         resume: dict[str, dict[str, Any]] | None = None
         if after is not None:
             resume = {"tenant": {"S": tenant}, "seen_at": {"S": after[0]}, "pair": {"S": after[1]}}
         items = self._model.by_seen_at.query(
-            tenant, limit=limit, page_size=limit, last_evaluated_key=resume, scan_index_forward=False
+            tenant, limit=looked_at, page_size=looked_at, last_evaluated_key=resume, scan_index_forward=False
         )
-        pairs = [_pair(item) for item in items]
-        last = items.last_evaluated_key
-        return pairs, (last["seen_at"]["S"], last["pair"]["S"]) if last else None
+        entries = [
+            (item, pair)
+            for item, pair in ((item, _pair(item)) for item in items)
+            if verdict is None or (pair.likeness is not None and pair.likeness.verdict is verdict)
+        ]
+        chosen = entries[:limit]
+        position: tuple[str, str] | None = None
+        if len(entries) > limit:
+            position = (chosen[-1][0].seen_at, chosen[-1][0].pair)
+        elif last := items.last_evaluated_key:
+            position = (last["seen_at"]["S"], last["pair"]["S"])
+        return [pair for _, pair in chosen], position
 
 
 def _key(one: AssetId, other: AssetId) -> str:

@@ -62,6 +62,11 @@ class Likeness:
         """May share renditions."""
         return self.verdict is Verdict.SAME
 
+    @property
+    def joins(self) -> bool:
+        """One is made the other's near-duplicate, without a person's word."""
+        return self.verdict in {Verdict.SAME, Verdict.TOO_SMALL}
+
 
 @dataclass(frozen=True, slots=True)
 class NearDuplicate:

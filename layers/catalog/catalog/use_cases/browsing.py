@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from catalog.domain.assets import Asset, Status
 from catalog.domain.keys import AssetId, TenantId, asset_id
-from catalog.domain.near_duplicates import Pair
+from catalog.domain.near_duplicates import Pair, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,14 +60,20 @@ class PairsPage:
 
 
 def list_pairs(
-    tenant: TenantId, *, limit: int, cursor: str | None, pairs: Pairs, assets: Assets
+    tenant: TenantId,
+    *,
+    limit: int,
+    cursor: str | None,
+    verdict: Verdict | None = None,
+    pairs: Pairs,
+    assets: Assets,
 ) -> PairsPage:
     """Pairs that look alike, merged, suspected or decided, newest first.  Raises InvalidCursorError."""
     after = None
     if cursor:
         seen_at, first, second = _position(cursor, tenant, ids=2)
         after = (seen_at, f"{first}#{second}")
-    found, position = pairs.page(tenant, limit=limit, after=after)
+    found, position = pairs.page(tenant, limit=limit, after=after, verdict=verdict)
     named = assets.many(tenant, {id_ for pair in found for id_ in (pair.first, pair.second)})
     resume = (position[0], *position[1].split("#")) if position else None
     return PairsPage(tuple(found), named, _cursor(resume, tenant) if resume else None)

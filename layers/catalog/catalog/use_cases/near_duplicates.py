@@ -98,7 +98,7 @@ def find_near_duplicate(
             near.pairs.record(
                 asset.key, canonical.id, distance=candidate.distance, likeness=likeness, now=clock()
             )
-            if not likeness.accepted:
+            if not likeness.joins:
                 continue
             verdict = _verdict(canonical, candidate, likeness)
         joined = join(
@@ -113,7 +113,7 @@ def _verdict(canonical: Asset, candidate: Candidate, likeness: Likeness) -> Near
     return NearDuplicate(
         canonical.id,
         DecidedBy.PIXELS,
-        shares=True,
+        shares=likeness.accepted,
         distance=candidate.distance if candidate.id == canonical.id else None,
         scores=likeness.scores,
     )
@@ -134,7 +134,7 @@ def join(
         if not _is_as_large(canonical, asset):
             return None
         try:
-            shares = action is NearDuplicateAction.REUSE
+            shares = verdict.shares and action is NearDuplicateAction.REUSE
             return assets.join(asset, canonical, verdict, shares=shares, pairs=pairs, now=now)
         except AssetStateError:
             left, right = assets.find(asset.key), assets.find(canonical.key)
