@@ -13,7 +13,7 @@ from catalog.adapters.objects import Renditions
 from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.queues import RenderQueue
 from catalog.domain.keys import AssetId, AssetKey
-from catalog.http import api, body_text, client_id, ok
+from catalog.http import api, body_text, client_id, fitting, ok
 from catalog.representations import pair_json
 from catalog.requests import decision_request, pair_in_path, pairs_request
 from catalog.telemetry import count, logger, metrics
@@ -48,8 +48,8 @@ def get_duplicates() -> Response[str]:
         assets=assets,
     )
     count("PageRead")
-    shown = [pair_json(pair, page.assets, url_of=renditions.url) for pair in page.pairs]
-    return ok({"duplicates": shown, "cursor": page.cursor})
+    shown = fitting(pair_json(pair, page.assets, url_of=renditions.url) for pair in page.pairs)
+    return ok({"duplicates": shown, "cursor": page.first(len(shown)).cursor})
 
 
 @app.put("/images/<id_>/duplicates/<other>")

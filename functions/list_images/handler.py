@@ -9,8 +9,8 @@ from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.objects import Renditions
-from catalog.http import api, client_id, ok
-from catalog.representations import asset_json
+from catalog.http import api, client_id, fitting, ok
+from catalog.representations import listed_json
 from catalog.requests import list_request
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.browsing import list_assets
@@ -26,9 +26,9 @@ def get_images() -> Response[str]:
     tenant = clients.tenant_of(client_id(app))
     asked = list_request(app.current_event.query_string_parameters or {})
     page = list_assets(tenant, limit=asked.limit, cursor=asked.cursor, status=asked.status, assets=assets)
-    images = [asset_json(asset, url_of=renditions.url) for asset in page.assets]
+    images = fitting(listed_json(asset, url_of=renditions.url) for asset in page.assets)
     count("PageRead")
-    return ok({"images": images, "cursor": page.cursor})
+    return ok({"images": images, "cursor": page.first(len(images)).cursor})
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")

@@ -23,7 +23,7 @@ from catalog.batches import QueueBatches
 from catalog.domain.hops import ChainTooLongError, next_hop
 from catalog.domain.keys import TenantId
 from catalog.domain.purge import CLAIMED_FOR, PurgeRun, RunClaimedError, RunState
-from catalog.http import accepted, api, body_text, client_id, ok
+from catalog.http import accepted, api, body_text, client_id, fitting, ok
 from catalog.purge_requests import purge_request, purge_runs_request
 from catalog.representations import proposal_json, run_json, summary_json
 from catalog.telemetry import count, logger, metrics
@@ -93,7 +93,8 @@ def get_runs() -> Response[str]:
     tenant = tenant_named(asked.tenant, client_id(app))
     page, cursor = runs.page(tenant, limit=asked.limit, after=asked.cursor)
     count("PageRead")
-    return ok({"runs": [summary_json(run) for run in page], "cursor": cursor})
+    shown = fitting(summary_json(run) for run in page)
+    return ok({"runs": shown, "cursor": cursor if len(shown) == len(page) else page[len(shown) - 1].id})
 
 
 def tenant_named(named: TenantId | None, caller: str) -> TenantId:

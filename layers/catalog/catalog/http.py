@@ -1,7 +1,7 @@
 """HTTP: the one place that knows status codes.  Facts go in, answers of docs/openapi.yaml come out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -173,6 +173,23 @@ def api(*, allow_origin: str) -> APIGatewayRestResolver:
 def _known(error: Exception) -> tuple[HTTPStatus, str, str | None] | None:
     named = (_ANSWERS.get(f"{kind.__module__}.{kind.__qualname__}") for kind in type(error).__mro__)
     return next(filter(None, named), None)
+
+
+# Lambda's answers end at 6 MB (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html): of the JSON
+# object that the body is a string in, which counts its quotes and backslashes twice.
+LONGEST_PAGE: Final = 4 * 1024 * 1024
+
+
+def fitting[T](shown: Iterable[T]) -> list[T]:
+    """As many of a page's entries, from its first, as one answer takes; always one."""
+    kept: list[T] = []
+    length = 0
+    for entry in shown:
+        length += len(json.dumps(json.dumps(entry)))
+        if kept and length > LONGEST_PAGE:
+            break
+        kept.append(entry)
+    return kept
 
 
 def ok(body: Any) -> Response[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from catalog.domain.comparisons import SSIM_TARGET, recommended
 
@@ -56,11 +56,20 @@ def asset_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
     }
 
 
+# Of those who use an image, in a list: whoever wants all of up to 1,000 asks for the image.
+FIRST_REFERENCES: Final = 10
+
+
+def listed_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
+    """An asset as one of many: its first references only, and how many there are."""
+    return asset_json(asset, url_of=url_of) | {"references": sorted(asset.references)[:FIRST_REFERENCES]}
+
+
 def pair_json(pair: Pair, assets: Mapping[AssetId, Asset], *, url_of: UrlOf) -> dict[str, Any]:
     """Two images that look alike, and what was said of them; an image that was deleted since is null."""
     images = (assets.get(pair.first), assets.get(pair.second))
     return {
-        "images": [asset_json(asset, url_of=url_of) if asset else None for asset in images],
+        "images": [listed_json(asset, url_of=url_of) if asset else None for asset in images],
         "ids": [pair.first, pair.second],
         "merged": pair.merged,
         "distance": pair.distance,

@@ -33,6 +33,13 @@ class Page:
     assets: tuple[Asset, ...]
     cursor: str | None
 
+    def first(self, count: int) -> Page:
+        """The page as far as its `count`th asset, with the cursor of what follows that."""
+        if count >= len(self.assets):
+            return self
+        last = self.assets[count - 1]
+        return Page(self.assets[:count], _cursor((_moment(last.created_at), last.id), last.tenant))
+
 
 def list_assets(
     tenant: TenantId, *, limit: int, cursor: str | None, status: Status | None, assets: Assets
@@ -46,6 +53,11 @@ def list_assets(
     return Page(tuple(found), _cursor(position, tenant) if position else None)
 
 
+def _moment(moment: datetime) -> str:
+    """As the indexes hold it."""
+    return moment.isoformat(timespec="microseconds")
+
+
 def _cursor(position: tuple[str, ...], tenant: TenantId) -> str:
     return base64.urlsafe_b64encode(json.dumps([tenant, *position]).encode()).decode().rstrip("=")
 
@@ -57,6 +69,14 @@ class PairsPage:
     pairs: tuple[Pair, ...]
     assets: Mapping[AssetId, Asset]
     cursor: str | None
+
+    def first(self, count: int) -> PairsPage:
+        """The page as far as its `count`th pair, with the cursor of what follows that."""
+        if count >= len(self.pairs):
+            return self
+        last = self.pairs[count - 1]
+        position = (_moment(last.seen_at), last.first, last.second)
+        return PairsPage(self.pairs[:count], self.assets, _cursor(position, last.tenant))
 
 
 def list_pairs(
@@ -87,6 +107,6 @@ def _position(cursor: str, tenant: TenantId, *, ids: int = 1) -> tuple[str, ...]
         owner, moment, *named = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         if owner != tenant or len(named) != ids:
             raise InvalidCursorError(cursor[:80])
-        return datetime.fromisoformat(moment).isoformat(timespec="microseconds"), *map(asset_id, named)
+        return _moment(datetime.fromisoformat(moment)), *map(asset_id, named)
     except (ValueError, TypeError) as error:
         raise InvalidCursorError(cursor[:80]) from error
