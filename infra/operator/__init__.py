@@ -3,4 +3,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "layers" / "catalog"))
+_LAYERS = Path(__file__).resolve().parents[2] / "layers"
+sys.path[:0] = [str(_LAYERS / "catalog"), str(_LAYERS / "imaging")]

@@ -4,7 +4,7 @@ docs/data-model.md describes the items.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
 from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
-from catalog.domain.fingerprints import Fingerprint, Indexed, PHashAlgorithm
+from catalog.domain.fingerprints import Indexed, PHashAlgorithm
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
 from catalog.domain.rejections import Rejection, RejectionCode
@@ -178,11 +178,17 @@ def stored_rendition(rendition: Rendition, key: AssetKey) -> dict[str, str | int
     }
 
 
-def stored_index(fingerprint: Fingerprint, hashes: PerceptualHashes) -> str:
+def stored_index(indexed: Sequence[Indexed], hashes: PerceptualHashes) -> str:
     """What an asset is indexed by; a hash that its item holds anyway is left out."""
-    frame = "" if fingerprint.frame in (hashes.phash256, hashes.ahash64) else fingerprint.frame
-    box = "" if fingerprint.box == fingerprint.frame else fingerprint.box
-    return f"{fingerprint.algorithm}.2:{frame}:{box}"
+    return " ".join(_stored_index(each, hashes) for each in indexed)
+
+
+def _stored_index(indexed: Indexed, hashes: PerceptualHashes) -> str:
+    frame = "" if indexed.frame in (hashes.phash256, hashes.ahash64) else indexed.frame
+    if indexed.box is None:
+        return f"{indexed.algorithm}:{frame}".removesuffix(":")
+    box = "" if indexed.box == indexed.frame else indexed.box
+    return f"{indexed.algorithm}.2:{frame}:{box}"
 
 
 def stored_verdict(verdict: NearDuplicate) -> str:

@@ -36,6 +36,7 @@ from catalog.domain.assets import (
     Status,
     TooManyReferencesError,
 )
+from catalog.domain.fingerprints import Indexed
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import NearDuplicate, hold_of, is_hold
 from catalog.domain.presets import Preset
@@ -120,7 +121,7 @@ class Assets:
         indexed = (
             item.indexed_as.remove()
             if inspection.near_blank
-            else item.indexed_as.set(stored_index(inspection.fingerprint, hashes))
+            else item.indexed_as.set(stored_index([inspection.fingerprint.indexed], hashes))
         )
         return self._write(
             key,
@@ -141,6 +142,21 @@ class Assets:
             ],
             _unsettled(item),
             now=now,
+        )
+
+    def move_in_index(self, asset: Asset, indexed: Sequence[Indexed]) -> Asset:
+        """Record what the index holds, or is about to hold, of an asset as it was read.
+
+        Raises AssetStateError where that has changed, or a purge has begun to remove the asset.
+        """
+        if asset.hashes is None:
+            raise AssetStateError(asset.id)
+        item = self._model
+        was, becomes = (stored_index(each, asset.hashes) for each in (asset.indexed_as, indexed))
+        return self._update(
+            asset.key,
+            [item.indexed_as.set(becomes)],
+            (item.indexed_as == was) & item.status.is_in(Status.PROCESSING, Status.READY),
         )
 
     def reject(self, key: AssetKey, rejection: Rejection, *, size_bytes: int, now: datetime) -> Asset:
@@ -423,9 +439,14 @@ class Assets:
         items = self._model.batch_get([(tenant, id_) for id_ in ids], consistent_read=consistent)
         return {AssetId(item.id): asset_of(item) for item in items}
 
-    def ids(self, tenant: TenantId) -> Iterator[AssetId]:
-        """Every asset of a tenant, read consistently: the operator's recount only, it costs a read of all."""
-        for item in self._model.query(tenant, consistent_read=True, attributes_to_get=["tenant", "id"]):
+    def ids(self, tenant: TenantId, *, after: AssetId | None = None) -> Iterator[AssetId]:
+        """Every asset of a tenant in the order of the ids, read consistently: the operator's tools only, it
+        costs a read of all.
+        """
+        behind = self._model.id > after if after else None
+        for item in self._model.query(
+            tenant, behind, consistent_read=True, attributes_to_get=["tenant", "id"]
+        ):
             yield AssetId(item.id)
 
     def mark_deleting(

@@ -60,7 +60,7 @@ class HashBands:
         """Write the asset's bands; writing them again changes nothing."""
         colours = bytes.fromhex(fingerprint.colours)
         with self._model.batch_write() as batch:
-            for place in _places(key, fingerprint):
+            for place in places(key.tenant, key.id, fingerprint.indexed):
                 item = self._model(place.bucket, place.id, hash=bytes.fromhex(place.hash), colours=colours)
                 batch.save(item)
 
@@ -75,7 +75,7 @@ class HashBands:
 
         A picture whose hash and colours differ least comes first.
         """
-        wanted = _places(key, fingerprint)
+        wanted = places(key.tenant, key.id, fingerprint.indexed)
         found: dict[AssetId, Candidate] = {}
         capped = 0
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -111,8 +111,3 @@ class HashBands:
         between = self._model.id.between(after, to)
         items = self._model.query(bucket, between, consistent_read=True, limit=limit + 1, page_size=limit + 1)
         return [item for item in items if item.id != after][:limit]
-
-
-def _places(key: AssetKey, fingerprint: Fingerprint) -> tuple[Place, ...]:
-    indexed = Indexed(fingerprint.algorithm, fingerprint.frame, fingerprint.box)
-    return places(key.tenant, key.id, indexed)

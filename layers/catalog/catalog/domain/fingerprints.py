@@ -81,6 +81,15 @@ class PHashAlgorithm(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Indexed:
+    """The bands an asset has in the index.  `box` None: those of the first scheme, 16 x 16 of the frame's."""
+
+    algorithm: PHashAlgorithm
+    frame: str
+    box: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What an image is indexed by.  `frame` and `box` are hashes of `algorithm`, equal without a border.
 
@@ -92,14 +101,10 @@ class Fingerprint:
     box: str
     colours: str
 
-
-@dataclass(frozen=True, slots=True)
-class Indexed:
-    """The bands an asset has in the index.  `box` None: those of the first scheme, 16 x 16 of the frame's."""
-
-    algorithm: PHashAlgorithm
-    frame: str
-    box: str | None
+    @property
+    def indexed(self) -> Indexed:
+        """Its bands."""
+        return Indexed(self.algorithm, self.frame, self.box)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,100 @@
+"""Reindex: let new uploads find the images that were indexed before the content box was.
+
+    python -m infra.operator.reindex acme --stack catalog-images [--after <sha256>]
+
+Until then such images are not proposed as near-duplicates of what is uploaded; nothing else is lost.  Reads
+and decodes every original that is not moved yet (about 0.1 to 0.3 CPU seconds and 34 writes an image, $21 a
+million), in the order of the ids.  May be stopped and run again: what is moved is skipped.  `--after` goes on
+behind an id, and several ranges may be worked on at once.  Needs the operator's AWS credentials (or
+AWS_ENDPOINT_URL, for the embedded stack).  Prints progress to standard error and one JSON object: how
+many images were `moved`, `current`, `changed` (run it again) and `unreadable`, whose ids are listed; the exit
+status is 1 where any was not moved.
+"""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from catalog.adapters.assets_table import Assets
+from catalog.adapters.hash_bands_table import HashBands
+from catalog.adapters.objects import Originals
+from catalog.domain.assets import Inspection
+from catalog.domain.fingerprints import PHashAlgorithm
+from catalog.domain.keys import (
+    AssetId,
+    AssetKey,
+    NotAnAssetIdError,
+    NotATenantIdError,
+    TenantId,
+    asset_id,
+    tenant_id,
+)
+from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
+from catalog.use_cases.reindexing import Moved, reindex_asset
+from imaging.inspection import inspect
+from infra.operator.tenants import stack_outputs
+
+# Whatever a deployment accepts: the originals are here, and were inspected once.
+MOST_BYTES: Final = 100 * 1024 * 1024
+_TOLD_EVERY: Final = 1_000
+
+
+def reindexed(
+    tenant: TenantId, *, outputs: Mapping[str, str], after: AssetId | None = None
+) -> dict[str, Any]:
+    """Moves every image of a tenant in the order of their ids, from behind `after`."""
+    assets = Assets(outputs["AssetsTable"])
+    move = partial(
+        reindex_asset,
+        assets=assets,
+        originals=Originals(outputs["OriginalsBucket"]),
+        bands=HashBands(outputs["HashBandsTable"]),
+        inspect=_inspected,
+        max_upload_bytes=MOST_BYTES,
+    )
+    counts = Counter[Moved](dict.fromkeys(Moved, 0))
+    unreadable = []
+    for id_ in assets.ids(tenant, after=after):
+        moved = move(AssetKey(tenant, id_))
+        counts[moved] += 1
+        if moved is Moved.UNREADABLE:
+            unreadable.append(id_)
+        if counts.total() % _TOLD_EVERY == 0:
+            print(f"{counts.total():,} images, up to {id_}", file=sys.stderr)
+    return {"tenant": tenant, **{moved.value: counts[moved] for moved in Moved}, "ids": unreadable}
+
+
+def _inspected(data: bytes, algorithm: PHashAlgorithm) -> Inspection:
+    return inspect(data, limits=DEFAULT_PIXEL_LIMITS, algorithm=algorithm)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description="Move a tenant's images to the present near-duplicate index."
+    )
+    parser.add_argument("tenant", help="id of the tenant")
+    parser.add_argument("--stack", required=True, help="name of the deployed stack")
+    parser.add_argument("--after", help="id of the last image that needs no look")
+    chosen = parser.parse_args(arguments)
+    try:
+        tenant = tenant_id(chosen.tenant)
+        after = asset_id(chosen.after) if chosen.after else None
+        result = reindexed(tenant, outputs=stack_outputs(chosen.stack), after=after)
+    except NotATenantIdError as error:
+        sys.exit(f"error: {error} is no tenant id: 1 to 63 of a-z, 0-9 and inner hyphens")
+    except NotAnAssetIdError as error:
+        sys.exit(f"error: {error} is no image id: 64 lower-case hex digits")
+    except (ClientError, BotoCoreError) as error:
+        sys.exit(f"error: {error}")
+    print(json.dumps(result))
+    sys.exit(1 if result[Moved.CHANGED] or result[Moved.UNREADABLE] else 0)
+
+
+if __name__ == "__main__":
+    main()
