@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from catalog.domain.fingerprints import PHashAlgorithm, hamming_distance
+from catalog.domain.fingerprints import Indexed, PHashAlgorithm, hamming_distance, places
+from catalog.domain.keys import AssetId, TenantId
 from imaging.hashes import average_hash, difference_hash, phash256
 from imaging.inspection import fingerprint
 
@@ -60,13 +61,28 @@ HASHES: Final[Mapping[str, Hash]] = {
 }
 """Peers by name; the last is our first candidate hash."""
 
-THRESHOLD: Final = 31
+_ALGORITHM: Final = PHashAlgorithm.PHASH256
+_TENANT, _ID = TenantId("shop"), AssetId("0" * 64)
 
 
-def is_candidate(left: Image.Image, right: Image.Image) -> bool:
-    """Whether the candidate stage brings one upload before the verifier for the other."""
-    one, other = (fingerprint(image, PHashAlgorithm.PHASH256) for image in (left, right))
-    return min(hamming_distance(one.frame, other.frame), hamming_distance(one.box, other.box)) <= THRESHOLD
+@dataclass(frozen=True)
+class Entry:
+    """What the index holds of an upload: the hash it has in each of its buckets."""
+
+    hashes: Mapping[str, str]
+
+    def finds(self, other: "Entry") -> bool:
+        """Whether a lookup for one proposes the other: a bucket both are in, and a hash near enough there."""
+        return any(
+            hamming_distance(self.hashes[bucket], other.hashes[bucket]) <= _ALGORITHM.default_threshold
+            for bucket in self.hashes.keys() & other.hashes.keys()
+        )
+
+
+def entry_of(image: Image.Image) -> Entry:
+    found = fingerprint(image, _ALGORITHM)
+    indexed = Indexed(found.algorithm, found.frame, found.box)
+    return Entry({place.bucket: place.hash for place in places(_TENANT, _ID, indexed)})
 
 
 def packed(hashes: list[str]) -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:

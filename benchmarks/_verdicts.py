@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from benchmarks._hashes import is_candidate
+from benchmarks._hashes import Entry, entry_of
 from benchmarks._rates import Rate
 from catalog.domain.near_duplicates import Verdict
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
@@ -43,13 +43,26 @@ def canonical(data: bytes) -> Image.Image:
     return canonical_pixels(data, limits=DEFAULT_PIXEL_LIMITS)
 
 
-def outcome(left: Image.Image, right: Image.Image, *, both_orders: bool = True) -> Outcome:
+@dataclass(frozen=True)
+class Upload:
+    """What the pipeline makes of a file: canonical pixels and what they are found by."""
+
+    pixels: Image.Image
+    entry: Entry
+
+
+def uploaded(data: bytes) -> Upload:
+    pixels = canonical(data)
+    return Upload(pixels, entry_of(pixels))
+
+
+def outcome(left: Upload, right: Upload, *, both_orders: bool = True) -> Outcome:
     """The worse of both orders, where they differ: the verdict that merges more."""
-    verification = verify(left, right)
+    verification = verify(left.pixels, right.pixels)
     found = verification.verdict
-    reverse = verify(right, left).verdict if both_orders else found
+    reverse = verify(right.pixels, left.pixels).verdict if both_orders else found
     return Outcome(
-        is_candidate(left, right),
+        left.entry.finds(right.entry),
         min(found, reverse, key=VERDICTS.index),
         verification.refusal,
         max(verification.scores.values(), default=0.0),

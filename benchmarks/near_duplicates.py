@@ -46,7 +46,17 @@ from benchmarks._hashes import HASHES, PDQ_INSTALLED, distances, packed
 from benchmarks._rates import Rate, table
 from benchmarks._report import Goal, report
 from benchmarks._sizes import SIZES, at_size
-from benchmarks._verdicts import SAME, VERDICTS, Outcome, canonical, counted, milliseconds, outcome
+from benchmarks._verdicts import (
+    SAME,
+    VERDICTS,
+    Outcome,
+    Upload,
+    canonical,
+    counted,
+    milliseconds,
+    outcome,
+    uploaded,
+)
 from catalog.domain.fingerprints import hamming_distance
 from catalog.domain.rejections import ImageRejectedError
 from imaging.verification import is_near_blank, verify
@@ -123,24 +133,24 @@ class NegativeResult:
 
 def edits_of(task: tuple[Path, int]) -> list[EditResult]:
     path, size = task
-    uploaded = jpeg(at_size(opened(path), size), 92)
-    shown, original = reopened(uploaded), canonical(uploaded)
-    hashed = hashes(original)
+    data = jpeg(at_size(opened(path), size), 92)
+    shown, original = reopened(data), uploaded(data)
+    hashed = hashes(original.pixels)
     results = []
     for group in GROUPS:
         for name, edit in group.edits.items():
-            data = edit(shown)
-            if data is None:
+            made = edit(shown)
+            if made is None:
                 continue
-            edited = canonical(data)
+            edited = uploaded(made)
             results.append(
                 EditResult(
                     path.name,
                     size,
                     group.name,
                     name,
-                    distances_of(hashed, edited) if group is GROUPS[0] else {},
-                    delta_e(original, edited) if group.edits is TONES else None,
+                    distances_of(hashed, edited.pixels) if group is GROUPS[0] else {},
+                    delta_e(original.pixels, edited.pixels) if group.edits is TONES else None,
                     outcome(original, edited, both_orders=False),
                 )
             )
@@ -229,20 +239,18 @@ def compared(task: tuple[Path, Path, int]) -> list[PairResult]:
     left, right, size = task
     results = []
     for one, other in ((size, size), (size, size // 2), (size // 2, size)):
-        found = outcome(
-            uploaded_pixels(left, one, 92), uploaded_pixels(right, other, 85), both_orders=one == other
-        )
+        found = outcome(uploaded_at(left, one, 92), uploaded_at(right, other, 85), both_orders=one == other)
         results.append(PairResult(left.name, right.name, one, other, found))
     return results
 
 
 @lru_cache(maxsize=48)
-def uploaded_pixels(path: Path, size: int, quality: int) -> Image.Image:
-    return canonical(jpeg(at_size(opened(path), size), quality))
+def uploaded_at(path: Path, size: int, quality: int) -> Upload:
+    return uploaded(jpeg(at_size(opened(path), size), quality))
 
 
 def hashes_at(task: tuple[Path, int]) -> dict[str, str]:
-    return hashes(uploaded_pixels(*task, 92))
+    return hashes(uploaded_at(*task, 92).pixels)
 
 
 def tells_apart(pair: tuple[Path, Path]) -> bool:
@@ -298,6 +306,20 @@ def _different(
     print(f"\n## Different products: {figures['pairs']:,} pairs\n")
     print(table(("", "px", "tried", "candidates", *VERDICTS, "told to be the same", "merged"), rows))
     figures["peers"] = _wrong_by_hash(by_size, alike, columns)
+    figures["merged_images"] = {
+        str(size): Rate(
+            len(
+                {
+                    name
+                    for r in results
+                    if max(r.size, r.other_size) == size and r.outcome.merged
+                    for name in (r.left, r.right)
+                }
+            ),
+            columns,
+        ).as_json()
+        for size in scope.sizes
+    }
     figures["asymmetric"] = sum(not r.outcome.symmetric for r in results)
     print(f"\nOf other verdict in the other order: {figures['asymmetric']}")
     figures["told_the_same"] = [asdict(r) for r in results if r.outcome.verdict == SAME]
@@ -369,13 +391,13 @@ def spread(changes: list[Change], count: int, chance: random.Random) -> Iterator
 
 def _under_conditions(pair: HardNegative, size: int, chance: random.Random) -> Iterator[NegativeResult]:
     encode = CONDITIONS[FULL]["PNG"] if pair.source.startswith("drawn") else lambda image: jpeg(image, 92)
-    left = canonical(encode(pair.left))
+    left = uploaded(encode(pair.left))
     for scale, conditions in CONDITIONS.items():
         condition = chance.choice(list(conditions))
         percent = {FULL: 100, HALF: 50}.get(scale, 25)
         if not is_visible(_at(pair, percent)):
             continue
-        right = canonical(conditions[condition](pair.right))
+        right = uploaded(conditions[condition](pair.right))
         yield NegativeResult(
             pair.kind,
             pair.detail,
@@ -384,9 +406,15 @@ def _under_conditions(pair: HardNegative, size: int, chance: random.Random) -> I
             scale,
             condition,
             True,
-            is_visible(_at(pair, 100 * min(1, min(max(left.size), max(right.size)) / max(pair.left.size)))),
+            is_visible(_at(pair, _kept(pair, left, right))),
             outcome(left, right),
         )
+
+
+def _kept(pair: HardNegative, left: Upload, right: Upload) -> float:
+    """Percent of the pair's sides that the smaller one's canonical pixels have."""
+    smaller = min(max(upload.pixels.size) for upload in (left, right))
+    return min(100, 100 * smaller / max(pair.left.size))
 
 
 def _at(pair: HardNegative, percent: float) -> HardNegative:
@@ -544,6 +572,16 @@ def _peers(figures: dict[str, Any], scope: Scope) -> None:
         if "recall" in figures:
             cells += [f"{figures['recall']['peers'][name][size]['share']:.1%}" for size in sizes]
         rows.append(tuple(cells))
+    ours = ["candidates, then verified"]
+    for part in ("different", "variants"):
+        if part in figures:
+            ours += [f"{figures[part]['merged_images'][size]['share']:.0%}" for size in sizes]
+    if "recall" in figures:
+        ours += [
+            f"{figures['recall']['by_group'][GROUPS[0].name][size]['merge_rate']['share']:.1%}"
+            for size in sizes
+        ]
+    rows.append(tuple(ours))
     header = ["", *(f"wrong, images, {size} px" for size in sizes if "different" in figures)]
     header += [f"wrong, variants, {size} px" for size in sizes if "variants" in figures]
     header += [f"recall, {size} px" for size in sizes if "recall" in figures]

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from benchmarks._colours import from_lab, lab
 from benchmarks._drawn_products import Drawn, drawn
-from benchmarks._edits import EDITS, FRAMES, GROUPS, content_box, halved_stepwise
+from benchmarks._edits import EDITS, FRAMES, GROUPS, content_box, halved_stepwise, jpeg
 from benchmarks._hard_negatives import (
     FINE_FROM,
     HardNegative,
@@ -26,7 +26,7 @@ from benchmarks._hard_negatives import (
     with_print,
 )
 from benchmarks._sizes import at_size
-from benchmarks._verdicts import Outcome, counted, outcome
+from benchmarks._verdicts import Outcome, counted, outcome, uploaded
 from benchmarks.near_duplicates import edits_of, negatives_of, spread
 from catalog.domain.near_duplicates import Verdict
 
@@ -179,8 +179,9 @@ def test_a_pair_merges_only_if_the_candidate_stage_proposes_it() -> None:
 
 
 def test_an_image_merges_with_itself_and_not_with_its_mirror_image(mug: Image.Image) -> None:
-    assert outcome(mug, mug.copy()).merged
-    mirrored = outcome(mug, ImageOps.mirror(mug))
+    first, again, mirror = (uploaded(jpeg(image, 90)) for image in (mug, mug.copy(), ImageOps.mirror(mug)))
+    assert outcome(first, again).merged
+    mirrored = outcome(first, mirror)
     assert mirrored.verdict is Verdict.DIFFERENT
     assert mirrored.symmetric
 
