@@ -50,5 +50,10 @@ def compare(inspection: Inspection, data: bytes, *, limits: Mapping[SourceFormat
     """Whether an inspected original and another show the same picture.  Raises ImageRejectedError."""
     if not isinstance(inspection.pixels, Image):
         raise TypeError("an inspection by this module has its pixels")
-    verification = verify(inspection.pixels, canonical_pixels(data, limits=limits))
+    sides = [
+        max(source.width, source.height) for source in (inspection.source, identify(data, limits=limits))
+    ]
+    verification = verify(
+        inspection.pixels, canonical_pixels(data, limits=limits), scale=max(sides) / min(sides)
+    )
     return Likeness(verification.verdict, verification.scores, verification.refusal)

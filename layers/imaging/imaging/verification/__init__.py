@@ -1,0 +1,100 @@
+"""DOC"""
+
+import math
+from typing import Final
+
+import numpy as np
+from PIL import Image
+from PIL.Image import Resampling
+
+from catalog.domain.near_duplicates import Verdict
+from imaging.resizing import resized
+from imaging.verification.fine import fine_score
+from imaging.verification.hidden import hidden_score
+from imaging.verification.measures import chroma_scores, luma_maps, luma_scores
+from imaging.verification.planes import Plane, opponent, samples
+from imaging.verification.registration import predicted, resampled
+from imaging.verification.verdicts import Refusal, Verification, named
+
+__all__ = ["Refusal", "Verification", "is_near_blank", "verify"]
+
+COMPARE_SIDE: Final = 512  # pixels, longest side at which two images are compared
+MIN_SIDE: Final = 32  # pixels; in less than four windows nothing can be decided
+MAX_SCALE: Final = 5.0  # larger : smaller; below a fifth, 10 px print is under 2 px and cannot be compared
+# Longest sides at which full resolution shows more than the compare side does.
+_FINER: Final = 1.1 * COMPARE_SIDE
+
+_BLANK_DEVIATION: Final = 2.0
+
+
+def verify(left: Image.Image, right: Image.Image, *, scale: float | None = None) -> Verification:
+    """Whether two images, RGB in sRGB and upright, are one image re-encoded or resized."""
+    small, large = sorted((left, right), key=lambda image: (image.width * image.height, image.width))
+    frame = {Refusal.ASPECT: _aspect(large, small), Refusal.RESOLUTION: _resolution(large, small)}
+    if max(frame.values()) > 1:
+        return _verdict(frame)
+    size = _compare_size(small)
+    first, second = opponent(resized(large, size)), opponent(resized(small, size))
+    # The softer is predicted from the sharper: a filter can remove detail, not invent it.
+    if large.size == small.size and _sharpness(first[0]) < _sharpness(second[0]):
+        large, small, first, second = small, large, second, first
+    others = [samples(x) for x in resampled(large.convert("L"), size)] if large.size != size else []
+    maps = luma_maps(predicted(first[0], second[0], others), second[0])
+    noise = maps.noise()
+    # Of what the larger one shows at the compare side, how much longer a side is than here: 1 loses nothing.
+    lost = max(1.0, min(COMPARE_SIDE, max(large.size)) / max(size))
+    scores = frame | luma_scores(maps, noise, lost) | chroma_scores(first[1:], second[1:], noise, lost)
+    if max(scores.values()) > 1 and _is_mirrored(first[0], second[0]):
+        return Verification(Verdict.DIFFERENT, named(scores), Refusal.MIRRORED)
+    if max(scores.values()) <= 1 and max(small.size) > _FINER:
+        scores[Refusal.FINE_DETAIL] = fine_score(large, small, max(large.size) / max(small.size))
+    if max(scores.values()) <= 1:
+        scores[Refusal.HIDDEN] = hidden_score(large, small, scale or max(large.size) / max(small.size))
+    return _verdict(scores)
+
+
+def is_near_blank(image: Image.Image) -> bool:
+    """Whether an image shows too little for its hash to mean anything; it must not be indexed.
+
+    Standard deviation of luma at 64 x 64 below 2 grey levels.  Real images faded to 1.5 keep 57% of their
+    re-encodes within 31 bits, at 2 it is 75%, at 3 93%, at 6 all: below, codec noise decides the bits.
+    """
+    luma = np.asarray(image.convert("L").resize((64, 64), Resampling.BOX), np.float32)
+    return float(luma.std()) < _BLANK_DEVIATION
+
+
+def _verdict(scores: dict[Refusal, float]) -> Verification:
+    worst = max(scores, key=lambda name: scores[name])
+    if scores[worst] <= 1:
+        return Verification(Verdict.SAME, named(scores))
+    verdict = Verdict.TOO_SMALL if worst is Refusal.HIDDEN else Verdict.DIFFERENT
+    return Verification(verdict, named(scores), worst)
+
+
+def _aspect(large: Image.Image, small: Image.Image) -> float:
+    """How far the larger, brought to the smaller's area, is from its sides, in units of rounding them."""
+    scale = math.sqrt(small.width * small.height / (large.width * large.height))
+    # A resizer rounds a side up or down: one pixel each; and 0.3% for those that crop to whole blocks.
+    return max(
+        abs(large.width * scale - small.width) / (1 + 0.003 * small.width),
+        abs(large.height * scale - small.height) / (1 + 0.003 * small.height),
+    )
+
+
+def _resolution(large: Image.Image, small: Image.Image) -> float:
+    return max(max(large.size) / max(small.size) / MAX_SCALE, MIN_SIDE / min(small.size))
+
+
+def _compare_size(small: Image.Image) -> tuple[int, int]:
+    scale = min(1.0, COMPARE_SIDE / max(small.size))
+    return max(1, round(small.width * scale)), max(1, round(small.height * scale))
+
+
+def _sharpness(luma: Plane) -> tuple[float, bytes]:
+    """The mean step between neighbours, in grey levels; the pixels themselves settle a draw."""
+    steps = np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean()
+    return float(steps), luma.tobytes()
+
+
+def _is_mirrored(left: Plane, right: Plane) -> bool:
+    return float(((left[:, ::-1] - right) ** 2).mean()) < 0.5 * float(((left - right) ** 2).mean())
