@@ -389,6 +389,7 @@ class Attack:
 
 
 _TOO_MANY, _CORRUPT = RejectionCode.TOO_MANY_PIXELS, RejectionCode.CORRUPT
+_DAMAGED = RejectionCode.DAMAGED
 _TRUNCATED, _UNSUPPORTED = RejectionCode.TRUNCATED, RejectionCode.UNSUPPORTED_FORMAT
 _JPEG, _PNG, _GIF = images.jpeg_bytes(SMALL), images.png_bytes(SMALL), images.gif_bytes(SMALL)
 _WEBP, _AVIF, _TIFF = images.webp_bytes(SMALL), images.avif_bytes(SMALL), images.tiff_bytes(SMALL)
@@ -542,7 +543,7 @@ ATTACKS: Final[Mapping[str, Attack]] = {
     "avif-0x0": Attack(lambda: images.with_avif_size(_AVIF, 0, 0), _CORRUPT),
     "tiff-0x0": Attack(lambda: tiff((0, 0), strips=[b"x"]), _CORRUPT),
     # Headers that lie.
-    "jpeg-larger-than-its-data": Attack(lambda: images.with_jpeg_size(_JPEG, 610, 470), (610, 470)),
+    "jpeg-larger-than-its-data": Attack(lambda: images.with_jpeg_size(_JPEG, 610, 470), _DAMAGED),
     "png-larger-than-its-data": Attack(lambda: images.with_png_size(_PNG, 610, 470), _CORRUPT),
     "png-smaller-than-its-data": Attack(lambda: images.with_png_size(_PNG, 61, 20), (61, 20)),
     "webp-canvas-larger-than-its-picture": Attack(lambda: images.with_webp_canvas(_WEBP, 400, 240), _CORRUPT),
@@ -705,7 +706,7 @@ ATTACKS: Final[Mapping[str, Attack]] = {
     # Modes few files have.
     "jpeg-ycck": Attack(_ycck, SIZE),
     "jpeg-arithmetic": Attack(lambda: jpeg_of_nothing(0xC9, SIZE), SIZE),
-    "jpeg-arithmetic-progressive": Attack(lambda: jpeg_of_nothing(0xCA, SIZE), SIZE),
+    "jpeg-arithmetic-progressive": Attack(lambda: jpeg_of_nothing(0xCA, SIZE), _DAMAGED),
     "jpeg-of-12-bits": Attack(lambda: jpeg_of_nothing(0xC1, SIZE, bits=12), _UNSUPPORTED),
     "jpeg-lossless": Attack(lambda: jpeg_of_nothing(0xC3, SIZE), _UNSUPPORTED),
     "jpeg-hierarchical": Attack(lambda: jpeg_of_nothing(0xC5, SIZE), _UNSUPPORTED),

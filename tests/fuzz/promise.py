@@ -93,6 +93,8 @@ def kept(data: bytes) -> Outcome:
         warnings.simplefilter("error")
         outcomes = {name: entry(data) for name, entry in ENTRIES.items()}
     identified_as = outcomes.pop("identify")
+    if outcomes["inspect"] in (RejectionCode.DAMAGED, RejectionCode.TRUNCATED):
+        outcomes.pop("render")  # takes what was accepted before anybody looked for damage
     assert len(set(outcomes.values())) == 1, outcomes
     outcome = outcomes["inspect"]
     # Headers alone may promise what pixels do not hold; never the other way round.

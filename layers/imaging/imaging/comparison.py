@@ -110,7 +110,7 @@ def _area(size: Size) -> int:
 def _ideals(data: bytes, presets: Sequence[Preset], limits: PixelLimits) -> dict[str, Luma]:
     """By preset, the luma of the whole original scaled down in one Lanczos step, before any encoding."""
     container = accepted(data, limits=limits)
-    whole = decode(container, (container.width, container.height))
+    whole = decode(container, (container.width, container.height), strict=True)
     ideals = {}
     for preset in presets:
         where = placement(preset, container.shown_size)

@@ -7,8 +7,9 @@ from typing import Final
 
 from PIL import Image, ImageFile
 
+from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from catalog.domain.sources import SourceFormat
-from imaging import libwebp, rust_png
+from imaging import libwebp, rust_png, turbojpeg
 from imaging.containers import Container
 from imaging.containers.container import corrupt, unsupported
 from imaging.containers.png import fills_its_rows
@@ -30,16 +31,19 @@ _WITH_BUFFERS: Final = (SourceFormat.WEBP, SourceFormat.AVIF)
 _TO_WORKING: Final = {"1": "L", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "YCbCr": "RGB"}
 
 
-def decode(container: Container, wanted: Size) -> Image.Image:
+def decode(container: Container, wanted: Size, *, strict: bool = False) -> Image.Image:
     """All of the file decoded, not oriented, in L, LA, RGB, RGBA, CMYK or LAB of 8 bits.
 
     A JPEG, and a WebP without alpha, comes scaled down by 2, 4 or 8 where that leaves it at least `wanted`
-    (width, height; as stored).
-    Raises ImageRejectedError(truncated | corrupt | unsupported_format).
+    (width, height; as stored).  `strict` refuses a JPEG whose decoder had to guess at pixels; an original
+    that was accepted once is decoded without.
+    Raises ImageRejectedError(truncated | corrupt | damaged | unsupported_format).
     """
     stripped = b"".join(container.stripped)
     image = None
-    if container.format is SourceFormat.WEBP:
+    if container.format is SourceFormat.JPEG and strict:
+        image = _by_turbojpeg(container, stripped, wanted)
+    elif container.format is SourceFormat.WEBP:
         image = _by_libwebp(container, stripped, wanted)
     elif container.format is SourceFormat.PNG and container.complete:
         image = rust_png.decoded(stripped, (container.width, container.height))
@@ -52,9 +56,23 @@ def _by_libwebp(container: Container, stripped: bytes, wanted: Size) -> Image.Im
     if container.frame_offset is not None:
         return None
     size = (container.width, container.height)
+    return libwebp.decoded(stripped, size, _shrink(size, wanted))
+
+
+def _by_turbojpeg(container: Container, stripped: bytes, wanted: Size) -> Image.Image | None:
+    size = (container.width, container.height)
+    if not container.complete:  # an end marker alone is no loss
+        stripped += b"\xff\xd9"
+    try:
+        return turbojpeg.decoded(stripped, size, _shrink(size, wanted))
+    except turbojpeg.DamagedError as error:
+        code = RejectionCode.DAMAGED if container.complete else RejectionCode.TRUNCATED
+        raise ImageRejectedError(code, f"the decoder says: {error}") from error
+
+
+def _shrink(size: Size, wanted: Size) -> int:
     times = min(have / least for have, least in zip(size, wanted, strict=True))
-    shrink = next((by for by in (8, 4, 2) if by <= times), 1)
-    return libwebp.decoded(stripped, size, shrink)
+    return next((by for by in (8, 4, 2) if by <= times), 1)
 
 
 def _by_pillow(container: Container, stripped: bytes, wanted: Size) -> Image.Image:

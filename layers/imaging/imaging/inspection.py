@@ -25,7 +25,7 @@ def inspect(
 ) -> Inspection:
     """The source's facts and the hashes of its canonical pixels.  Raises ImageRejectedError."""
     source = identify(data, limits=limits)
-    pixels = canonical_pixels(data, limits=limits)
+    pixels = canonical_pixels(data, limits=limits, strict=True)
     hashes = PerceptualHashes(ahash64=average_hash(pixels), phash256=phash256(pixels))
     return Inspection(
         source=source,

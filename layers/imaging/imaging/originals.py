@@ -46,14 +46,15 @@ def accepted(data: bytes, *, limits: PixelLimits) -> Container:
     return container
 
 
-def canonical_pixels(data: bytes, *, limits: PixelLimits) -> Image.Image:
+def canonical_pixels(data: bytes, *, limits: PixelLimits, strict: bool = False) -> Image.Image:
     """The original as a viewer shows it: RGB in sRGB, oriented, transparency on white.
 
     The whole file is decoded.  Large originals come scaled down by 2, 4 or 8, the shorter side never below
-    768 pixels by it.  Raises as `identify`, truncated and corrupt now for the pixels too.
+    768 pixels by it.  Raises as `identify`, truncated and corrupt now for the pixels too, and if `strict`
+    damaged.
     """
     container = accepted(data, limits=limits)
-    image = decode(container, (CANONICAL_SHORTER_SIDE, CANONICAL_SHORTER_SIDE))
+    image = decode(container, (CANONICAL_SHORTER_SIDE, CANONICAL_SHORTER_SIDE), strict=strict)
     while min(image.size) >= 2 * CANONICAL_SHORTER_SIDE:
         image = image.reduce(2)
     image = to_srgb(image, container.icc_profile)

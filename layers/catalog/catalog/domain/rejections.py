@@ -15,6 +15,7 @@ class RejectionCode(StrEnum):
     TOO_MANY_PIXELS = "too_many_pixels"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
+    DAMAGED = "damaged"  # it decodes, but the decoder had to guess at pixels
     ORIGINAL_MISSING = "original_missing"  # deleted from the bucket before it could be rendered
 
 
