@@ -321,20 +321,21 @@ BEYOND: Final[Mapping[str, Edit]] = {
 class Group:
     """Edits that a shop means alike, and the shares of them that are wished for.
 
-    `same` merges; `paired` is merged or shown to a person: a candidate that is not told to be different.
+    Joined are those that are merged, and those linked as too small a copy to be sure of.  Paired are those
+    too that are shown to a person: candidates that are not told to be different.
     """
 
     name: str
     edits: Mapping[str, Edit]
-    same_at_least: float | None = None
-    same_at_most: float | None = None
+    joined_at_least: float | None = None
+    merged_at_most: float | None = None
     paired_at_least: float | None = None
 
 
 GROUPS: Final = (
-    Group("re-encoded or resized", EDITS, same_at_least=0.96, paired_at_least=0.98),
+    Group("re-encoded or resized", EDITS, joined_at_least=0.96),
     Group("another frame", FRAMES, paired_at_least=0.95),
     Group("another tone", TONES, paired_at_least=0.98),
-    Group("marked", MARKS, same_at_most=0.0, paired_at_least=0.95),
+    Group("marked", MARKS, merged_at_most=0.0, paired_at_least=0.95),
     Group("beyond", BEYOND),
 )

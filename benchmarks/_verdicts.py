@@ -34,8 +34,13 @@ class Outcome:
         return self.candidate and self.verdict == SAME
 
     @property
+    def joined(self) -> bool:
+        """Merged, or linked as too small a copy to be sure of."""
+        return self.candidate and self.verdict in {Verdict.SAME, Verdict.TOO_SMALL}
+
+    @property
     def paired(self) -> bool:
-        """Merged, or shown to a person."""
+        """Joined, or shown to a person."""
         return self.candidate and self.verdict != Verdict.DIFFERENT
 
 
@@ -77,12 +82,17 @@ class Verdicts:
     trials: int
     candidates: int
     merged: int
+    joined: int
     paired: int
     by_verdict: dict[Verdict, int]
 
     @property
     def merge_rate(self) -> Rate:
         return Rate(self.merged, self.trials)
+
+    @property
+    def join_rate(self) -> Rate:
+        return Rate(self.joined, self.trials)
 
     @property
     def pair_rate(self) -> Rate:
@@ -99,7 +109,8 @@ class Verdicts:
         return tuple(f"{Rate(count, self.trials).share:.1%}" if self.trials else "-" for count in counts)
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"merge_rate": self.merge_rate.as_json(), "pair_rate": self.pair_rate.as_json()}
+        rates = {"merge_rate": self.merge_rate, "join_rate": self.join_rate, "pair_rate": self.pair_rate}
+        return asdict(self) | {name: rate.as_json() for name, rate in rates.items()}
 
 
 def counted(outcomes: Iterable[Outcome]) -> Verdicts:
@@ -108,6 +119,7 @@ def counted(outcomes: Iterable[Outcome]) -> Verdicts:
         len(listed),
         sum(one.candidate for one in listed),
         sum(one.merged for one in listed),
+        sum(one.joined for one in listed),
         sum(one.paired for one in listed),
         {name: sum(one.verdict == name for one in listed) for name in VERDICTS},
     )

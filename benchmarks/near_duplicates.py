@@ -178,9 +178,9 @@ def _recall(pool: Executor, paths: list[Path], scope: Scope) -> dict[str, Any]:
             figures[group.name][str(size or "all")] = verdicts.as_json()
             rows.append(
                 (group.name, f"{size:,}" if size else "all", f"{verdicts.trials:,}", *verdicts.shares(),
-                 str(verdicts.merge_rate), str(verdicts.pair_rate))
+                 str(verdicts.join_rate), str(verdicts.pair_rate))
             )  # fmt: skip
-    header = ("edits", "px", "tried", "candidates", *VERDICTS, "merged", "merged or shown to a person")
+    header = ("edits", "px", "tried", "candidates", *VERDICTS, "merged or linked", "or shown to a person")
     print("\n## What is edited, by group and size\n\n" + table(header, rows))
 
     rows = []
@@ -189,10 +189,15 @@ def _recall(pool: Executor, paths: list[Path], scope: Scope) -> dict[str, Any]:
             cells = [f"{edit}"]
             for size in sizes:
                 one = counted(r.outcome for r in results if r.edit == edit and size in (r.size, None))
-                cells.append(f"{one.merge_rate.share:.0%}, {one.pair_rate.share:.0%}" if one.trials else "-")
+                rates = (one.merge_rate, one.join_rate, one.pair_rate)
+                cells.append(" ".join(f"{rate.share:.0%}" for rate in rates) if one.trials else "-")
             changes = [r.delta_e for r in results if r.edit == edit and r.delta_e is not None]
             rows.append((*cells, f"{statistics.median(changes):.1f}" if changes else ""))
-    header = ("edit: merged, merged or shown", *(f"{size:,} px" if size else "all" for size in sizes), "ΔE")
+    header = (
+        "edit: merged, or linked, or shown",
+        *(f"{size:,} px" if size else "all" for size in sizes),
+        "ΔE",
+    )
     print("\n## Edit by edit\n\n" + table(header, rows))
     lost: dict[str, int] = defaultdict(int)
     for result in results:
@@ -216,8 +221,8 @@ def _recall(pool: Executor, paths: list[Path], scope: Scope) -> dict[str, Any]:
     return {
         "by_group": figures,
         "peers": peers,
-        "not_the_same": [
-            _told(result) for result in results if result.edit in EDITS and result.outcome.verdict != SAME
+        "not_joined": [
+            _told(result) for result in results if result.edit in EDITS and not result.outcome.joined
         ],
         "not_paired": [
             _told(result)
@@ -591,9 +596,10 @@ def _peers(figures: dict[str, Any], scope: Scope) -> None:
     )
 
 
-def _goals(figures: dict[str, Any], scope: Scope) -> list[Goal]:
+def _goals(figures: dict[str, Any], scope: Scope, recall: float) -> list[Goal]:
     goals: list[Goal] = []
-    for group in GROUPS if "recall" in figures else ():
+    groups = [replace(GROUPS[0], joined_at_least=recall), *GROUPS[1:]]
+    for group in groups if "recall" in figures else ():
         goals += _goals_of(group, figures["recall"]["by_group"][group.name], scope)
     for part in ("different", "variants"):
         if part in figures:
@@ -611,14 +617,16 @@ def _goals(figures: dict[str, Any], scope: Scope) -> list[Goal]:
 
 
 def _goals_of(group: Group, by_size: dict[str, Any], scope: Scope) -> Iterator[Goal]:
+    wishes = {
+        "merged": ("merge_rate", None, group.merged_at_most),
+        "merged or linked": ("join_rate", group.joined_at_least, None),
+        "merged, linked or shown": ("pair_rate", group.paired_at_least, None),
+    }
     for size in map(str, scope.sizes):
-        merged, paired = (by_size[size][f"{name}_rate"]["share"] for name in ("merge", "pair"))
-        if group.same_at_least is not None:
-            yield Goal(f"{group.name}, {size} px: merged", merged, at_least=group.same_at_least)
-        if group.same_at_most is not None:
-            yield Goal(f"{group.name}, {size} px: merged", merged, at_most=group.same_at_most)
-        if group.paired_at_least is not None:
-            yield Goal(f"{group.name}, {size} px: merged or shown", paired, at_least=group.paired_at_least)
+        for words, (rate, at_least, at_most) in wishes.items():
+            if at_least is not None or at_most is not None:
+                share = by_size[size][rate]["share"]
+                yield Goal(f"{group.name}, {size} px: {words}", share, at_most=at_most, at_least=at_least)
 
 
 def main() -> None:
@@ -635,6 +643,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", help="pixels of the longer side")
     parser.add_argument("--sample", type=int, help="images that are edited; all if not given")
     parser.add_argument("--negatives-on", type=int, help="images that get hard negatives drawn on them")
+    parser.add_argument("--recall-goal", type=float, default=0.96, help="of re-encodes, merged or linked")
     parser.add_argument("--changes", type=int, help="hard negatives drawn of each at each size")
     arguments = parser.parse_args()
     if arguments.images is None and arguments.variants is None:
@@ -673,7 +682,12 @@ def main() -> None:
         if "cost" in arguments.only:
             figures["cost"] = _cost(pool, variants if arguments.variants else paths)
     _peers(figures, scope)
-    report("near_duplicates", figures=figures, goals=_goals(figures, scope), out=arguments.out)
+    report(
+        "near_duplicates",
+        figures=figures,
+        goals=_goals(figures, scope, arguments.recall_goal),
+        out=arguments.out,
+    )
 
 
 if __name__ == "__main__":
