@@ -76,6 +76,19 @@ def undo(key: AssetKey, other: AssetId, *, deciding: Deciding, now: datetime) ->
     return pair
 
 
+def part_refused(key: AssetKey, other: AssetId, *, deciding: Deciding, now: datetime) -> Pair:
+    """Separate two assets that the pixels do not take for one picture any more, unless a person does.
+
+    Nobody's word is recorded: what the pixels say next time holds again.  Raises AssetNotFoundError,
+    DuplicatePairNotFoundError.
+    """
+    one, two = _both(key, other, deciding.assets)
+    pair = deciding.pairs.get(key.tenant, key.id, other)
+    if not pair.merged:
+        _make_so(pair, one, two, deciding=deciding, now=now)
+    return pair
+
+
 def _both(key: AssetKey, other: AssetId, assets: Assets) -> tuple[Asset, Asset]:
     return assets.get(key), assets.get(AssetKey(key.tenant, other))
 

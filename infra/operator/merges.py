@@ -1,0 +1,253 @@
+"""Wrong merges of the past: what pixels joined and the verifier of today refuses, shown, and separated.
+
+    python -m infra.operator.merges list acme --stack catalog-images [--page wrong-merges.html]
+    python -m infra.operator.merges separate acme --stack catalog-images [--only <sha256> ...] [--yes]
+
+Both look at every near-duplicate of the tenant that the pixels decided on, its original and its canonical
+image's (two decodes and a verification: about 0.3 CPU seconds), and print one JSON object for each that is
+refused: `id, filename, canonical, canonical_filename, shares_renditions, likeness, refusal, why, scores`.
+`--page` writes a page with both pictures of each.  What a person decided is not looked at.
+
+`separate` asks for the number of pairs, or takes `--yes`, and gives each image renditions of its own; until
+they are rendered it shows what it showed.  The pair is recorded as the pixels' verdict and nobody's word: a
+better verifier may join the two again.  `--only` names the images to separate; `--after` goes on behind an
+id.  May be stopped and run again.  The last line is `tenant, looked_at, refused, separated, unreadable`.
+
+Needs the operator's AWS credentials (or AWS_ENDPOINT_URL, for the embedded stack).
+"""
+
+import argparse
+import base64
+import html
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import batched
+from pathlib import Path
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from catalog import settings
+from catalog.adapters.assets_table import Assets
+from catalog.adapters.objects import Originals
+from catalog.adapters.pairs_table import Pairs
+from catalog.adapters.queues import RenderQueue
+from catalog.adapters.sdk import client
+from catalog.domain.assets import AssetNotFoundError
+from catalog.domain.keys import (
+    AssetId,
+    AssetKey,
+    NotAnAssetIdError,
+    NotATenantIdError,
+    TenantId,
+    asset_id,
+    tenant_id,
+)
+from catalog.domain.near_duplicates import DecidedBy, Likeness
+from catalog.domain.rejections import ImageRejectedError
+from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
+from catalog.domain.uploads import OriginalMissingError, OriginalTooLargeError
+from catalog.use_cases.decisions import Deciding
+from catalog.use_cases.rechecking import WrongMerge, recheck, separate_wrong_merge
+from imaging.inspection import compare, inspect
+from imaging.originals import canonical_pixels
+from infra.operator.tenants import stack_outputs
+
+# Whatever a deployment accepts: the originals are here, and were inspected once.
+MOST_BYTES: Final = 100 * 1024 * 1024
+_READ_AT_ONCE: Final = 100
+_PICTURE_SIDE: Final = 360  # pixels, on the page
+
+_WHY: Final[Mapping[str, str]] = {
+    "aspect": "the proportions differ",
+    "resolution": "one is too small to show what the other does",
+    "mirrored": "one is the other's mirror image",
+    "detail": "print, texture or edges differ",
+    "presence": "one has print, a badge or a part that the other has not",
+    "tone": "one is lighter or darker somewhere, or an outline moved",
+    "colour": "an area has another colour",
+    "colour_detail": "a small part has another colour",
+}
+
+
+@dataclass
+class Rechecked:
+    """What a look at a tenant's merges came to, so far."""
+
+    looked_at: int = 0
+    unreadable: list[AssetId] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Merges:
+    """A tenant's merges in the deployment with these stack outputs."""
+
+    tenant: TenantId
+    deciding: Deciding
+    originals: Originals
+
+    def wrong(self, rechecked: Rechecked, *, after: AssetId | None = None) -> Iterator[WrongMerge]:
+        """Those that the verifier refuses today, in the order of the ids, from behind `after`."""
+        assets = self.deciding.assets
+        for ids in batched(assets.ids(self.tenant, after=after), _READ_AT_ONCE, strict=False):
+            found = assets.many(self.tenant, ids)
+            for id_ in ids:
+                near = found[id_].near_duplicate if id_ in found else None
+                if near is None or near.decided_by is not DecidedBy.PIXELS:
+                    continue
+                rechecked.looked_at += 1
+                if wrong := self._rechecked(id_, rechecked):
+                    yield wrong
+
+    def _rechecked(self, id_: AssetId, rechecked: Rechecked) -> WrongMerge | None:
+        try:
+            return recheck(
+                AssetKey(self.tenant, id_),
+                assets=self.deciding.assets,
+                pairs=self.deciding.pairs,
+                originals=self.originals,
+                look=_look,
+                max_upload_bytes=MOST_BYTES,
+            )
+        except (OriginalMissingError, OriginalTooLargeError, ImageRejectedError):
+            rechecked.unreadable.append(id_)
+            return None
+
+    def separate(self, wrong: WrongMerge) -> bool:
+        """True where this separated the two."""
+        with suppress(AssetNotFoundError):  # purged since it was looked at
+            return separate_wrong_merge(wrong, deciding=self.deciding, now=datetime.now(UTC))
+        return False
+
+    def picture(self, key: AssetKey) -> str:
+        """A small copy of an original, as a data URL."""
+        data = self.originals.read(key, max_bytes=MOST_BYTES)
+        picture = canonical_pixels(data, limits=DEFAULT_PIXEL_LIMITS)
+        picture.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE))
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=85)
+        return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def merges_of(tenant: TenantId, *, outputs: Mapping[str, str]) -> Merges:
+    """With the settings that the deployed function has which carries out people's decisions."""
+    configuration = client("lambda").get_function_configuration(FunctionName=outputs["DuplicatesFunction"])
+    os.environ.update(configuration["Environment"]["Variables"])
+    deciding = Deciding(
+        assets=Assets(settings.assets_table()),
+        pairs=Pairs(settings.pairs_table()),
+        queue=RenderQueue(settings.render_queue_url()),
+        action=settings.near_duplicate_action(),
+        presets=settings.presets(),
+        presets_per_job=settings.presets_per_job(),
+    )
+    return Merges(tenant, deciding, Originals(outputs["OriginalsBucket"]))
+
+
+def _look(one: bytes, other: bytes) -> Likeness:
+    return compare(inspect(one, limits=DEFAULT_PIXEL_LIMITS), other, limits=DEFAULT_PIXEL_LIMITS)
+
+
+def as_json(wrong: WrongMerge) -> dict[str, Any]:
+    """One line of the list."""
+    near = wrong.asset.near_duplicate
+    return {
+        "id": wrong.asset.id,
+        "filename": wrong.asset.filename,
+        "canonical": wrong.canonical.id,
+        "canonical_filename": wrong.canonical.filename,
+        "shares_renditions": near is not None and near.shares,
+        "likeness": wrong.likeness.verdict,
+        "refusal": wrong.likeness.refusal,
+        "why": why(wrong),
+        "scores": dict(wrong.likeness.scores),
+    }
+
+
+def why(wrong: WrongMerge) -> str:
+    """In words; a score is a multiple of what is allowed."""
+    refusal = wrong.likeness.refusal or ""
+    score = wrong.likeness.scores.get(refusal)
+    words = _WHY.get(refusal, refusal or "the smaller one does not show enough")
+    return words if score is None else f"{words} ({score:.1f} times what is allowed)"
+
+
+_STYLE: Final = (
+    "body{font:16px system-ui;margin:2em}section{margin:2em 0;border-top:1px solid #ccc}"
+    "figure{display:inline-block;margin:1em;vertical-align:top}"
+    "figcaption{max-width:360px;overflow-wrap:anywhere}"
+)
+
+
+def page(wrongs: Sequence[WrongMerge], merges: Merges) -> str:
+    """Both pictures of each, side by side; it needs no network."""
+    title = f"{len(wrongs)} merges of {merges.tenant} that are refused today"
+    rows = "".join(_row(wrong, merges) for wrong in wrongs)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style><h1>{title}</h1>{rows}</html>\n"
+    )
+
+
+def _row(wrong: WrongMerge, merges: Merges) -> str:
+    both = (("shown", wrong.canonical), ("uploaded", wrong.asset))
+    figures = "".join(
+        f'<figure><img src="{merges.picture(asset.key)}" alt=""><figcaption>'
+        f"{html.escape(asset.filename or '')}<br><small>{role}: {asset.id}</small></figcaption></figure>"
+        for role, asset in both
+    )
+    return f"<section><p>{html.escape(why(wrong))}</p>{figures}</section>"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Find and separate what was merged wrongly.")
+    parser.add_argument("command", choices=["list", "separate"])
+    parser.add_argument("tenant", help="id of the tenant")
+    parser.add_argument("--stack", required=True, help="name of the deployed stack")
+    parser.add_argument("--page", type=Path, help="where to write a page with both pictures of each")
+    parser.add_argument("--after", help="id of the last image that needs no look")
+    parser.add_argument("--only", action="append", help="repeatable: id of an image to separate")
+    parser.add_argument("--yes", action="store_true", help="separate without asking")
+    chosen = parser.parse_args(arguments)
+    try:
+        merges = merges_of(tenant_id(chosen.tenant), outputs=stack_outputs(chosen.stack))
+        only = {asset_id(id_) for id_ in chosen.only or ()}
+        _run(merges, chosen, only, asset_id(chosen.after) if chosen.after else None)
+    except NotATenantIdError as error:
+        sys.exit(f"error: {error} is no tenant id: 1 to 63 of a-z, 0-9 and inner hyphens")
+    except NotAnAssetIdError as error:
+        sys.exit(f"error: {error} is no image id: 64 lower-case hex digits")
+    except (ClientError, BotoCoreError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _run(merges: Merges, chosen: argparse.Namespace, only: set[AssetId], after: AssetId | None) -> None:
+    rechecked, wrongs = Rechecked(), []
+    for wrong in merges.wrong(rechecked, after=after):
+        if not only or wrong.asset.id in only:
+            wrongs.append(wrong)
+            print(json.dumps(as_json(wrong)))
+    if chosen.page:
+        chosen.page.write_text(page(wrongs, merges))
+    separated = 0
+    if chosen.command == "separate" and wrongs and _confirmed(len(wrongs), chosen):
+        separated = sum(merges.separate(wrong) for wrong in wrongs)
+    summary = {"tenant": merges.tenant, "looked_at": rechecked.looked_at, "refused": len(wrongs)}
+    print(json.dumps(summary | {"separated": separated, "unreadable": rechecked.unreadable}))
+
+
+def _confirmed(count: int, chosen: argparse.Namespace) -> bool:
+    if chosen.yes:
+        return True
+    print(f"Type {count} to give these {count} images renditions of their own: ", end="", file=sys.stderr)
+    return sys.stdin.readline().strip() == str(count)
+
+
+if __name__ == "__main__":
+    main()
