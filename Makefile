@@ -59,7 +59,7 @@ test: environments ## Every test: unit, functional, template, then end-to-end; o
 ifdef TESTS
 	$(DEV)/pytest $(TESTS)
 else
-	$(DEV)/pytest -n 2 tests/unit tests/functional tests/template
+	$(DEV)/pytest -n 2 --dist worksteal tests/unit tests/functional tests/template
 	$(DEV)/pytest tests/end_to_end
 endif
 

@@ -189,16 +189,19 @@ class Answer:
 
 
 class Cloud:
-    """One account with the pipeline in it."""
+    """One account with the pipeline in it, made once a process; each test takes a `new` one."""
 
     originals = "originals-bucket"
     renditions = "renditions-bucket"
     event_bus = "catalog"
 
+    _monkeypatch: pytest.MonkeyPatch
+    _handlers: dict[str, ModuleType]
+    assets: Assets
+    tenants: Tenants
     records: list[dict[str, Any]]  # of the tables' streams, where a test follows them
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._monkeypatch = monkeypatch
+    def __init__(self) -> None:
         self.s3 = boto3.client("s3")
         self.sqs = boto3.client("sqs")
         self.dynamodb = boto3.client("dynamodb")
@@ -214,15 +217,26 @@ class Cloud:
         self.purge_queue = self.sqs.create_queue(QueueName="purge")["QueueUrl"]
         key = boto3.client("kms").create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
         self.signing_key: str = key["KeyMetadata"]["KeyId"]
-        self._handlers: dict[str, ModuleType] = {}
-        self.configure(
+        self._user_pool: str = self.cognito.create_user_pool(PoolName="clients")["UserPool"]["Id"]
+        tenants, clients = Tenants("TenantsTable"), Clients("ClientsTable")
+        for tenant in dict.fromkeys(TENANTS.values()):
+            tenants.add(tenant_id(tenant), NO_LIMITS, now=_NOW)
+        for client_id, tenant in TENANTS.items():
+            clients.add(Client(client_id, tenant_id(tenant)), now=_NOW)
+
+    def new(self, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+        """The same account for another test: settings as in template.yaml, no function has been started."""
+        cloud = copy.copy(self)
+        cloud._monkeypatch = monkeypatch
+        cloud._handlers = {}
+        cloud.configure(
             ASSETS_TABLE="AssetsTable",
             CLIENTS_TABLE="ClientsTable",
             TENANTS_TABLE="TenantsTable",
-            USER_POOL_ID=self.cognito.create_user_pool(PoolName="clients")["UserPool"]["Id"],
-            ORIGINALS_BUCKET=self.originals,
-            RENDITIONS_BUCKET=self.renditions,
-            RENDER_QUEUE_URL=self.render_queue,
+            USER_POOL_ID=cloud._user_pool,
+            ORIGINALS_BUCKET=cloud.originals,
+            RENDITIONS_BUCKET=cloud.renditions,
+            RENDER_QUEUE_URL=cloud.render_queue,
             PRESETS=PRESETS,
             PRESETS_PER_JOB="1",
             MAX_UPLOAD_BYTES=str(10 * 1024 * 1024),
@@ -234,18 +248,14 @@ class Cloud:
             NEAR_DUPLICATE_ACTION="reuse",
             PURGE_RUNS_TABLE="PurgeRunsTable",
             USAGE_TABLE="UsageTable",
-            EVENT_BUS_NAME=self.event_bus,
-            PURGE_QUEUE_URL=self.purge_queue,
+            EVENT_BUS_NAME=cloud.event_bus,
+            PURGE_QUEUE_URL=cloud.purge_queue,
             PURGE_GRACE_DAYS="30",
-            SIGNING_KEY_ID=self.signing_key,
+            SIGNING_KEY_ID=cloud.signing_key,
         )
-        self.assets = Assets("AssetsTable")
-        self.tenants = Tenants("TenantsTable")
-        for tenant in dict.fromkeys(TENANTS.values()):
-            self.tenants.add(tenant_id(tenant), NO_LIMITS, now=_NOW)
-        clients = Clients("ClientsTable")
-        for client_id, tenant in TENANTS.items():
-            clients.add(Client(client_id, tenant_id(tenant)), now=_NOW)
+        cloud.assets = Assets("AssetsTable")
+        cloud.tenants = Tenants("TenantsTable")
+        return cloud
 
     def cold_start(self) -> None:
         """Functions remember nothing, as in a new process; their modules stay loaded."""

@@ -1,6 +1,7 @@
-"""A fresh account for every functional test."""
+"""An account as new for every functional test."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import pytest
@@ -9,7 +10,9 @@ from moto import mock_aws
 
 from catalog.adapters import sdk
 from tests.builders.events import REGION
+from tests.functional.account import Account
 from tests.functional.cloud import Cloud
+from tests.functional.interleaving import AT_ONCE, Scheduler
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -20,8 +23,9 @@ def service_models_read_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+@contextmanager
+def moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The SDK talks to moto, which keeps what it holds."""
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {
@@ -30,7 +34,38 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         "AWS_SECRET_ACCESS_KEY": "testing",
     }.items():
         monkeypatch.setenv(name, value)
-    with mock_aws():
+    mock = mock_aws()
+    mock.start(reset=False)
+    yield
+    mock.stop(remove_data=False)
+
+
+@pytest.fixture(scope="session")
+def account() -> tuple[Cloud, Account]:
+    """The pipeline's account, made once a process, and how it was then."""
+    with pytest.MonkeyPatch.context() as monkeypatch, moto(monkeypatch):
         sdk.client.cache_clear()
-        yield Cloud(monkeypatch)
-        sdk.client.cache_clear()
+        return Cloud(), Account()
+
+
+@pytest.fixture
+def cloud(account: tuple[Cloud, Account], monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    made, pristine = account
+    with moto(monkeypatch):
+        pristine.restore()
+        yield made.new(monkeypatch)
+
+
+@pytest.fixture
+def scheduler() -> Iterator[Scheduler]:
+    scheduler = Scheduler(AT_ONCE)
+    yield scheduler
+    scheduler.close()
+
+
+@pytest.fixture
+def own_clients() -> Iterator[None]:
+    """What the test does to an SDK client is not done to those of the tests after it."""
+    sdk.client.cache_clear()
+    yield
+    sdk.client.cache_clear()

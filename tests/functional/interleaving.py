@@ -5,9 +5,10 @@ nothing else runs.  So any interleaving of the calls of many functions can be pl
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from queue import SimpleQueue
 from typing import Any
 
@@ -17,6 +18,12 @@ import pytest
 from tests.functional.cloud import Killed
 
 _PATIENCE = 60.0  # seconds for what takes milliseconds, unless a test has a deadlock to tell of
+
+
+AT_ONCE = 4  # functions
+
+# Whose turn it is, for two functions that make a few calls each: every order of the first five.
+ORDERS = tuple(product((0, 1), repeat=5))
 
 
 @dataclass
@@ -109,6 +116,17 @@ class Scheduler:
         thread.put(task)
         task.until_parked()
         return task
+
+    def take_turns(self, order: Iterable[int], *works: Callable[[], Any]) -> list[Any]:
+        """Let the works make their calls in this order, then end one after the other; what they returned."""
+        tasks = [self.start(f"work {number}", work) for number, work in enumerate(works)]
+        for turn in order:
+            if not tasks[turn].done:
+                tasks[turn].step()
+        outcomes = [task.finish() for task in tasks]
+        for task in tasks:
+            self.finished(task)
+        return outcomes
 
     def finished(self, task: Task) -> None:
         self.free.append(self._of_task.pop(id(task)))

@@ -41,7 +41,7 @@ from catalog.use_cases.uploads import Allowance, request_upload
 from tests.builders.guarantees import History
 from tests.builders.images import half_of, jpeg_bytes, noisy_scene
 from tests.functional.cloud import Cloud, Killed, Moment
-from tests.functional.interleaving import Scheduler, Task
+from tests.functional.interleaving import AT_ONCE, Scheduler, Task
 from tests.functional.streams import history_of, recorded_changes
 
 # Softened: with pixels as sharp as noise a half-size copy cannot show, it would be linked and not share.
@@ -55,7 +55,6 @@ PRESETS = json.dumps(
 )
 
 BEGINNING = datetime(2026, 11, 22, 12, tzinfo=UTC)
-AT_ONCE = 4
 MAX_RECEIVES = 5
 FUNCTION_TIMEOUT = timedelta(seconds=60)
 VISIBILITY_TIMEOUT = timedelta(seconds=360)
@@ -465,13 +464,6 @@ class Catalog(RuleBasedStateMachine):
     def history(self) -> History:
         known = history_of(self.cloud, self.cloud.records)
         return History(references=self.held, sent=known.sent, deletions=known.deletions)
-
-
-@pytest.fixture
-def scheduler() -> Iterator[Scheduler]:
-    scheduler = Scheduler(AT_ONCE)
-    yield scheduler
-    scheduler.close()
 
 
 # --- Moments that were found ------------------------------------------------------------------------------

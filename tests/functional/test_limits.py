@@ -1,8 +1,8 @@
 """Per-tenant limits of POST /v1/images: uploads a minute and stored bytes."""
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -13,6 +13,7 @@ from catalog.domain.limits import Limits, TooManyUploadsError, minute_of
 from catalog.domain.usage import Share, Usage, Version
 from tests.builders.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud
+from tests.functional.interleaving import ORDERS, Scheduler
 
 PHOTO = jpeg_bytes(product_photo(1, (320, 240)))
 ACME = tenant_id("acme")
@@ -74,14 +75,15 @@ def test_a_clock_that_is_behind_counts_in_the_minute_that_has_begun(cloud: Cloud
     assert taken(cloud, limits, _NOON, 5) == 0
 
 
-def test_functions_counting_at_one_moment_together_pass_no_more_than_the_limit(cloud: Cloud) -> None:
-    limits = limit(cloud, uploads_per_minute=7)
+def test_functions_counting_at_the_same_time_pass_no_more_than_the_limit_in_any_order_of_their_calls(
+    cloud: Cloud, scheduler: Scheduler
+) -> None:
+    limits = limit(cloud, uploads_per_minute=3)
 
-    def count(_: int) -> int:
-        return taken(cloud, limits, _NOON, 5)
-
-    with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(count, range(8))) == 7
+    with scheduler.in_charge():
+        for number, order in enumerate(ORDERS):
+            count = partial(taken, cloud, limits, _NOON + timedelta(minutes=number), 3)
+            assert sum(scheduler.take_turns(order, count, count)) == 3, order
 
 
 def test_an_upload_over_the_limit_is_answered_429_with_the_seconds_to_wait(cloud: Cloud) -> None:

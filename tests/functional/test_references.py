@@ -1,13 +1,14 @@
 """PUT and DELETE /v1/images/{id}/references/{reference}."""
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
 from catalog.domain.assets import MAX_REFERENCES
 from tests.builders.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud
+from tests.functional.interleaving import ORDERS, Scheduler
 
 PHOTO = jpeg_bytes(product_photo(1, (320, 240)))
 ID = hashlib.sha256(PHOTO).hexdigest()
@@ -107,17 +108,24 @@ def test_an_image_holds_so_many_references_and_no_more(cloud: Cloud) -> None:
     assert cloud.reference("PUT", ID, "sku-0").status == 200
 
 
-def test_references_taken_and_released_at_the_same_time_add_up(cloud: Cloud) -> None:
+def test_references_taken_and_released_at_the_same_time_add_up_in_any_order_of_their_calls(
+    cloud: Cloud, scheduler: Scheduler
+) -> None:
     cloud.upload(PHOTO)
     key = cloud.asset(ID).key
-    names = [f"sku-{number}" for number in range(12)]
 
-    def take_and_perhaps_release(name: str) -> None:
-        cloud.assets.take_reference(key, name)
-        if int(name[4:]) % 2:
-            cloud.assets.release_reference(key, name, now=cloud.now())
+    def take(*names: str) -> None:
+        for name in names:
+            cloud.assets.take_reference(key, name)
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(take_and_perhaps_release, names))
+    def take_and_release(name: str) -> None:
+        take(name)
+        cloud.assets.release_reference(key, name, now=cloud.now())
 
-    assert cloud.asset(ID).references == {name for name in names if not int(name[4:]) % 2}
+    with scheduler.in_charge():
+        for number, order in enumerate(ORDERS):
+            kept = {f"kept-{number}", f"kept-too-{number}"}
+            scheduler.take_turns(order, partial(take, *kept), partial(take_and_release, f"gone-{number}"))
+            assert cloud.asset(ID).references == kept, order
+            for name in kept:
+                cloud.assets.release_reference(key, name, now=cloud.now())

@@ -15,6 +15,7 @@ from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from tests.functional.cloud import Cloud
 
 KEY = AssetKey(tenant_id("acme"), asset_id("5c" * 32))
+pytestmark = pytest.mark.usefixtures("own_clients")
 
 
 def test_a_request_makes_one_client_a_service_however_many_tables_it_reads(
@@ -27,7 +28,6 @@ def test_a_request_makes_one_client_a_service_however_many_tables_it_reads(
         made.append(service)
         return create(self, service, *args, **kwargs)
 
-    sdk.client.cache_clear()
     monkeypatch.setattr(botocore.session.Session, "create_client", counted)
     assert cloud.announce(b"reads clients, tenants, usage and assets").status == 201
     assert sorted(made) == ["dynamodb", "s3"]

@@ -679,6 +679,7 @@ def _secretly(cloud: Cloud, function: str, event: dict[str, Any]) -> dict[str, A
 SECRET: Final = "eyJraWQiOiJzZWNyZXQifQ.c2VjcmV0LWNsYWltcw.c2VjcmV0LXNpZ25hdHVyZQ"
 
 
+@pytest.mark.usefixtures("own_clients")
 def test_no_log_line_has_a_token_a_secret_or_a_presigned_url_whatever_fails(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
