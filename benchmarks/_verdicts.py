@@ -11,7 +11,7 @@ from benchmarks._hashes import Entry, entry_of
 from benchmarks._rates import Rate
 from catalog.domain.near_duplicates import Verdict
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
-from imaging.originals import canonical_pixels
+from imaging.originals import canonical_pixels, identify
 from imaging.verification import verify
 
 SAME: Final = Verdict.SAME
@@ -50,22 +50,24 @@ def canonical(data: bytes) -> Image.Image:
 
 @dataclass(frozen=True)
 class Upload:
-    """What the pipeline makes of a file: canonical pixels and what they are found by."""
+    """What the pipeline makes of a file: its longer side, canonical pixels and what they are found by."""
 
+    side: int
     pixels: Image.Image
     entry: Entry
 
 
 def uploaded(data: bytes) -> Upload:
-    pixels = canonical(data)
-    return Upload(pixels, entry_of(pixels))
+    source, pixels = identify(data, limits=DEFAULT_PIXEL_LIMITS), canonical(data)
+    return Upload(max(source.width, source.height), pixels, entry_of(pixels))
 
 
 def outcome(left: Upload, right: Upload, *, both_orders: bool = True) -> Outcome:
     """The worse of both orders, where they differ: the verdict that merges more."""
-    verification = verify(left.pixels, right.pixels)
+    scale = max(left.side, right.side) / min(left.side, right.side)
+    verification = verify(left.pixels, right.pixels, scale=scale)
     found = verification.verdict
-    reverse = verify(right.pixels, left.pixels).verdict if both_orders else found
+    reverse = verify(right.pixels, left.pixels, scale=scale).verdict if both_orders else found
     return Outcome(
         left.entry.finds(right.entry),
         min(found, reverse, key=VERDICTS.index),

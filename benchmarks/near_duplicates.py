@@ -76,13 +76,14 @@ class Scope:
 
     sizes: Sequence[int] = SIZES
     sample: int | None = None  # images of a folder that are edited; None takes all
+    pairs: int | None = None  # different products that are compared
     negatives_on: int = 10  # images that get hard negatives drawn on them
     changes: int = 16  # hard negatives drawn of each at each size
     drawn: int = DRAWN
     near_white: int = NEAR_WHITE
 
 
-QUICK: Final = Scope(sizes=(500, 1500), sample=6, negatives_on=3, changes=10, drawn=3, near_white=4)
+QUICK: Final = Scope(sizes=(500, 1500), sample=6, pairs=60, negatives_on=3, changes=10, drawn=3, near_white=4)
 
 
 @dataclass(frozen=True)
@@ -191,8 +192,10 @@ def _recall(pool: Executor, paths: list[Path], scope: Scope) -> dict[str, Any]:
                 one = counted(r.outcome for r in results if r.edit == edit and size in (r.size, None))
                 rates = (one.merge_rate, one.join_rate, one.pair_rate)
                 cells.append(" ".join(f"{rate.share:.0%}" for rate in rates) if one.trials else "-")
-            changes = [r.delta_e for r in results if r.edit == edit and r.delta_e is not None]
-            rows.append((*cells, f"{statistics.median(changes):.1f}" if changes else ""))
+            told = [r for r in results if r.edit == edit and r.delta_e is not None]
+            changes = [[r.delta_e or 0.0 for r in chosen] for chosen in (told, _merged(told))]
+            typical = f"{statistics.median(changes[0]):.1f}" if changes[0] else ""
+            rows.append((*cells, typical, f"{max(changes[1]):.1f}" if changes[1] else ""))
     header = (
         "edit: merged, or linked, or shown",
         *(f"{size:,} px" if size else "all" for size in sizes),
@@ -230,6 +233,10 @@ def _recall(pool: Executor, paths: list[Path], scope: Scope) -> dict[str, Any]:
             if result.group in ("another frame", "another tone", "marked") and not result.outcome.paired
         ],
     }
+
+
+def _merged(results: list[EditResult]) -> list[EditResult]:
+    return [result for result in results if result.outcome.merged]
 
 
 def _told(result: EditResult) -> dict[str, Any]:
@@ -284,7 +291,7 @@ def _different(
             nearest = {*np.argsort(distance, kind="stable")[:NEAREST].tolist()}
             for other in nearest | {*np.flatnonzero(distance <= HASHES["pHash256 @31"].threshold).tolist()}:
                 near[min(index, other), max(index, other)] = 1
-    chosen = sorted(of_one_product | set(near))
+    chosen = sampled(sorted(of_one_product | set(near)), scope.pairs)
     alike = {
         pair
         for pair, apart in zip(
@@ -536,8 +543,8 @@ def distances_of(hashed: dict[str, str], edited: Image.Image) -> dict[str, int]:
     return {key: hamming_distance(value, hashed[key]) for key, value in hashes(edited).items()}
 
 
-def sampled(paths: Iterable[Path], count: int | None) -> list[Path]:
-    listed = list(paths)
+def sampled[T: (Path, tuple[int, int])](found: Iterable[T], count: int | None) -> list[T]:
+    listed = list(found)
     if count is None or count >= len(listed):
         return listed
     return sorted(random.Random(1).sample(listed, count))  # noqa: S311 (repeatable, not secret)
@@ -642,6 +649,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two sizes, a few images: a minute or two")
     parser.add_argument("--sizes", type=int, nargs="+", help="pixels of the longer side")
     parser.add_argument("--sample", type=int, help="images that are edited; all if not given")
+    parser.add_argument("--pairs", type=int, help="different products that are compared; all if not given")
     parser.add_argument("--negatives-on", type=int, help="images that get hard negatives drawn on them")
     parser.add_argument("--recall-goal", type=float, default=0.96, help="of re-encodes, merged or linked")
     parser.add_argument("--changes", type=int, help="hard negatives drawn of each at each size")
@@ -650,7 +658,7 @@ def main() -> None:
         parser.error("--images, --variants or both")
     given = {
         name: getattr(arguments, name)
-        for name in ("sizes", "sample", "negatives_on", "changes")
+        for name in ("sizes", "sample", "pairs", "negatives_on", "changes")
         if getattr(arguments, name) is not None
     }
     scope = replace(QUICK if arguments.quick else Scope(), **given)
