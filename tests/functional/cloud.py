@@ -44,7 +44,16 @@ PRESETS = json.dumps(
 _NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 # What differs between two tellings of one story: times, the names of runs, and how often something was tried.
 _TIMES = {
-    *("created_at", "updated_at", "unused_since", "expires_at", "seen_at", "decided_at", "as_of"),
+    *(
+        "created_at",
+        "updated_at",
+        "unused_since",
+        "announced_at",
+        "expires_at",
+        "seen_at",
+        "decided_at",
+        "as_of",
+    ),
     *("confirmed_at", "completed_at", "running_since", "removing_since", "upload_minute"),
     *("revision", "moves", "run_id", "purge_run"),
 }

@@ -409,7 +409,7 @@ class History(RuleBasedStateMachine):
 
     @rule(named=KEYS)
     def upload_again(self, named: tuple[str, int]) -> None:
-        self.attempt(lambda _: self.cloud.assets.note_duplicate(self.key(named)))
+        self.attempt(lambda now: self.cloud.assets.note_duplicate(self.key(named), now=now))
 
     @rule(named=KEYS, reference=st.sampled_from(["sku-1", "sku-2"]))
     def take(self, named: tuple[str, int], reference: str) -> None:
