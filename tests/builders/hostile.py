@@ -702,7 +702,7 @@ ATTACKS: Final[Mapping[str, Attack]] = {
     "svg": Attack(lambda: b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", _UNSUPPORTED),
     "html": Attack(images.html_named_jpg, _UNSUPPORTED),
     "postscript": Attack(lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n(x) run", _UNSUPPORTED),
-    "bigtiff": Attack(lambda: b"II+\0\x08\0\0\0" + bytes(100), _UNSUPPORTED),
+    "bigtiff-of-nothing": Attack(lambda: b"II+\0\x08\0\0\0" + bytes(100), _CORRUPT),
     # Modes few files have.
     "jpeg-ycck": Attack(_ycck, SIZE),
     "jpeg-arithmetic": Attack(lambda: jpeg_of_nothing(0xC9, SIZE), SIZE),
@@ -753,11 +753,15 @@ def at_the_limit(limits: Mapping[SourceFormat, int]) -> dict[str, Callable[[], b
         "avif-alpha-444": lambda: images.avif_bytes(
             images.flat((9, 9, 9, 9), (side[SourceFormat.AVIF],) * 2, "RGBA"), subsampling="4:4:4"
         ),
-        "tiff-float": lambda: images.tiff_bytes(
-            images.flat((0,), (side[SourceFormat.TIFF],) * 2, "F"), compression="tiff_adobe_deflate"
-        ),
         # One strip: the decoder holds all of it beside the picture.
         "tiff-rgba-16": lambda: tiff(
             tiff_size, strips=[zlib.compress(bytes(8 * tiff_size[0] * tiff_size[1]), 1)], bits=(16,) * 4
+        ),
+        # 12 bytes a pixel, of which 8 count.
+        "tiff-rgb-float": lambda: tiff(
+            (32_000, tiff_size[1] * 8 // 12),
+            strips=[zlib.compress(bytes(12 * 32_000 * (tiff_size[1] * 8 // 12)), 1)],
+            bits=(32,) * 3,
+            tags={339: (3, b"\3\0" * 3)},
         ),
     }

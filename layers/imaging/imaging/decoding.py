@@ -9,9 +9,9 @@ from PIL import Image, ImageFile
 
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from catalog.domain.sources import SourceFormat
-from imaging import libwebp, rust_png, turbojpeg
+from imaging import libtiff, libwebp, rust_png, turbojpeg
 from imaging.containers import Container
-from imaging.containers.container import corrupt, unsupported
+from imaging.containers.container import Samples, corrupt, unsupported
 from imaging.containers.png import fills_its_rows
 from imaging.decoder_faults import decoder_faults
 
@@ -35,8 +35,8 @@ def decode(container: Container, wanted: Size, *, strict: bool = False) -> Image
     """All of the file decoded, not oriented, in L, LA, RGB, RGBA, CMYK or LAB of 8 bits.
 
     A JPEG, and a WebP without alpha, comes scaled down by 2, 4 or 8 where that leaves it at least `wanted`
-    (width, height; as stored).  `strict` refuses a JPEG whose decoder had to guess at pixels; an original
-    that was accepted once is decoded without.
+    (width, height; as stored).  `strict` refuses a JPEG, or a group 4 fax, whose decoder had to guess at
+    pixels; an original that was accepted once is decoded without.
     Raises ImageRejectedError(truncated | corrupt | damaged | unsupported_format).
     """
     stripped = b"".join(container.stripped)
@@ -47,6 +47,8 @@ def decode(container: Container, wanted: Size, *, strict: bool = False) -> Image
         image = _by_libwebp(container, stripped, wanted)
     elif container.format is SourceFormat.PNG and container.complete:
         image = rust_png.decoded(stripped, (container.width, container.height))
+    elif container.fax and strict and libtiff.complains(stripped):
+        raise ImageRejectedError(RejectionCode.DAMAGED, "a bad code word in a group 4 fax")
     if image is None:
         image = _by_pillow(container, stripped, wanted)
     return _on_canvas(_working(image, container), container)
@@ -76,6 +78,8 @@ def _shrink(size: Size, wanted: Size) -> int:
 
 
 def _by_pillow(container: Container, stripped: bytes, wanted: Size) -> Image.Image:
+    if container.samples is not None:
+        return _by_samples(container, container.samples, stripped)
     with decoder_faults(complete=container.complete):
         image: Image.Image = _opened(container, stripped)
         if image.mode == "I":
@@ -87,10 +91,32 @@ def _by_pillow(container: Container, stripped: bytes, wanted: Size) -> Image.Ima
     return image.copy() if container.format in _WITH_BUFFERS else image
 
 
-def _opened(container: Container, stripped: bytes) -> ImageFile.ImageFile:
+def _by_samples(container: Container, samples: Samples, stripped: bytes) -> Image.Image:
+    from imaging import tiff_samples  # noqa: PLC0415 (numpy)
+
+    def opened(plane: bytes) -> Image.Image:
+        with decoder_faults(complete=container.complete):
+            image = _plugin(container)(io.BytesIO(plane))
+            image.load()
+            return image
+
+    return tiff_samples.decoded(container, samples, stripped, opened)
+
+
+def _plugin(container: Container) -> type[ImageFile.ImageFile]:
     module, plugin = _PLUGINS[container.format]
-    plugin_class = getattr(importlib.import_module(f"PIL.{module}"), plugin)
-    image: ImageFile.ImageFile = plugin_class(io.BytesIO(stripped))
+    found: type[ImageFile.ImageFile] = getattr(importlib.import_module(f"PIL.{module}"), plugin)
+    return found
+
+
+def _opened(container: Container, stripped: bytes) -> ImageFile.ImageFile:
+    try:
+        image = _plugin(container)(io.BytesIO(stripped))
+    except SyntaxError as error:
+        if container.format is not SourceFormat.TIFF:
+            raise
+        # Its structure is checked by now: what Pillow does not know is the combination of samples.
+        raise unsupported(f"the decoder says: {error}") from error
     if container.frame_offset is None and image.size != (container.width, container.height):
         raise corrupt(
             f"the decoder finds {image.size} pixels, the header {container.width, container.height}"
@@ -115,28 +141,22 @@ def _working(image: Image.Image, container: Container) -> Image.Image:
     """`image` in a working mode: depths cut to 8 bits, palettes and transparent colours resolved."""
     transparent = image.info.get("transparency") if container.transparent is None else container.transparent
     if image.mode.startswith("I;16"):
-        return _from_16_bits(image, transparent, negative=container.negative)
-    if image.mode == "F":  # 0.0 is black and 1.0 white, as editors write it; what lies outside is clipped
-        image = image.point(lambda sample: sample * 255 + 0.5).convert("L")
-    elif image.mode == "P":
+        return _from_16_bits(image, transparent)
+    if image.mode == "P":
         return image.convert("RGB" if transparent is None else "RGBA")
-    elif image.mode in _TO_WORKING:
+    if image.mode in _TO_WORKING:
         image = image.convert(_TO_WORKING[image.mode])
-    if container.negative:
-        image = image.point(lambda sample: 255 - sample)
     if transparent is not None and image.mode in ("L", "RGB"):
         image.info["transparency"] = transparent
         image = image.convert("LA" if image.mode == "L" else "RGBA")
     return image
 
 
-def _from_16_bits(image: Image.Image, transparent: object, *, negative: bool) -> Image.Image:
+def _from_16_bits(image: Image.Image, transparent: object) -> Image.Image:
     import numpy as np  # noqa: PLC0415 (60 ms of cold start that 8-bit images do not need)
 
     samples = np.asarray(image)
     grey = Image.fromarray((samples >> 8).astype(np.uint8))
-    if negative:
-        grey = grey.point(lambda sample: 255 - sample)
     if transparent is None:
         return grey
     return Image.merge(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 _ORIENTATION, _ARTIST, _COPYRIGHT = 0x0112, 0x013B, 0x8298
-_ASCII, _SHORT = 2, 3
+_ASCII = 2
+_INTEGERS: Final = {1: "B", 3: "H", 4: "I"}  # by field type: writers differ, viewers take any
 _MAX_TEXT: Final = 1024  # bytes a copyright or artist may have to be carried over
 _LAST_ORIENTATION: Final = 8
 _INLINE: Final = 4  # bytes of a value kept in its directory entry
@@ -39,8 +40,8 @@ def read_exif(block: bytes) -> Exif:
         if at + 12 > len(block):
             break
         tag, kind, count = struct.unpack_from(order + "HHI", block, at)
-        if tag == _ORIENTATION and kind == _SHORT and count == 1:
-            (value,) = struct.unpack_from(order + "H", block, at + 8)
+        if tag == _ORIENTATION and kind in _INTEGERS and count == 1:
+            (value,) = struct.unpack_from(order + _INTEGERS[kind], block, at + 8)
             orientation = value if 1 <= value <= _LAST_ORIENTATION else 1
         elif tag in texts and kind == _ASCII and count <= _MAX_TEXT:
             (offset,) = struct.unpack_from(order + "I", block, at + 8)

@@ -14,9 +14,11 @@ _MAGIC: Final = {
     b"\x89PNG\r\n\x1a\n": SourceFormat.PNG,
     b"GIF87a": SourceFormat.GIF,
     b"GIF89a": SourceFormat.GIF,
-    # TIFF's 42 in both byte orders; BigTIFF (43) exists for files over 4 GB and is no upload.
+    # TIFF's 42 and BigTIFF's 43, in both byte orders.
     b"II*\0": SourceFormat.TIFF,
     b"MM\0*": SourceFormat.TIFF,
+    b"II+\0": SourceFormat.TIFF,
+    b"MM\0+": SourceFormat.TIFF,
 }
 
 

@@ -15,6 +15,32 @@ MAX_PARTS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples of a TIFF that Pillow reads as bytes, and `imaging.tiff_samples` makes pixels of.
+
+    `dtype` is numpy's, with the byte order.  `colours` of the `count` samples a pixel are colours, the next
+    is alpha if `alpha`.  `directories` say where in the file each plane is described; one if not `planar`.
+    `tile_width` is in pixels, 0 for strips.
+    """
+
+    photometric: int
+    dtype: str
+    count: int
+    colours: int
+    alpha: bool
+    premultiplied: bool
+    planar: bool
+    predictor: int
+    subsampling: tuple[int, int]
+    directories: tuple[int, ...] = ()
+    tile_width: int = 0
+
+    @property
+    def bytes_a_pixel(self) -> int:
+        return self.count * int(self.dtype[2:])
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """One image file, taken apart.
 
@@ -37,8 +63,10 @@ class Container:
     transparent: int | tuple[int, int, int] | None = None
     # Where an animation's first frame lies on its canvas, if it does not fill it: left, top.
     frame_offset: tuple[int, int] | None = None
-    # Samples in which zero is white, where the decoder does not turn them itself.
-    negative: bool = False
+    # Whether it is a TIFF of CCITT group 4.
+    fax: bool = False
+    # A TIFF's, where they are not for Pillow to read.
+    samples: Samples | None = None
 
     @property
     def shown_size(self) -> tuple[int, int]:

@@ -1,0 +1,244 @@
+"""A matrix of TIFFs by tifffile: each as tifffile reads it itself, or refused by the right name."""
+
+import io
+import itertools
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tifffile
+from PIL import Image
+
+from catalog.domain.rejections import ImageRejectedError, RejectionCode
+from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
+from imaging import originals
+from imaging.containers import open_container
+from imaging.decoding import decode
+from tests.builders import hostile, images
+
+Array = npt.NDArray[Any]
+
+SIZE = (48, 33)
+SCENE = np.asarray(images.noisy_scene(3, SIZE).convert("CMYK"))
+ALPHA = np.asarray(images.noisy_scene(5, SIZE).convert("L"))
+TOLERANCE = 1.01  # of 255: 16 bits and floats are cut or rounded to 8
+MODES = {1: "L", 3: "RGB", 4: "CMYK"}
+# Photometric interpretation, samples that are colours, extra samples.
+LAYOUTS: dict[str, tuple[str, int, tuple[str, ...]]] = {
+    "grey": ("minisblack", 1, ()),
+    "white": ("miniswhite", 1, ()),
+    "grey-alpha": ("minisblack", 1, ("unassalpha",)),
+    "grey-extra": ("minisblack", 1, ("unspecified",)),
+    "rgb": ("rgb", 3, ()),
+    "rgba": ("rgb", 3, ("unassalpha",)),
+    "rgb-extra": ("rgb", 3, ("unspecified",)),
+    "cmyk": ("separated", 4, ()),
+    "cmyk-alpha": ("separated", 4, ("unassalpha",)),
+    "cmyk-extra": ("separated", 4, ("unspecified",)),
+    "lab": ("cielab", 3, ()),
+}
+DTYPES = ("u1", "u2", "f2", "f4")
+PACKINGS: tuple[dict[str, Any], ...] = (
+    {},
+    {"compression": "zlib"},
+    {"compression": "zlib", "predictor": 2},
+    {"compression": "zlib", "rowsperstrip": 5},
+    {"compression": "zlib", "predictor": 2, "tile": (16, 32)},
+    {"tile": (16, 16)},
+)
+# Nobody defines what ink, or Lab, of floating point is.
+REFUSED = {
+    (layout, dtype) for layout in ("cmyk", "cmyk-alpha", "cmyk-extra", "lab") for dtype in ("f2", "f4")
+}
+
+
+def samples(layout: str, dtype: str) -> Array:
+    """Rows, columns, samples."""
+    _, colours, extra = LAYOUTS[layout]
+    eight = np.dstack((SCENE[..., :colours], *([ALPHA] * len(extra))))
+    if dtype == "u1":
+        return eight
+    if dtype == "u2":
+        return eight.astype("u2") * 257
+    return (eight / 255).astype(dtype)
+
+
+def written(layout: str, dtype: str, order: str, planar: bool, packing: dict[str, Any], **more: Any) -> bytes:
+    photometric, _, extra = LAYOUTS[layout]
+    values = samples(layout, dtype)
+    if planar:
+        values = np.moveaxis(values, 2, 0)
+    elif values.shape[2] == 1:
+        values = values[..., 0]
+    file = io.BytesIO()
+    tifffile.imwrite(
+        file,
+        np.ascontiguousarray(values).astype(order + dtype),
+        byteorder=order,
+        photometric=photometric,
+        planarconfig=("separate" if planar else "contig") if len(values.shape) == 3 else None,
+        extrasamples=extra or None,
+        metadata=None,
+        **packing | more,
+    )
+    return file.getvalue()
+
+
+def read_back(data: bytes) -> Array:
+    """Rows, columns, samples as tifffile reads them."""
+    page = tifffile.TiffFile(io.BytesIO(data)).pages[0]
+    values = page.asarray()  # type: ignore[union-attr]
+    if values.ndim == 2:
+        return values[..., None]
+    return np.moveaxis(values, 0, 2) if page.planarconfig == 2 else values  # type: ignore[union-attr]
+
+
+def expected(layout: str, values: Array) -> Array:
+    """Samples as those of the working mode, 0 to 255."""
+    _, colours, extra = LAYOUTS[layout]
+    eight = np.clip(values.astype("f8"), 0, 1) * 255 if values.dtype.kind == "f" else values.astype("f8")
+    if values.dtype == np.uint16:
+        eight = eight / 257
+    if layout == "white":
+        eight[..., :1] = 255 - eight[..., :1]
+    if layout == "cmyk-alpha":
+        return eight[..., :4] * eight[..., 4:] / 255
+    return eight if extra == ("unassalpha",) else eight[..., :colours]
+
+
+def outcome(data: bytes) -> Image.Image | RejectionCode:
+    try:
+        return decode(originals.accepted(data, limits=DEFAULT_PIXEL_LIMITS), SIZE)
+    except ImageRejectedError as error:
+        return error.rejection.code
+
+
+def wrong(data: bytes, layout: str, dtype: str) -> str | None:
+    """What is wrong with what becomes of `data`."""
+    found = outcome(data)
+    if (layout, dtype) in REFUSED:
+        return None if found is RejectionCode.UNSUPPORTED_FORMAT else f"refused by {found}"
+    if not isinstance(found, Image.Image):
+        return f"refused: {found}"
+    want, have = expected(layout, read_back(data)), np.asarray(found).astype("f8")
+    have = have if have.ndim == 3 else have[..., None]
+    if have.shape != want.shape:
+        return f"{found.mode} {have.shape}, not {want.shape}"
+    distance = np.abs(have - want)
+    if layout == "lab":  # a and b go round
+        distance = np.minimum(distance, 256 - distance)
+    return None if distance.max() <= TOLERANCE else f"{found.mode} differs by {distance.max():.1f}"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_tiff_of_any_order_planes_packing_and_extra_samples_is_shown_or_refused_by_name(
+    layout: str, dtype: str
+) -> None:
+    cells = itertools.product("<>", (False, True), PACKINGS, (False, True))
+    found = {}
+    for order, planar, packing, big in cells:
+        if (planar and samples(layout, dtype).shape[2] == 1) or (
+            packing.get("predictor") and dtype[0] == "f"
+        ):
+            continue
+        data = written(layout, dtype, order, planar, packing, bigtiff=big)
+        if problem := wrong(data, layout, dtype):
+            found[order, planar, str(packing), big] = problem
+    assert not found
+
+
+def plain(tags: dict[int, tuple[int, bytes]], strip: bytes, bits: tuple[int, ...], packing: int = 1) -> bytes:
+    return hostile.tiff(SIZE, strips=[strip], bits=bits, compression=packing, tags=tags)
+
+
+@pytest.mark.parametrize("across", [1, 2])
+@pytest.mark.parametrize("down", [1, 2])
+def test_an_uncompressed_ycbcr_tiff_is_shown(across: int, down: int) -> None:
+    flat = images.flat((200, 90, 40), SIZE).convert("YCbCr")
+    luma, *chroma = flat.getpixel((0, 0))  # type: ignore[misc]
+    units = -(-SIZE[0] // across) * -(-SIZE[1] // down)
+    strip = (bytes([luma]) * (across * down) + bytes(chroma)) * units
+    tags = {262: (3, b"\6\0"), 530: (3, struct.pack("<HH", across, down))}
+    found = outcome(plain(tags, strip, (8, 8, 8)))
+    assert isinstance(found, Image.Image)
+    assert np.abs(np.asarray(found).astype(int) - (200, 90, 40)).max() <= 2
+
+
+def test_the_floating_point_predictor_is_undone() -> None:
+    values = (SCENE[..., :3] / 255).astype(">f4")
+    by_byte = values.view("u1").reshape(SIZE[1], -1, 4).transpose(0, 2, 1).reshape(SIZE[1], -1, 3)
+    differences = np.diff(by_byte, axis=1, prepend=np.zeros_like(by_byte[:, :1]))
+    strip = zlib.compress(differences.tobytes())
+    tags = {317: (3, b"\3\0"), 339: (3, b"\3\0" * 3)}
+    found = outcome(plain(tags, strip, (32, 32, 32), 8))
+    assert isinstance(found, Image.Image)
+    assert np.abs(np.asarray(found).astype(int) - SCENE[..., :3]).max() <= 1
+
+
+@pytest.mark.parametrize("bits", [(4, 4, 4), (24,), (16, 16, 16, 16, 16), (8, 16, 8), (32, 32, 32)])
+def test_a_valid_tiff_of_samples_nobody_here_reads_is_unsupported_and_not_corrupt(
+    bits: tuple[int, ...],
+) -> None:
+    strip = bytes(SIZE[1] * -(-SIZE[0] * sum(bits) // 8))
+    assert outcome(plain({}, strip, bits)) is RejectionCode.UNSUPPORTED_FORMAT
+
+
+def _with_thumbnail() -> bytes:
+    """A DNG in structure: the first directory is a thumbnail, the picture is in a sub-directory."""
+    small = images.product_photo(1, (16, 11)).tobytes()
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(
+            np.frombuffer(small, np.uint8).reshape(11, 16, 3),
+            photometric="rgb",
+            subfiletype=1,
+            subifds=1,
+            metadata=None,
+        )
+        writer.write(SCENE[..., :3], photometric="rgb", subfiletype=0, metadata=None, compression="zlib")
+    return file.getvalue()
+
+
+def test_a_tiff_whose_first_page_is_a_thumbnail_is_shown_at_its_picture() -> None:
+    found = outcome(_with_thumbnail())
+    assert isinstance(found, Image.Image)
+    assert found.size == SIZE
+    assert (np.asarray(found) == SCENE[..., :3]).all()
+
+
+def test_a_raw_file_is_refused_and_not_shown_at_its_thumbnail() -> None:
+    data = _with_thumbnail()
+    rgb = struct.pack("<HHIHH", 262, 3, 1, 2, 0)
+    at = data.rindex(rgb)
+    raw = data[:at] + struct.pack("<HHIHH", 262, 3, 1, 32803, 0) + data[at + 12 :]
+    assert outcome(raw) is RejectionCode.UNSUPPORTED_FORMAT
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("kind", [3, 4])
+def test_the_orientation_of_a_cmyk_tiff_is_heeded_whatever_its_type(big: bool, kind: int) -> None:
+    data = written("cmyk", "u1", "<", False, {}, bigtiff=big, extratags=[(274, kind, 1, 6, True)])
+    assert originals.identify(data, limits=DEFAULT_PIXEL_LIMITS).width == SIZE[1]
+
+
+def test_a_damaged_group_4_fax_is_refused_and_an_intact_one_is_not() -> None:
+    data = images.tiff_bytes(images.noisy_scene(3, (200, 150)).convert("1"), compression="group4")
+    at = len(data) // 2
+    damaged = data[:at] + bytes(range(7, 247, 4)) + data[at + 60 :]
+
+    def checked(file: bytes) -> Image.Image:
+        return originals.canonical_pixels(file, limits=DEFAULT_PIXEL_LIMITS, strict=True)
+
+    assert checked(data).size == (200, 150)
+    with pytest.raises(ImageRejectedError) as caught:
+        checked(damaged)
+    assert caught.value.rejection.code is RejectionCode.DAMAGED
+
+
+def test_samples_wider_than_those_of_16_bit_rgba_count_as_more_pixels() -> None:
+    container = open_container(written("rgb", "f4", "<", False, {}))
+    assert container.coded_pixels == SIZE[0] * SIZE[1] * 12 // 8
