@@ -63,8 +63,6 @@ from imaging.verification import is_near_blank, verify
 
 # Beside every pair a hash proposes, each image's nearest others whatever their distance: the verifier alone.
 NEAREST: Final = 5
-DRAWN: Final = 12
-NEAR_WHITE: Final = 24
 NEVER: Final = 257  # further than any hash
 
 SECTIONS: Final = ("recall", "different", "negatives", "cost")
@@ -77,13 +75,11 @@ class Scope:
     sizes: Sequence[int] = SIZES
     sample: int | None = None  # images of a folder that are edited; None takes all
     pairs: int | None = None  # different products that are compared
-    negatives_on: int = 10  # images that get hard negatives drawn on them
-    changes: int = 16  # hard negatives drawn of each at each size
-    drawn: int = DRAWN
-    near_white: int = NEAR_WHITE
+    negatives_on: int = 12  # images that get hard negatives drawn on them; as many drawn products, and shapes
+    changes: int = 16  # hard negatives of each at each size
 
 
-QUICK: Final = Scope(sizes=(500, 1500), sample=6, pairs=60, negatives_on=3, changes=10, drawn=3, near_white=4)
+QUICK: Final = Scope(sizes=(500, 1500), sample=6, pairs=60, negatives_on=3, changes=10)
 
 
 @dataclass(frozen=True)
@@ -419,7 +415,7 @@ def _under_conditions(pair: HardNegative, size: int, chance: random.Random) -> I
             condition,
             True,
             is_visible(_at(pair, _kept(pair, left, right))),
-            outcome(left, right),
+            outcome(left, right, both_orders=scale == FULL),
         )
 
 
@@ -438,8 +434,8 @@ def _at(pair: HardNegative, percent: float) -> HardNegative:
 
 def _hard_negatives(pool: Executor, paths: list[Path], scope: Scope) -> dict[str, Any]:
     sources: list[tuple[str, Path | int]] = [("image", path) for path in sampled(paths, scope.negatives_on)]
-    sources += [("drawn", index) for index in range(scope.drawn)]
-    sources += [("near-white", index) for index in range(scope.near_white)]
+    sources += [("drawn", index) for index in range(scope.negatives_on)]
+    sources += [("near-white", index) for index in range(scope.negatives_on)]
     tasks = [(*source, size, scope.changes) for size in scope.sizes for source in sources]
     results = [result for results in pool.map(negatives_of, tasks) for result in results]
     figures: dict[str, Any] = {"pairs": len({(r.kind, r.detail, r.source, r.size) for r in results})}
@@ -650,9 +646,11 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", help="pixels of the longer side")
     parser.add_argument("--sample", type=int, help="images that are edited; all if not given")
     parser.add_argument("--pairs", type=int, help="different products that are compared; all if not given")
-    parser.add_argument("--negatives-on", type=int, help="images that get hard negatives drawn on them")
+    parser.add_argument(
+        "--negatives-on", type=int, help="images, and drawn products, that hard negatives are made of"
+    )
     parser.add_argument("--recall-goal", type=float, default=0.96, help="of re-encodes, merged or linked")
-    parser.add_argument("--changes", type=int, help="hard negatives drawn of each at each size")
+    parser.add_argument("--changes", type=int, help="hard negatives of each at each size")
     arguments = parser.parse_args()
     if arguments.images is None and arguments.variants is None:
         parser.error("--images, --variants or both")
