@@ -26,7 +26,7 @@ from PIL import Image
 from benchmarks._edits import EDITS, FRAMES
 from benchmarks._rates import table
 from benchmarks._report import Goal, report
-from catalog.adapters.hash_bands_table import BUCKET_LIMIT
+from catalog.adapters.hash_bands_table import BUCKET_BEGINNING, BUCKET_NARROWED
 from catalog.domain.fingerprints import (
     BIT_PERMUTATION,
     Indexed,
@@ -57,7 +57,10 @@ Hashes = tuple[Bits, Bits]
 
 @dataclass(frozen=True)
 class Design:
-    """Bands of `width` bits, each 16 further on (`stride`): of the frame's hash, then of the box's."""
+    """Bands of `width` bits, each 16 further on (`stride`): of the frame's hash, then of the box's.
+
+    With `narrowed` bits a bucket of more than BUCKET_BEGINNING is read by the bits behind the band's own.
+    """
 
     name: str
     width: int
@@ -65,29 +68,28 @@ class Design:
     box: int
     stride: int = 16
     rotated: bool = True
+    narrowed: int = 0
 
     def bands(self) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
-        """Of which hash (0 the frame's), and which of its bits."""
+        """Of which hash (0 the frame's), and which of its bits; those that narrow it come last."""
         order = np.array(BIT_PERMUTATION)
         for band in range(self.frame + self.box):
             start = self.stride * band
-            yield int(band >= self.frame), order[np.arange(start, start + self.width) % 256]
-
-    @property
-    def requests(self) -> int:
-        return self.frame + self.box
+            yield int(band >= self.frame), order[np.arange(start, start + self.width + self.narrowed) % 256]
 
 
-BUILT: Final = Design("8 of 20 bits of the frame, 8 of the box", 20, 8, 8)
+BUILT: Final = Design("8 of 16 bits of each, narrowed by 4", 16, 8, 8, narrowed=4)
+CAP: Final = 500  # entries read of a bucket by the other designs
 DESIGNS: Final = (
     Design("16 of 16 bits of the frame, same ids (before)", 16, 16, 0, rotated=False),
     Design("16 of 16 bits of the frame", 16, 16, 0),
     Design("8 of 16 bits of the frame", 16, 8, 0),
     Design("8 of 16 bits of the frame, 8 of the box", 16, 8, 8),
-    Design("8 of 18 bits of the frame, 8 of the box", 18, 8, 8),
+    Design("8 of 18 bits of each", 18, 8, 8),
+    Design("8 of 20 bits of each", 20, 8, 8),
+    Design("6 of 20 bits of each", 20, 6, 6, stride=20),
+    Design("8 of 24 bits of each", 24, 8, 8),
     BUILT,
-    Design("6 of 20 bits of the frame, 6 of the box", 20, 6, 6, stride=20),
-    Design("8 of 24 bits of the frame, 8 of the box", 24, 8, 8),
 )
 
 
@@ -107,7 +109,7 @@ class Growth:
 
     design: str
     images: int
-    requests: int
+    requests: float
     items_read: float
     read_units: float
     cpu_ms: float
@@ -171,63 +173,83 @@ def hexadecimal(words: np.ndarray[Any, np.dtype[np.uint64]]) -> str:
 
 def grown(design: Design, catalog: Sequence[Sample], item_ms: float) -> list[Growth]:
     """The design in tenants of every size, whose images look like the catalog's."""
-    shares, found = [], []
+    wide, narrow, found = [], [], []
     bands = list(design.bands())
     for sample in catalog:
         others = [other.hashes for other in catalog if other.product != sample.product]
         real = [np.array([hashes[which] for hashes in others]) for which in range(2)]
-        shares.append(
-            [share_of_bred(real[which][:, bits], sample.hashes[which][bits]) for which, bits in bands]
-        )
+        hashes = sample.hashes
+        narrow.append([share_of_bred(real[which][:, bits], hashes[which][bits]) for which, bits in bands])
+        cut = [(which, bits[: design.width]) for which, bits in bands]
+        wide.append([share_of_bred(real[which][:, bits], hashes[which][bits]) for which, bits in cut])
         found.append(
             [
-                [_intact(sample.hashes, edited, bands) for edited in edits]
+                [_kept(hashes, edited, bands, design) for edited in edits]
                 for edits in (sample.reencoded, sample.reframed)
             ]
         )
-    return [_at_size(design, images, np.array(shares), found, item_ms) for images in SIZES]
+    shares = np.array(wide), np.array(narrow)
+    return [_at_size(design, images, shares, found, item_ms) for images in SIZES]
 
 
-def _intact(hashes: Hashes, edited: Hashes, bands: Sequence[tuple[int, Any]]) -> list[bool]:
-    """By band, whether an edited image reads the bucket its original is in, and would take it for near."""
+def _kept(hashes: Hashes, edited: Hashes, bands: Sequence[tuple[int, Any]], design: Design) -> list[int]:
+    """By band, whether an edited image reads the bucket its original is in and would take it for near (1);
+    and whether it is among those that are most alike there (2).
+    """
     flips = [one ^ other for one, other in zip(hashes, edited, strict=True)]
-    return [bool(flips[which].sum() <= THRESHOLD and not flips[which][bits].any()) for which, bits in bands]
+    near = [flipped.sum() <= THRESHOLD for flipped in flips]
+    return [
+        int(near[which] and not flips[which][bits[: design.width]].any())
+        + int(near[which] and not flips[which][bits].any())
+        for which, bits in bands
+    ]
 
 
 def _at_size(
-    design: Design, images: int, shares: np.ndarray[Any, Any], found: list[Any], item_ms: float
+    design: Design,
+    images: int,
+    shares: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
+    found: list[Any],
+    item_ms: float,
 ) -> Growth:
-    held = images * shares
-    read = np.minimum(held, BUCKET_LIMIT)
-    seen = np.minimum(1, BUCKET_LIMIT / np.maximum(held, 1e-9))
+    """`shares` of the catalog are in a bucket, and among those that are most alike there."""
+    held, alike = (np.maximum(images * share, 1e-9) for share in shares)
+    beginning = BUCKET_BEGINNING if design.narrowed else CAP
+    first = np.minimum(held, beginning)
+    second = np.where((held > beginning) & (design.narrowed > 0), np.minimum(alike, BUCKET_NARROWED), 0)
+    # Among the first entries, or by the bits that narrow it: whichever shows more of the bucket's.
+    by_band = first / held
+    by_bits = np.maximum(by_band, np.minimum(1, BUCKET_NARROWED / alike) if design.narrowed else 0)
     recalls = [
         np.mean(
             [
-                _seen_in_any(part[np.array(intact)], rotated=design.rotated)
-                for part, edits in zip(seen, found, strict=True)
-                for intact in edits[kind]
+                _seen_in_any(np.choose(kept, [np.zeros_like(coarse), coarse, fine]), rotated=design.rotated)
+                for coarse, fine, edits in zip(by_band, by_bits, found, strict=True)
+                for kept in edits[kind]
             ]
         )
         for kind in range(2)
     ]
-    units = float(np.mean(np.maximum(1, np.ceil(read * item_bytes() / 4096)).sum(axis=1)))
+    queries = 1 + 2 * (second > 0)
+    units = np.ceil(first * item_bytes() / 4096).clip(1) + np.where(
+        second > 0, 1 + np.ceil(second * item_bytes() / 4096), 0
+    )
+    read, paid = float((first + second).sum(axis=1).mean()), float(units.sum(axis=1).mean())
     return Growth(
         design.name,
         images,
-        design.requests,
-        items_read=float(read.sum(axis=1).mean()),
-        read_units=units,
-        cpu_ms=item_ms * float(read.sum(axis=1).mean()),
+        requests=float(queries.sum(axis=1).mean()),
+        items_read=read,
+        read_units=paid,
+        cpu_ms=item_ms * read,
         recall_of_reencodes=float(recalls[0]),
         recall_of_reframes=float(recalls[1]),
-        lookups_usd=1e6 * units * PRICES["DynamoDB read unit"],
-        writes_usd=1e6 * design.requests * PRICES["DynamoDB write unit"],
+        lookups_usd=1e6 * paid * PRICES["DynamoDB read unit"],
+        writes_usd=1e6 * held.shape[1] * PRICES["DynamoDB write unit"],
     )
 
 
 def _seen_in_any(seen: np.ndarray[Any, Any], *, rotated: bool) -> float:
-    if not len(seen):
-        return 0.0
     return float(1 - np.prod(1 - seen)) if rotated else float(seen.max())
 
 
@@ -296,7 +318,7 @@ def _row(one: Growth) -> tuple[str, ...]:
         f"{one.images:,}",
         f"{one.recall_of_reencodes:.2%}",
         f"{one.recall_of_reframes:.1%}",
-        f"{one.requests}",
+        f"{one.requests:.0f}",
         f"{one.items_read:,.0f}",
         f"{one.read_units:,.0f}",
         f"{one.cpu_ms:,.0f}",
@@ -313,7 +335,7 @@ def _goals(folder: str, growths: Sequence[Growth]) -> list[Goal]:
             largest.recall_of_reencodes,
             at_least=0.98,
         ),
-        Goal(f"requests, {folder}", largest.requests, at_most=16),
+        Goal(f"requests, {folder}", largest.requests, at_most=48),
     ]
 
 

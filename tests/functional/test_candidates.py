@@ -16,7 +16,8 @@ from PIL import Image
 from catalog.adapters import hash_bands_table
 from catalog.adapters.hash_bands_table import HashBands
 from catalog.adapters.pairs_table import Pairs
-from catalog.domain.fingerprints import Fingerprint, Indexed, PHashAlgorithm
+from catalog.adapters.sdk import client
+from catalog.domain.fingerprints import Fingerprint, Indexed, PHashAlgorithm, places
 from catalog.domain.keys import AssetId, AssetKey, tenant_id
 from catalog.domain.near_duplicates import Likeness, Verdict
 from imaging.inspection import fingerprint
@@ -24,11 +25,12 @@ from tests.builders.images import jpeg_bytes, noisy_scene, product_photo
 from tests.functional.cloud import Cloud
 
 PHASH256 = PHashAlgorithm.PHASH256
+ACME = tenant_id("acme")
 PICTURE = product_photo(5, (900, 700))
 
 
 def key_of(name: str) -> AssetKey:
-    return AssetKey(tenant_id("acme"), AssetId(hashlib.sha256(name.encode()).hexdigest()))
+    return AssetKey(ACME, AssetId(hashlib.sha256(name.encode()).hexdigest()))
 
 
 def seen(image: Image.Image, quality: int = 90) -> Fingerprint:
@@ -99,7 +101,7 @@ def test_every_lookup_reads_another_part_of_a_bucket_too_full_to_be_read_whole(
 ) -> None:
     """60 look-alikes in buckets of which 20 are read: were the same 20 read of all, 40 were never found."""
     monkeypatch.setattr(hash_bands_table, "BUCKET_BEGINNING", 5)
-    monkeypatch.setattr(hash_bands_table, "BUCKET_LIMIT", 20)
+    monkeypatch.setattr(hash_bands_table, "BUCKET_NARROWED", 15)
     look = seen(PICTURE)
     keys = [key_of(f"look-alike {number}") for number in range(60)]
     for key in keys:
@@ -126,6 +128,29 @@ def test_a_bucket_read_from_the_middle_is_read_round_its_end(
         found = bands.near(key_of(f"upload {number}"), look)
         assert {one.id for one in found.candidates} == {key.id for key in keys}
         assert found.capped == 0
+
+
+def test_of_a_full_bucket_those_are_read_whose_next_bits_are_the_same(
+    bands: HashBands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wanted one stands behind 30 others in every bucket, by the bits that follow the band's own."""
+    monkeypatch.setattr(hash_bands_table, "BUCKET_BEGINNING", 4)
+    look = Fingerprint(PHASH256, "f" * 64, "f" * 64, "80" * 12)
+    bands.add(key_of("wanted"), look)
+    (place,) = [place for place in places(ACME, key_of("wanted").id, look.indexed) if "#3#" in place.bucket]
+    others = [
+        {"band": {"S": place.bucket}, "id": {"S": f"0{number:064x}"}, "hash": {"B": bytes(32)}}
+        | {"colours": {"B": bytes(12)}}
+        for number in range(30)
+    ]
+    with monkeypatch.context() as only_one_band:
+        for item in others:
+            client("dynamodb").put_item(TableName="HashBandsTable", Item=item)
+        only_one_band.setattr(hash_bands_table, "places", lambda *_: (place,))
+        found = bands.near(key_of("upload"), look)
+
+    assert [one.id for one in found.candidates] == [key_of("wanted").id]
+    assert found.capped == 0
 
 
 def test_what_was_added_is_removed_and_another_tenant_sees_none_of_it(cloud: Cloud, bands: HashBands) -> None:

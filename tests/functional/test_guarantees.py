@@ -103,7 +103,7 @@ def test_nothing_is_found_where_nothing_is_wrong(stored: Cloud) -> None:
         (
             lambda cloud: cloud.dynamodb.put_item(
                 TableName="HashBandsTable",
-                Item={"band": {"S": "acme#phash256.2#1#00002"}, "id": {"S": "f" * 64}, "hash": {"S": "0"}},
+                Item={"band": {"S": "acme#phash256.2#1#0002"}, "id": {"S": "f" * 65}, "hash": {"S": "0"}},
             ),
             "the index holds",
         ),

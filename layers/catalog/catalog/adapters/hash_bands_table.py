@@ -21,11 +21,12 @@ from catalog.domain.fingerprints import (
 from catalog.domain.keys import AssetId, AssetKey
 from catalog.domain.near_duplicates import Candidate
 
-# Items read of one bucket: 100 of about 160 bytes are 4 read units.  A bucket that has more is read on from
-# the point where the asset itself stands, 400 more: another part of it for every asset.  At 10^8 images of
-# one tenant an average bucket holds 95 (a million values a band), one of look-alikes thousands.
-BUCKET_BEGINNING: Final = 100
-BUCKET_LIMIT: Final = 500
+# Items read of one bucket: 50 of about 160 bytes are 2 read units.  Of a bucket that has more, those whose
+# next four bits are the asset's own, 400 of them, from the point where the asset itself stands: another part
+# of them for every asset.  At 10^8 images of one tenant an average bucket holds 1,526, and 95 of such; one of
+# look-alikes thousands.
+BUCKET_BEGINNING: Final = 50
+BUCKET_NARROWED: Final = 400
 _AT_ONCE: Final = 16
 
 
@@ -41,7 +42,7 @@ class _BandItem(Model):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a lookup found: candidates, likeliest first; and how many buckets were too full to read whole."""
+    """What a lookup found: candidates, likeliest first; and how many buckets held more alike than is read."""
 
     candidates: tuple[Candidate, ...]
     capped: int
@@ -79,8 +80,8 @@ class HashBands:
         found: dict[AssetId, Candidate] = {}
         capped = 0
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for place, items in zip(wanted, pool.map(self._bucket, wanted), strict=True):
-                capped += len(items) >= BUCKET_LIMIT
+            for place, (items, more) in zip(wanted, pool.map(self._bucket, wanted), strict=True):
+                capped += more
                 for item in items:
                     id_ = indexed_at(place.bucket, item.id).id
                     distance = hamming_distance(place.hash, item.hash.hex())
@@ -91,7 +92,8 @@ class HashBands:
         found.pop(key.id, None)
         return Found(tuple(sorted(found.values(), key=lambda one: (one.unlikeness, one.id))), capped)
 
-    def _bucket(self, place: Place) -> list[_BandItem]:
+    def _bucket(self, place: Place) -> tuple[list[_BandItem], bool]:
+        """What is read of a bucket, and whether some of what is most alike was not."""
         # Consistent: of two assets indexed at one moment, at least one must see the other.
         beginning = list(
             self._model.query(
@@ -99,15 +101,14 @@ class HashBands:
             )
         )
         if len(beginning) < BUCKET_BEGINNING:
-            return beginning
-        read_to, here = beginning[-1].id, max(place.id, beginning[-1].id)
-        items = beginning + self._part(place.bucket, here, "g", BUCKET_LIMIT - BUCKET_BEGINNING)
-        if len(items) < BUCKET_LIMIT and here > read_to:
-            items += self._part(place.bucket, read_to, here, BUCKET_LIMIT - len(items))
-        return items
+            return beginning, False
+        alike = self._part(place.bucket, place.id, f"{place.narrow}g", BUCKET_NARROWED + 1)
+        if len(alike) <= BUCKET_NARROWED:
+            room = BUCKET_NARROWED + 1 - len(alike)
+            alike += self._part(place.bucket, place.narrow or "0", place.id, room)
+        return beginning + alike[:BUCKET_NARROWED], len(alike) > BUCKET_NARROWED
 
-    def _part(self, bucket: str, after: str, to: str, limit: int) -> list[_BandItem]:
-        """At most `limit` items behind `after`, up to `to`; no id begins with a "g"."""
-        between = self._model.id.between(after, to)
-        items = self._model.query(bucket, between, consistent_read=True, limit=limit + 1, page_size=limit + 1)
-        return [item for item in items if item.id != after][:limit]
+    def _part(self, bucket: str, first: str, last: str, limit: int) -> list[_BandItem]:
+        """At most `limit` items from `first` to `last`; no digit comes behind a "g"."""
+        between = self._model.id.between(first, last)
+        return list(self._model.query(bucket, between, consistent_read=True, limit=limit, page_size=limit))

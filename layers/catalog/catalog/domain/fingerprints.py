@@ -67,12 +67,12 @@ class PHashAlgorithm(StrEnum):
         return 31 if self is PHashAlgorithm.PHASH256 else 5
 
     @property
-    def band_bits(self) -> int:
-        """Bits of a band: 20 of a 256-bit hash, 16 of a 64-bit one.
+    def narrowing_digits(self) -> int:
+        """Hex digits of the hash behind a band's 16 bits that order its bucket: 1 of 256 bits, 0 of 64.
 
-        A bit more halves what a bucket holds and loses a re-encode in a thousand: docs/near-duplicates.md.
+        A small bucket is read whole; of a full one, what has these bits too (docs/near-duplicates.md).
         """
-        return 20 if self is PHashAlgorithm.PHASH256 else 16
+        return 1 if self is PHashAlgorithm.PHASH256 else 0
 
     @property
     def bands_each(self) -> int:
@@ -109,11 +109,15 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One band of an image: the key of its bucket, the asset's key in it, and the hash it is a band of."""
+    """One band of an image: the key of its bucket, the asset's key in it, and the hash it is a band of.
+
+    `narrow` is what the keys begin with of those in the bucket that are most alike; "" of all.
+    """
 
     bucket: str
     id: str
     hash: str
+    narrow: str = ""
 
 
 class InvalidHashError(ValueError):
@@ -139,8 +143,8 @@ def colour_distance(left: str, right: str) -> float:
 def places(tenant: TenantId, id_: AssetId, indexed: Indexed) -> tuple[Place, ...]:
     """Where an asset stands in the index, and where a lookup for it reads: one a band, in band order.
 
-    An id is rotated by its band's number: what a bucket too full to be read whole does not show in one band,
-    it shows in another.
+    In its bucket an asset stands under the next bits of its hash and its id, the id rotated by the band's
+    number: what a bucket too full to be read whole does not show in one band, it shows in another.
     """
     algorithm = indexed.algorithm
     if indexed.box is None:
@@ -149,15 +153,18 @@ def places(tenant: TenantId, id_: AssetId, indexed: Indexed) -> tuple[Place, ...
             Place(f"{tenant}#{algorithm}#{band}#{value:04x}", id_, indexed.frame)
             for band, value in enumerate(old)
         )
-    each, width = algorithm.bands_each, algorithm.band_bits
+    each, digits = algorithm.bands_each, algorithm.narrowing_digits
+    width = _STRIDE + 4 * digits
     first = each if 2 * each * _STRIDE <= algorithm.bits else 0  # other bits than the frame's, if there are
     of_frame = [(indexed.frame, value) for value in _bands(_of(algorithm, indexed.frame), 0, each, width)]
     of_box = [(indexed.box, value) for value in _bands(_of(algorithm, indexed.box), first, each, width)]
     scheme = f"{tenant}#{algorithm}.{_SCHEME}"
-    return tuple(
-        Place(f"{scheme}#{band}#{value:0{width // 4}x}", rotated(id_, band), hash_hex)
-        for band, (hash_hex, value) in enumerate(of_frame + of_box)
-    )
+    found = []
+    for band, (hash_hex, value) in enumerate(of_frame + of_box):
+        text = f"{value:0{width // 4}x}"
+        narrow = text[4:]
+        found.append(Place(f"{scheme}#{band}#{text[:4]}", narrow + rotated(id_, band), hash_hex, narrow))
+    return tuple(found)
 
 
 def rotated(id_: AssetId, band: int) -> str:
@@ -169,8 +176,9 @@ def rotated(id_: AssetId, band: int) -> str:
 def indexed_at(bucket: str, id_: str) -> AssetKey:
     """Whose band stands under `id_` in a bucket."""
     tenant, scheme, band, _ = bucket.split("#")
+    digits = id_[-_ID_DIGITS:]
     shift = 4 * int(band) % _ID_DIGITS if scheme.endswith(f".{_SCHEME}") else 0
-    return AssetKey(TenantId(tenant), AssetId(id_[_ID_DIGITS - shift :] + id_[: _ID_DIGITS - shift]))
+    return AssetKey(TenantId(tenant), AssetId(digits[_ID_DIGITS - shift :] + digits[: _ID_DIGITS - shift]))
 
 
 def _bands(hash_hex: str, first: int, count: int, width: int) -> tuple[int, ...]:
