@@ -20,7 +20,7 @@ export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test storm fuzz bench check audit format up down deploy build requirements clean python environments \
-  bench-environment dead-letters redrive
+  bench-environment doctor dead-letters redrive
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ build: environments ## Build for AWS; then `.venvs/sam/bin/sam deploy --guided`
 	PATH="$(CURDIR)/.venvs/sam/bin:$$PATH" $(SAM) build
 
 # ── Operate (docs/operations.md), with the credentials of the environment ───────────────────────────────────
+
+doctor: environments ## Before a deployment to AWS: names, quotas, log role, buckets; STACK=, SET="Name=value ..."
+	@$(DEV)/python -m infra.operator.doctor --stack "$(STACK)" $(SET:%=--set %)
 
 dead-letters: environments ## Show what failed for good, and why; STACK=, QUEUES="uploads render"
 	@$(DEV)/python -m infra.operator.dead_letters list --stack "$(STACK)" $(QUEUES:%=--queue %)
