@@ -24,9 +24,9 @@ app = api(allow_origin=settings.cors_allow_origin())
 
 @app.get("/metrics")
 def get_metrics() -> Response[str]:
-    own = clients.tenant_of(client_id(app))
-    asked = metrics_request(app.current_event.query_string_parameters or {})
     admin = Scope.ADMIN in scopes(app)
+    own = clients.current_tenant_of(client_id(app)) if admin else clients.tenant_of(client_id(app))
+    asked = metrics_request(app.current_event.query_string_parameters or {})
     if asked.every_tenant:
         found = metrics_of_all(is_admin=admin, tenants=tenants, counters=counters)
     else:

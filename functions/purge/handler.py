@@ -102,7 +102,7 @@ def tenant_named(named: TenantId | None, caller: str) -> TenantId:
 
     Raises UnknownClientError, whomever it names, for a client whose own tenant is gone.
     """
-    own = clients.tenant_of(caller)
+    own = clients.current_tenant_of(caller)
     return tenants.get(named).id if named else own
 
 

@@ -16,10 +16,11 @@ from catalog.adapters.tenants_table import Tenants
 from catalog.domain.keys import TenantId
 from catalog.domain.tenants import TenantStatus
 from catalog.http import accepted, api, body_text, client_id, created, ok
-from catalog.representations import credentials_json, tenant_json
+from catalog.representations import client_json, credentials_json, tenant_json
 from catalog.telemetry import count, logger, metrics
 from catalog.tenant_requests import (
     client_request,
+    clients_request,
     limits_request,
     path_client_id,
     path_tenant,
@@ -108,6 +109,16 @@ def post_client(tenant: str) -> Response[str]:
     return created(credentials_json(credentials))
 
 
+@app.get("/tenants/<tenant>/clients")
+def get_clients(tenant: str) -> Response[str]:
+    caller()
+    asked = clients_request(app.current_event.query_string_parameters or {})
+    found = tenants.get(path_tenant(tenant))
+    page, cursor = clients.page(found.id, limit=asked.limit, after=asked.cursor)
+    count("PageRead")
+    return ok({"tenant": found.id, "clients": [client_json(client) for client in page], "cursor": cursor})
+
+
 @app.delete("/tenants/<tenant>/clients/<gone>")
 def delete_client(tenant: str, gone: str) -> Response[str]:
     by = caller()
@@ -120,7 +131,7 @@ def delete_client(tenant: str, gone: str) -> Response[str]:
 
 def caller() -> TenantId:
     """The tenant whose administrator this is: one whose own client or tenant is gone administers nothing."""
-    return clients.tenant_of(client_id(app))
+    return clients.current_tenant_of(client_id(app))
 
 
 def audit(what: str, tenant: TenantId, by: TenantId, **facts: Any) -> None:

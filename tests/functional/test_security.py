@@ -201,6 +201,7 @@ ADMINISTRATION: Final = {
     "removeTenant": Request("tenants", "DELETE", "/tenants/acme", scope=ADMIN),
     "limitTenant": Request("tenants", "PUT", "/tenants/acme/limits", {"stored_bytes": 1}, scope=ADMIN),
     "addClient": Request("tenants", "POST", "/tenants/acme/clients", {}, scope=ADMIN),
+    "listClients": Request("tenants", "GET", "/tenants/acme/clients", scope=ADMIN),
     "revokeClient": Request("tenants", "DELETE", "/tenants/acme/clients/client-of-acme", scope=ADMIN),
 }
 

@@ -264,6 +264,61 @@ def test_a_revoked_client_is_gone_and_the_others_stay(cloud: Cloud) -> None:
     assert cognito_clients(cloud) == recorded_clients(cloud) == {second["client_id"]}
 
 
+@pytest.mark.parametrize(
+    ("function", "method", "path", "body"),
+    [
+        ("tenants", "POST", "/tenants/globex/clients", {}),
+        ("tenants", "POST", "/tenants", {"tenant": "hooli"}),
+        ("tenants", "GET", "/tenants/globex/clients", None),
+        ("purge", "POST", "/purge", {}),
+        ("metrics", "GET", "/metrics", None),
+    ],
+)
+def test_a_revoked_administrator_administers_nothing_from_that_moment(
+    cloud: Cloud, function: str, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    """Not even in a function that has just known it, for the minute in which others go on believing."""
+    called = {"client_id": ADMIN, "body": body, "scope": "catalog/admin"}
+    assert cloud.call(function, method, path, **called).status < 300
+
+    Clients("ClientsTable").forget(Client(ADMIN, tenant_id("globex")))
+
+    before = len(recorded_clients(cloud, "globex"))
+    assert refusal(cloud.call(function, method, path, **called)) == (403, "unknown_client")
+    assert len(recorded_clients(cloud, "globex")) == before
+
+
+def test_the_clients_of_a_tenant_are_listed_once_each_with_their_scopes_and_no_secret(cloud: Cloud) -> None:
+    given = [create(cloud, scopes=["catalog/admin"]).json]
+    given += [ask(cloud, "POST", "/initech/clients").json for _ in range(4)]
+
+    listed: list[dict[str, Any]] = []
+    query = {"limit": "2"}
+    for _ in range(3):
+        answer = ask(cloud, "GET", "/initech/clients", query=query)
+        assert (answer.status, answer.json["tenant"]) == (200, "initech")
+        listed += answer.json["clients"]
+        query["cursor"] = answer.json["cursor"]
+
+    assert query["cursor"] is None
+    assert {c["client_id"]: c["scopes"] for c in listed} == {c["client_id"]: c["scopes"] for c in given}
+    assert len(listed) == 5
+    assert all(set(client) == {"client_id", "scopes", "created_at"} for client in listed)
+
+
+def test_a_client_recorded_before_its_scopes_were_is_listed_without(cloud: Cloud) -> None:
+    cloud.dynamodb.update_item(
+        TableName="ClientsTable", Key={"client_id": {"S": ADMIN}}, UpdateExpression="REMOVE scopes"
+    )
+    (client,) = ask(cloud, "GET", "/globex/clients").json["clients"]
+    assert (client["client_id"], client["scopes"]) == (ADMIN, None)
+
+
+def test_the_clients_of_nobody_are_not_found_and_a_strange_cursor_is_refused(cloud: Cloud) -> None:
+    assert refusal(ask(cloud, "GET", "/nobody/clients")) == (404, "tenant_not_found")
+    assert refusal(ask(cloud, "GET", "/globex/clients", query={"cursor": "a/b"})) == (400, "invalid_request")
+
+
 def test_a_client_is_revoked_under_its_own_tenant_only(cloud: Cloud) -> None:
     client = create(cloud).json["client_id"]
 

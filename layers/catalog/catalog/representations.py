@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from catalog.domain.keys import AssetId
     from catalog.domain.near_duplicates import NearDuplicate, Pair
     from catalog.domain.purge import PurgeRun
-    from catalog.domain.tenants import ClientCredentials, Tenant
+    from catalog.domain.tenants import ClientCredentials, KnownClient, Tenant
     from catalog.domain.uploads import UploadTicket
     from catalog.use_cases.metrics import Metrics
     from catalog.use_cases.purging import Proposal
@@ -207,6 +207,15 @@ def credentials_json(credentials: ClientCredentials) -> dict[str, Any]:
         "client_id": credentials.client.client_id,
         "client_secret": credentials.client_secret,
         "scopes": list(credentials.scopes),
+    }
+
+
+def client_json(client: KnownClient) -> dict[str, Any]:
+    """A client of a tenant, without its secret, which nobody keeps."""
+    return {
+        "client_id": client.client_id,
+        "scopes": None if client.scopes is None else list(client.scopes),
+        "created_at": _instant(client.created_at),
     }
 
 

@@ -72,6 +72,14 @@ class TenantsRequest:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ClientsRequest:
+    """A page of at most `limit` clients of a tenant."""
+
+    limit: int
+    cursor: str | None
+
+
 def tenants_request(query: Mapping[str, str]) -> TenantsRequest:
     """The query of GET /v1/tenants.  Raises InvalidRequestError."""
     faults = unknown_fields(query, {"limit", "cursor"})
@@ -81,6 +89,14 @@ def tenants_request(query: Mapping[str, str]) -> TenantsRequest:
     if faults:
         raise InvalidRequestError(faults)
     return TenantsRequest(int(limit), query.get("cursor") or None)
+
+
+def clients_request(query: Mapping[str, str]) -> ClientsRequest:
+    """The query of GET /v1/tenants/{tenant}/clients.  Raises InvalidRequestError."""
+    asked = tenants_request(query)
+    if asked.cursor is not None and not _CLIENT_ID.fullmatch(asked.cursor):
+        raise InvalidRequestError([Fault("cursor", "must be the cursor of the page before")])
+    return ClientsRequest(asked.limit, asked.cursor)
 
 
 def path_tenant(text: str) -> TenantId:

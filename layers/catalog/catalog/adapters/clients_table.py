@@ -1,7 +1,7 @@
 """The Clients table: which tenant a token's client acts for."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from pynamodb.attributes import UnicodeAttribute
@@ -12,7 +12,14 @@ from pynamodb.models import Model
 from catalog.adapters.remembered import Remembered
 from catalog.adapters.tables import bind, timestamp
 from catalog.domain.keys import TenantId
-from catalog.domain.tenants import Client, ClientNotFoundError, UnknownClientError
+from catalog.domain.tenants import (
+    DEFAULT_SCOPES,
+    Client,
+    ClientNotFoundError,
+    KnownClient,
+    Scope,
+    UnknownClientError,
+)
 
 
 class _ByTenant(GlobalSecondaryIndex["_ClientItem"]):
@@ -31,12 +38,13 @@ class _ClientItem(Model):
     client_id = UnicodeAttribute(hash_key=True)
     tenant = UnicodeAttribute()
     created_at = UnicodeAttribute()
+    scopes = UnicodeAttribute(null=True)  # as OAuth writes them: with a space between
 
     by_tenant = _ByTenant()
 
 
 class Clients:
-    """The Clients table, remembered a minute: which tenant a token's client acts for."""
+    """The Clients table: which tenant a token's client acts for, remembered a minute where that will do."""
 
     def __init__(self, table_name: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._model = bind(_ClientItem, table_name)
@@ -45,6 +53,13 @@ class Clients:
     def tenant_of(self, client_id: str) -> TenantId:
         """As of at most a minute ago.  Raises UnknownClientError."""
         return self._tenant_of(client_id)
+
+    def current_tenant_of(self, client_id: str) -> TenantId:
+        """A consistent read at every call: who administers must be revoked the moment it is.
+
+        Raises UnknownClientError.
+        """
+        return self._read_tenant(client_id, consistent=True)
 
     def get(self, client_id: str, tenant: TenantId) -> Client:
         """A consistent read.  Raises ClientNotFoundError, also where the client is another tenant's."""
@@ -60,16 +75,43 @@ class Clients:
         """Every client of a tenant, but for one that was added this moment."""
         return [Client(item.client_id, tenant) for item in self._model.by_tenant.query(tenant)]
 
-    def add(self, client: Client, *, now: datetime) -> None:
+    def page(
+        self, tenant: TenantId, *, limit: int, after: str | None
+    ) -> tuple[list[KnownClient], str | None]:
+        """At most `limit` clients of a tenant, from behind the client `after`, in the index's own order.
+
+        Returns them and the next position, None at the end.  One added this moment may be missing; one that
+        is gone never shows.
+        """
+        index = self._model.by_tenant.query(
+            tenant,
+            limit=limit,
+            page_size=limit,
+            last_evaluated_key={"tenant": {"S": tenant}, "client_id": {"S": after}} if after else None,
+        )
+        ids = [item.client_id for item in index]
+        last = index.last_evaluated_key
+        found = {item.client_id: item for item in self._model.batch_get(ids, consistent_read=True)}
+        clients = [_known(found[id_]) for id_ in ids if id_ in found]
+        return clients, last["client_id"]["S"] if last else None
+
+    def add(self, client: Client, *, scopes: Sequence[Scope] = DEFAULT_SCOPES, now: datetime) -> None:
         """Record a client of a tenant; recording it again changes nothing."""
-        self._model(client.client_id, tenant=client.tenant, created_at=timestamp(now)).save()
+        self._model(
+            client.client_id, tenant=client.tenant, created_at=timestamp(now), scopes=" ".join(scopes)
+        ).save()
 
     def forget(self, client: Client) -> None:
         """Remove the record of a client; removing it again changes nothing."""
         self._model(client.client_id).delete()
 
-    def _read_tenant(self, client_id: str) -> TenantId:
+    def _read_tenant(self, client_id: str, *, consistent: bool = False) -> TenantId:
         try:
-            return TenantId(self._model.get(client_id).tenant)
+            return TenantId(self._model.get(client_id, consistent_read=consistent).tenant)
         except DoesNotExist as error:
             raise UnknownClientError(client_id) from error
+
+
+def _known(item: _ClientItem) -> KnownClient:
+    scopes = None if item.scopes is None else tuple(map(Scope, item.scopes.split()))
+    return KnownClient(item.client_id, datetime.fromisoformat(item.created_at), scopes)

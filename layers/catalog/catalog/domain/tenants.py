@@ -89,6 +89,15 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownClient:
+    """A client as its record tells of it; `scopes` is None of one recorded before they were."""
+
+    client_id: str
+    created_at: datetime
+    scopes: tuple[Scope, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class ClientCredentials:
     """A new client with its secret, which is shown this once and stored by the identity provider only."""
 

@@ -156,5 +156,5 @@ def _new_client(
     that does not exist.
     """
     credentials = identity.create_client(tenant, scopes)
-    clients.add(credentials.client, now=now)
+    clients.add(credentials.client, scopes=credentials.scopes, now=now)
     return credentials
