@@ -12,7 +12,9 @@ from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.identity import IdentityProvider
 from catalog.adapters.objects import Originals, Renditions
+from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.tenants_table import Tenants
+from catalog.adapters.usage_table import Counters
 from catalog.domain.keys import TenantId
 from catalog.domain.tenants import TenantStatus
 from catalog.http import accepted, api, body_text, client_id, created, ok
@@ -36,6 +38,8 @@ identity = IdentityProvider(settings.user_pool_id())
 assets = Assets(settings.assets_table())
 originals = Originals(settings.originals_bucket())
 renditions = Renditions(settings.renditions_bucket())
+pairs = Pairs(settings.pairs_table())
+counters = Counters(settings.usage_table())
 app = api(allow_origin=settings.cors_allow_origin())
 
 
@@ -50,6 +54,7 @@ def post_tenant() -> Response[str]:
         tenants=tenants,
         identity=identity,
         clients=clients,
+        stores=(originals, renditions),
         now=clock(),
     )
     audit("tenant created", tenant.id, by, client=credentials.client.client_id, scopes=asked.scopes)
@@ -79,6 +84,8 @@ def delete_tenant(tenant: str) -> Response[str]:
         assets=assets,
         originals=originals,
         renditions=renditions,
+        pairs=pairs,
+        counters=counters,
         now=clock(),
     )
     if left:

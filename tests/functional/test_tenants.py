@@ -348,13 +348,77 @@ def test_the_operators_way_makes_the_tenant_once_and_a_client_each_time(cloud: C
 
 def test_a_tenant_with_assets_is_not_removed_and_goes_on_working(cloud: Cloud) -> None:
     client = create(cloud).json["client_id"]
+    for data in (PHOTO, b"no image"):
+        cloud.announce(data, client_id=client)
+        cloud.ingest(cloud.store(data, tenant="initech"))
+    for job in cloud.take_jobs():
+        cloud.render(job)
+
+    answer = ask(cloud, "DELETE", "/initech")
+
+    assert refusal(answer) == (409, "tenant_not_empty")
+    assert answer.json["error"]["message"] == (
+        "this tenant still has ready images: 1, rejected images: 1, originals: 2, renditions: 3; "
+        "release its references and purge it first"
+    )
+    forget_what_is_remembered(cloud)
+    assert cloud.announce(PHOTO, client_id=client).status == 200
+    assert recorded_clients(cloud) == {client}
+
+
+def items_of(cloud: Cloud, table: str, tenant: str = "initech") -> list[dict[str, Any]]:
+    return [i for i in cloud.dynamodb.scan(TableName=table)["Items"] if i["tenant"]["S"] == tenant]
+
+
+def test_an_announcement_that_nobody_sent_does_not_keep_its_tenant_and_goes_with_it(cloud: Cloud) -> None:
+    client = create(cloud).json["client_id"]
     cloud.announce(PHOTO, client_id=client)
 
-    assert refusal(ask(cloud, "DELETE", "/initech")) == (409, "tenant_not_empty")
+    assert ask(cloud, "DELETE", "/initech").status == 202
+    assert len(items_of(cloud, "AssetsTable")) == 1, "its ticket may still be used"
+    let_late_uploads_end(cloud)
+    assert ask(cloud, "DELETE", "/initech").status == 200
 
-    forget_what_is_remembered(cloud)
-    assert cloud.announce(PHOTO, client_id=client).status == 201
-    assert recorded_clients(cloud) == {client}
+    assert not items_of(cloud, "AssetsTable")
+
+
+def test_the_pairs_and_counters_of_a_tenant_go_with_it_a_part_a_call(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.use_cases.tenants.REMAINS_AT_ONCE", 30)
+    create(cloud)
+    for tenant in ("initech", "globex"):
+        for number in range(40):
+            pair = {"tenant": {"S": tenant}, "pair": {"S": f"{number:064x}#{'f' * 64}"}}
+            cloud.dynamodb.put_item(TableName="PairsTable", Item=pair | {"seen_at": {"S": "2026"}})
+            counter = {"tenant": {"S": tenant}, "counter": {"S": f"counted#{number:064x}"}}
+            cloud.dynamodb.put_item(TableName="UsageTable", Item=counter)
+    ask(cloud, "DELETE", "/initech")
+    let_late_uploads_end(cloud)
+
+    assert [ask(cloud, "DELETE", "/initech").status for _ in range(2)] == [202, 200]
+
+    for table in ("PairsTable", "UsageTable"):
+        assert not items_of(cloud, table)
+        assert len(items_of(cloud, table, "globex")) == 40
+
+
+def test_the_name_of_a_tenant_whose_deleted_images_are_kept_is_given_to_nobody(cloud: Cloud) -> None:
+    create(cloud)
+    key = cloud.store(PHOTO, tenant="initech")
+    cloud.s3.delete_object(Bucket=cloud.originals, Key=key)
+    assert refusal(create(cloud)) == (409, "tenant_exists")
+    ask(cloud, "DELETE", "/initech")
+    let_late_uploads_end(cloud)
+    assert ask(cloud, "DELETE", "/initech").status == 200
+
+    assert refusal(create(cloud)) == (409, "tenant_name_taken")
+    assert record(cloud) is None
+
+    for kind in ("Versions", "DeleteMarkers"):
+        for gone in cloud.s3.list_object_versions(Bucket=cloud.originals).get(kind, []):
+            cloud.s3.delete_object(Bucket=cloud.originals, Key=key, VersionId=gone["VersionId"])
+    assert create(cloud).status == 201
 
 
 @pytest.mark.parametrize("bucket", ["originals", "renditions"])
@@ -430,6 +494,7 @@ def test_an_upload_that_slips_in_during_the_removal_ends_it_and_is_not_orphaned(
         cloud.dynamodb.delete_item(TableName="AssetsTable", Key={"tenant": item["tenant"], "id": item["id"]})
     ask(cloud, "DELETE", "/initech")
     assert cloud.announce(PHOTO, client_id=client).status == 201, "the function still remembers the tenant"
+    cloud.store(PHOTO, tenant="initech")
     let_late_uploads_end(cloud)
 
     assert refusal(ask(cloud, "DELETE", "/initech")) == (409, "tenant_not_empty")

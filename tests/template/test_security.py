@@ -26,8 +26,8 @@ def test_only_the_functions_that_must_can_write_or_delete_objects() -> None:
     assert holders("s3:DeleteObject") == {"Purge"}
 
 
-def test_only_purge_deletes_assets_and_only_tenants_makes_clients() -> None:
-    assert holders("dynamodb:DeleteItem", "AssetsTable") == {"Purge"}
+def test_only_purge_deletes_assets_tenants_what_was_announced_and_only_tenants_makes_clients() -> None:
+    assert holders("dynamodb:DeleteItem", "AssetsTable") == {"Purge", "Tenants"}
     assert holders("dynamodb:PutItem", "ClientsTable") == {"Tenants"}
     assert {function for function, action, _ in GRANTS if action.startswith("cognito-idp:")} == {"Tenants"}
     assert {function for function, action, _ in GRANTS if action.startswith("kms:")} == {"Purge"}

@@ -77,10 +77,15 @@ _ANSWERS: Final[Mapping[str, tuple[HTTPStatus, str, str | None]]] = {
         "tenant_exists",
         "this tenant exists; POST /v1/tenants/{tenant}/clients gives it another client",
     ),
+    "catalog.domain.tenants.TenantNameTakenError": (
+        HTTPStatus.CONFLICT,
+        "tenant_name_taken",
+        "a removed tenant had this name, and its deleted images are kept for some days more: take another",
+    ),
     "catalog.domain.tenants.TenantNotEmptyError": (
         HTTPStatus.CONFLICT,
         "tenant_not_empty",
-        "this tenant has images; purge them first",
+        None,
     ),
     "catalog.domain.tenants.TenantBeingRemovedError": (
         HTTPStatus.CONFLICT,

@@ -67,9 +67,21 @@ class Assets:
         except AssetNotFoundError:
             return None
 
-    def has_any(self, tenant: TenantId) -> bool:
-        """Whether the tenant has any asset, of whatever status: a consistent read of one item."""
-        return bool(self._model.count(tenant, limit=1, consistent_read=True))
+    def statuses(self, tenant: TenantId, *, most: int) -> dict[AssetId, Status]:
+        """Up to `most` assets of the tenant, each with its status: a consistent read of so many items."""
+        wanted = ["tenant", "id", "status"]
+        items = self._model.query(tenant, consistent_read=True, limit=most, attributes_to_get=wanted)
+        return {AssetId(item.id): Status(item.status) for item in items}
+
+    def forget_announced(self, key: AssetKey) -> None:
+        """Remove the record of an upload that never came; what has come meanwhile stays."""
+        try:
+            self._model(key.tenant, key.id).delete(
+                condition=self._model.status == Status.AWAITING_UPLOAD.value
+            )
+        except DeleteError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
 
     def await_upload(
         self, key: AssetKey, announced: Announcement, *, correlation_id: str, known: bool, now: datetime

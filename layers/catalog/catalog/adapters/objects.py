@@ -82,9 +82,13 @@ class Originals:
         """Whether the original lies here."""
         return _has_any(self._bucket, key.original)
 
-    def has_any(self, tenant: TenantId) -> bool:
-        """Whether any original of the tenant lies here, one that no record knows included."""
-        return _has_any(self._bucket, f"{ORIGINALS_PREFIX}{tenant}/")
+    def count(self, tenant: TenantId) -> int:
+        """Originals of the tenant that lie here, those that no record knows included: up to 1,000."""
+        return _count(self._bucket, f"{ORIGINALS_PREFIX}{tenant}/")
+
+    def has_versions(self, tenant: TenantId) -> bool:
+        """Whether anything of a tenant is here, deleted objects that can be restored included."""
+        return _has_versions(self._bucket, f"{ORIGINALS_PREFIX}{tenant}/")
 
 
 class Renditions:
@@ -147,11 +151,24 @@ class Renditions:
             if left := answer.get("Errors"):
                 raise ObjectsNotDeletedError(", ".join(sorted({error["Code"] for error in left})))
 
-    def has_any(self, tenant: TenantId) -> bool:
-        """Whether any rendition of the tenant lies here, one that no record knows included."""
-        return _has_any(self._bucket, f"{RENDITIONS_PREFIX}{tenant}/")
+    def count(self, tenant: TenantId) -> int:
+        """Renditions of the tenant that lie here, those that no record knows included: up to 1,000."""
+        return _count(self._bucket, f"{RENDITIONS_PREFIX}{tenant}/")
+
+    def has_versions(self, tenant: TenantId) -> bool:
+        """Whether anything of a tenant is here, deleted objects that can be restored included."""
+        return _has_versions(self._bucket, f"{RENDITIONS_PREFIX}{tenant}/")
 
 
 def _has_any(bucket: str, prefix: str) -> bool:
     answer = client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
     return bool(answer["KeyCount"])
+
+
+def _count(bucket: str, prefix: str) -> int:
+    return int(client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"])
+
+
+def _has_versions(bucket: str, prefix: str) -> bool:
+    answer = client("s3").list_object_versions(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+    return bool(answer.get("Versions") or answer.get("DeleteMarkers"))

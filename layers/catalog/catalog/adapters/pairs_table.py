@@ -174,6 +174,18 @@ class Pairs:
             position = (last["seen_at"]["S"], last["pair"]["S"])
         return [pair for _, pair in chosen], position
 
+    def forget_tenant(self, tenant: TenantId, *, most: int) -> bool:
+        """Remove up to `most` pairs of a tenant, whatever was decided; True where none is left."""
+        keys = self._model.query(
+            tenant, consistent_read=True, limit=most, attributes_to_get=["tenant", "pair"]
+        )
+        with self._model.batch_write() as batch:
+            removed = 0
+            for item in keys:
+                batch.delete(item)
+                removed += 1
+        return removed < most
+
 
 def _key(one: AssetId, other: AssetId) -> str:
     return "#".join(in_order(one, other))

@@ -75,6 +75,10 @@ class Tenants:
         except DoesNotExist as error:
             raise TenantNotFoundError(tenant) from error
 
+    def knows(self, tenant: TenantId) -> bool:
+        """Whether there is such a tenant, or one being removed: a consistent read."""
+        return self._model.count(tenant, consistent_read=True) > 0
+
     def active(self, tenant: TenantId) -> Tenant:
         """A consistent read.  Raises TenantNotFoundError, TenantBeingRemovedError."""
         found = self.get(tenant)

@@ -18,6 +18,7 @@ from catalog.domain.keys import AssetId, TenantId
 from catalog.domain.usage import NOTHING, CountersMovedError, Move, Share, Total, Usage, Version
 
 _READ_AT_ONCE: Final = 100  # keys BatchGetItem takes
+_WRITTEN_AT_ONCE: Final = 25  # requests BatchWriteItem takes
 _TOTAL: Final = "total"
 _COUNTED: Final = "counted#"
 _NUMBERS: Final = ("assets", "rejected", "bytes_originals", "duplicates_avoided", "bytes_saved")
@@ -70,6 +71,29 @@ class Counters:
         for page in pages:
             for item in page["Items"]:
                 yield _id(item), _share(item)
+
+    def forget_tenant(self, tenant: TenantId, *, most: int) -> bool:
+        """Remove up to `most` counters of a tenant; True where none is left."""
+        dynamodb = client("dynamodb")
+        removed = 0
+        while removed < most:
+            found = dynamodb.query(
+                TableName=self._table,
+                KeyConditionExpression="tenant = :tenant",
+                ProjectionExpression="tenant, #counter",
+                ExpressionAttributeNames={"#counter": "counter"},
+                ExpressionAttributeValues={":tenant": {"S": tenant}},
+                ConsistentRead=True,
+                Limit=_WRITTEN_AT_ONCE,
+            )["Items"]
+            if not found:
+                return True
+            wanted = {self._table: [{"DeleteRequest": {"Key": key}} for key in found]}
+            left = dynamodb.batch_write_item(RequestItems=wanted)["UnprocessedItems"].get(self._table, [])
+            removed += len(found) - len(left)
+            if len(left) == len(found):
+                return False  # throttled: the next call goes on
+        return False
 
     def move(self, tenant: TenantId, moves: Sequence[Move], *, now: datetime) -> None:
         """Count all of these, at most MOVES_AT_ONCE, or none, and the total with them.

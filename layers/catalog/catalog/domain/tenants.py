@@ -1,5 +1,6 @@
 """Tenants and the clients that act for them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -53,8 +54,24 @@ class TenantBeingRemovedError(Exception):
     """The tenant is on its way out: it gets no client and no upload, and its name is not free yet."""
 
 
+# Images, objects, pairs or counters of a tenant that one call looks at, or removes.
+REMAINS_AT_ONCE: Final = 1_000
+
+
 class TenantNotEmptyError(Exception):
-    """The tenant has assets, or objects of assets, which its removal would orphan."""
+    """The tenant has assets, or objects of assets, which its removal would orphan: so many of each kind."""
+
+    def __init__(self, left: Mapping[str, int]) -> None:
+        told = ", ".join(f"{kind}: {_counted(number)}" for kind, number in left.items() if number)
+        super().__init__(f"this tenant still has {told}; release its references and purge it first")
+
+
+def _counted(number: int) -> str:
+    return f"{number:,}" if number < REMAINS_AT_ONCE else f"{REMAINS_AT_ONCE:,} or more"
+
+
+class TenantNameTakenError(Exception):
+    """A removed tenant had this name, and deleted objects of it can still be restored."""
 
 
 class OwnTenantError(Exception):
