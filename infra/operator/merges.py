@@ -64,12 +64,15 @@ MOST_BYTES: Final = 100 * 1024 * 1024
 _READ_AT_ONCE: Final = 100
 _PICTURE_SIDE: Final = 360  # pixels, on the page
 
-_WHY: Final[Mapping[str, str]] = {
+WHY: Final[Mapping[str, str]] = {
     "aspect": "the proportions differ",
     "resolution": "one is too small to show what the other does",
+    "hidden": "the larger shows detail that the smaller cannot",
     "mirrored": "one is the other's mirror image",
     "detail": "print, texture or edges differ",
     "presence": "one has print, a badge or a part that the other has not",
+    "texture": "ribs or a weave run another way",
+    "fine_detail": "fine print or texture differs, seen at full resolution",
     "tone": "one is lighter or darker somewhere, or an outline moved",
     "colour": "an area has another colour",
     "colour_detail": "a small part has another colour",
@@ -174,7 +177,7 @@ def why(wrong: WrongMerge) -> str:
     """In words; a score is a multiple of what is allowed."""
     refusal = wrong.likeness.refusal or ""
     score = wrong.likeness.scores.get(refusal)
-    words = _WHY.get(refusal, refusal or "the smaller one does not show enough")
+    words = WHY.get(refusal, "the pixels differ")
     return words if score is None else f"{words} ({score:.1f} times what is allowed)"
 
 

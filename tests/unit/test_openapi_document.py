@@ -44,6 +44,8 @@ from catalog.requests import (
 )
 from catalog.use_cases.metrics import Metrics
 from catalog.use_cases.purging import Proposal
+from imaging.verification import Refusal
+from infra.operator.merges import WHY
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
@@ -182,6 +184,12 @@ def test_every_status_is_listed_and_explained() -> None:
     assert SCHEMAS["Status"]["enum"] == list(Status)
     for status in Status:
         assert f"`{status}`" in SCHEMAS["Status"]["description"]
+
+
+def test_every_likeness_and_refusal_of_a_pair_is_documented_and_has_words_for_the_operator() -> None:
+    assert SCHEMAS["Likeness"]["enum"] == list(Verdict)
+    assert SCHEMAS["Pair"]["properties"]["refusal"]["enum"] == [*Refusal, None]
+    assert set(WHY) == set(Refusal)
 
 
 def test_formats_and_declared_types_are_the_allow_list() -> None:
