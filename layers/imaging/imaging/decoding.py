@@ -117,7 +117,8 @@ def _opened(container: Container, stripped: bytes) -> ImageFile.ImageFile:
             raise
         # Its structure is checked by now: what Pillow does not know is the combination of samples.
         raise unsupported(f"the decoder says: {error}") from error
-    if container.frame_offset is None and image.size != (container.width, container.height):
+    part = container.frame_offset is not None or container.crop is not None
+    if not part and image.size != (container.width, container.height):
         raise corrupt(
             f"the decoder finds {image.size} pixels, the header {container.width, container.height}"
         )
@@ -165,7 +166,9 @@ def _from_16_bits(image: Image.Image, transparent: object) -> Image.Image:
 
 
 def _on_canvas(image: Image.Image, container: Container) -> Image.Image:
-    """An animation's first frame where it belongs, on its transparent canvas."""
+    """The part that is shown; an animation's first frame where it belongs, on its transparent canvas."""
+    if container.crop is not None:
+        return image.crop(container.crop)
     if container.frame_offset is None:
         return image
     canvas = Image.new("RGBA", (container.width, container.height))

@@ -33,15 +33,22 @@ def parse(data: bytes) -> Container:
     if not frame_width or not frame_height:
         raise corrupt("a first frame without width or height")
     end, closed = _skip_sub_blocks(data, at + 10 + _table_bytes(flags) + 1)
-    # Viewers grow the screen to a first frame that does not fit it.
+    # Viewers grow the screen to a first frame that does not fit it, and show nothing around a smaller one.
     width, height = max(width, left + frame_width), max(height, top + frame_height)
+    whole = (frame_width, frame_height) == (width, height)
+    if not whole:  # Pillow would paint the rest in the palette's background
+        header = header[:6] + struct.pack("<HH", frame_width, frame_height) + header[10:]
     return Container(
         SourceFormat.GIF,
         width,
         height,
         coded_pixels=width * height,
-        stripped=(header, control, memoryview(data)[at:end], _TRAILER if closed else b""),
+        stripped=(
+            *(header, control, b"," + bytes(4) if not whole else data[at : at + 5]),
+            *(memoryview(data)[at + 5 : end], _TRAILER if closed else b""),
+        ),
         complete=closed,
+        frame_offset=None if whole else (left, top),
     )
 
 

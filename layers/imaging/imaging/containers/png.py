@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from catalog.domain.sources import SourceFormat
+from imaging.coded_colours import coded_profile, gamma_profile
 from imaging.containers.container import MAX_PARTS, MAX_PROFILE_BYTES, Container, corrupt, truncated
 from imaging.exif import NO_EXIF, read_exif
 
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-_GREY, _RGB, _PALETTE = 0, 2, 3
+_GREY, _RGB, _PALETTE, _GREY_ALPHA = 0, 2, 3, 4
 # Adam7: first column and row, step in columns and rows, of each pass.
 _ADAM7: Final = (
     (0, 0, 8, 8),
@@ -22,14 +23,25 @@ _ADAM7: Final = (
     (1, 0, 2, 2),
     (0, 1, 1, 2),
 )
+# What a chunk must not follow.
+_TOO_LATE: Final = {
+    b"PLTE": frozenset((b"IDAT",)),
+    b"tRNS": frozenset((b"IDAT",)),
+    b"iCCP": frozenset((b"PLTE", b"IDAT")),
+    b"sRGB": frozenset((b"PLTE", b"IDAT")),
+    b"gAMA": frozenset((b"PLTE", b"IDAT")),
+    b"cHRM": frozenset((b"PLTE", b"IDAT")),
+    b"cICP": frozenset((b"PLTE", b"IDAT")),
+}
 _IEND: Final = b"\0\0\0\0IEND\xaeB\x60\x82"
 
 
-def parse(data: bytes) -> Container:
+def parse(data: bytes) -> Container:  # noqa: PLR0912 (one branch a kind of chunk)
     view = memoryview(data)
     width, height, depth, colour_type = _header(data)
     kept: list[bytes | memoryview] = [view[:33]]
     exif, profile, transparent = NO_EXIF, None, None
+    named: dict[bytes, bytes] = {}
     at, complete, seen = 33, False, set[bytes]()
     for _ in range(MAX_PARTS):
         if at + 12 > len(data):
@@ -41,6 +53,9 @@ def parse(data: bytes) -> Container:
             kept.append(view[at:] if name == b"IDAT" else b"")
             break
         body = view[at + 8 : end - 4]
+        if seen & _TOO_LATE.get(name, frozenset()):  # as libpng does: out of place counts as absent
+            at = end
+            continue
         if name == b"IEND":
             kept.append(_IEND)
             complete = True
@@ -54,6 +69,8 @@ def parse(data: bytes) -> Container:
                 kept.append(view[at:end])
         elif name == b"iCCP" and name not in seen:
             profile = _profile(bytes(body))
+        elif name in (b"sRGB", b"gAMA", b"cHRM", b"cICP"):
+            named.setdefault(name, bytes(body[:32]))
         elif name == b"eXIf" and name not in seen:
             exif = read_exif(bytes(body))
         seen.add(name)
@@ -70,7 +87,7 @@ def parse(data: bytes) -> Container:
         stripped=tuple(kept),
         complete=complete,
         orientation=exif.orientation,
-        icc_profile=profile,
+        icc_profile=_colours(named, profile, grey=colour_type in (_GREY, _GREY_ALPHA)),
         exif=exif,
         transparent=transparent,
     )
@@ -133,6 +150,23 @@ def _transparent(body: bytes, depth: int, colour_type: int) -> int | tuple[int, 
         shift = depth - 8
         return red >> shift & 255, green >> shift & 255, blue >> shift & 255
     return None
+
+
+def _colours(named: dict[bytes, bytes], profile: bytes | None, *, grey: bool) -> bytes | None:
+    """The profile that holds: what cICP names, else the embedded one, else what gAMA and cHRM say (4.3)."""
+    code = named.get(b"cICP", b"")
+    if len(code) == 4 and code[2:] == b"\0\1":  # RGB, full range
+        return coded_profile(code[0], code[1], grey=grey)
+    if profile is not None or b"sRGB" in named or len(named.get(b"gAMA", b"")) != 4:
+        return profile
+    chromaticities = named.get(b"cHRM", b"")
+    return gamma_profile(
+        int.from_bytes(named[b"gAMA"]) / 100_000,
+        tuple(value / 100_000 for value in struct.unpack(">8I", chromaticities))
+        if len(chromaticities) == 32
+        else None,
+        grey=grey,
+    )
 
 
 def _profile(body: bytes) -> bytes | None:
