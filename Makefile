@@ -19,8 +19,8 @@ TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test storm fuzz bench check audit format up down deploy build requirements clean python environments \
-  bench-environment doctor dead-letters redrive
+.PHONY: help demo test test-typescript storm fuzz bench check audit format up down deploy build requirements clean python \
+  environments bench-environment doctor dead-letters redrive
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,7 +61,16 @@ ifdef TESTS
 else
 	$(DEV)/pytest -n 2 --dist worksteal tests/unit tests/functional tests/template
 	$(DEV)/pytest tests/end_to_end
+	@command -v npm > /dev/null || echo "Not run: tests/clients. Install Node 20 or newer with npm for it."
+	@! command -v npm > /dev/null || $(MAKE) --no-print-directory test-typescript
 endif
+
+test-typescript: environments .venvs/node/node_modules
+	$(DEV)/pytest tests/clients
+
+.venvs/node/node_modules: requirements/node/package-lock.json
+	mkdir -p .venvs/node && cp requirements/node/*.json .venvs/node/
+	npm ci --prefix .venvs/node --no-audit --no-fund --loglevel error && touch $@
 
 format: environments ## Format the code and sort its imports
 	$(DEV)/ruff format .

@@ -1,8 +1,6 @@
 """Near-duplicates on the deployed stack: found, shared, protected, and told apart by a person."""
 
 import hashlib
-import statistics
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image as Pillow
@@ -10,7 +8,7 @@ from PIL import Image as Pillow
 from catalog.domain.tenants import Scope
 from infra.local.client import CatalogClient, Image
 from tests.builders.images import jpeg_bytes, noisy_scene, webp_bytes
-from tests.end_to_end.deployment import SETTLE_SECONDS, Deployment, settled, within
+from tests.end_to_end.deployment import Deployment, settled, within
 
 
 def half_size_webp(picture: Pillow.Image) -> bytes:
@@ -35,26 +33,6 @@ def test_a_half_size_webp_sends_no_render_job_and_shows_the_renditions_of_its_ph
     assert deployment.objects_of(half.id, "RenditionsBucket") == []
     assert photo.id == acme.get(photo.id).id
     assert acme.get(photo.id).document["in_use_count"] == 1
-
-
-def seconds_to_ready(catalog: CatalogClient, data: bytes, content_type: str) -> float:
-    """From the moment the PUT was answered, looked at every 20 ms."""
-    receipt = catalog.upload(data, content_type=content_type, filename="photo")
-    sent = time.monotonic()
-    within(SETTLE_SECONDS, lambda: catalog.get(receipt.id).is_settled, "settled", every=0.02)
-    return time.monotonic() - sent
-
-
-def test_a_half_size_webp_is_ready_in_less_time_than_its_photo_took(deployment: Deployment) -> None:
-    """Six pairs, the first to warm the workers up; compared by their medians, in one run."""
-    photos, halves = [], []
-    with deployment.client("sooner") as sooner:
-        for seed in range(70, 76):
-            picture = noisy_scene(seed, (2400, 1800))
-            photos.append(seconds_to_ready(sooner, jpeg_bytes(picture, 92), "image/jpeg"))
-            halves.append(seconds_to_ready(sooner, half_size_webp(picture), "image/webp"))
-        assert sum(image.near_duplicate_of is not None for image in sooner.images()) == len(halves)
-    assert statistics.median(halves[1:]) < statistics.median(photos[1:])
 
 
 def test_the_canonical_image_cannot_be_purged_while_shared_and_distinct_gives_renditions_of_its_own(

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,3 +108,24 @@ def test_every_error_that_is_answered_exists_by_that_name() -> None:
     for name in http._ANSWERS:
         module, _, error = name.rpartition(".")
         assert issubclass(getattr(importlib.import_module(module), error), Exception), name
+
+
+# Processor time of a child under a limit of the operating system is a promise (SECURITY.md), and no race.
+_TIMED = {"tests/unit/test_imaging_hostile.py"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(
+        path
+        for path in (ROOT / "tests").glob("*/test_*.py")
+        if path.relative_to(ROOT).as_posix() not in _TIMED
+    ),
+    ids=lambda path: f"{path.parent.name}/{path.name}",
+)
+def test_no_test_asserts_a_time_and_only_those_on_a_deployed_stack_wait_or_race(path: Path) -> None:
+    source = path.read_text()
+
+    assert not re.search(r"assert .*(monotonic|perf_counter|process_time)\(", source)
+    if path.parent.name != "end_to_end":
+        assert not re.search(r"^ *time\.sleep\(|\bThreadPoolExecutor\(|\bBarrier\(", source, re.M)

@@ -267,7 +267,9 @@ def test_a_comparison_is_answered_exactly_as_documented() -> None:
     (result,) = answered["results"]
     assert faults_of(answered, schema("Comparison")) == []
     assert set(answered) == set(SCHEMAS["Comparison"]["properties"])
-    assert set(result) == set(SCHEMAS["PresetComparison"]["properties"])
+    encoding, of_preset = SCHEMAS["PresetComparison"]["allOf"]
+    assert encoding == {"$ref": "#/components/schemas/Encoding"}
+    assert set(result) == set(SCHEMAS["Encoding"]["properties"]) | set(of_preset["properties"])
     assert set(result["formats"][0]) == set(SCHEMAS["Encoding"]["properties"])
     assert set(SCHEMAS["OutputFormat"]["enum"]) == set(Format) - {Format.AUTO}
 
