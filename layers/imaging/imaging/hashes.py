@@ -48,20 +48,27 @@ def phash256(image: Image.Image) -> str:
     return np.packbits(bits).tobytes().hex()
 
 
+def shrunk(image: Image.Image) -> Image.Image:
+    """`image` at the size at which a border is looked for, or as it is where it is no larger."""
+    scale = min(1.0, _BOX_SIDE / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Resampling.BOX)
+
+
 def content_box(image: Image.Image) -> Box:
     """What the picture's plain border encloses, whatever its colour; all of it where there is no border.
 
     An image with its margins trimmed, kept, or another one added has the same content box, to about a
     hundredth of a side.
     """
-    scale = min(1.0, _BOX_SIDE / max(image.size))
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    pixels = np.asarray(image.resize(size, Resampling.BOX), np.int16)
+    small = shrunk(image)
+    size, planes = small.size, np.array([np.asarray(plane) for plane in small.split()], np.int16)
     top, bottom, left, right = 0, size[1], 0, size[0]
     for _ in range(_NESTED_BORDERS):
-        part = pixels[top:bottom, left:right]
-        edge = np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]])
-        content = np.abs(part - np.median(edge, axis=0)).max(axis=2) > _BORDER_TOLERANCE
+        part = planes[:, top:bottom, left:right]
+        edge = np.concatenate([part[:, 0], part[:, -1], part[:, :, 0], part[:, :, -1]], axis=1)
+        border = np.median(edge, axis=1).astype(np.int16)
+        content = np.abs(part - border[:, None, None]).max(axis=0) > _BORDER_TOLERANCE
         rows, columns = _content_lines(content, axis=1), _content_lines(content, axis=0)
         if (
             rows.size < 1

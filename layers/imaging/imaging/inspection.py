@@ -9,7 +9,7 @@ from catalog.domain.assets import Inspection, PerceptualHashes
 from catalog.domain.fingerprints import Fingerprint, PHashAlgorithm
 from catalog.domain.near_duplicates import Likeness
 from catalog.domain.sources import SourceFormat
-from imaging.hashes import average_hash, colours, content_box, difference_hash, phash256
+from imaging.hashes import average_hash, colours, content_box, difference_hash, phash256, shrunk
 from imaging.originals import canonical_pixels, identify
 from imaging.verification import is_near_blank, verify
 
@@ -27,23 +27,26 @@ def inspect(
     source = identify(data, limits=limits)
     pixels = canonical_pixels(data, limits=limits, strict=True)
     hashes = PerceptualHashes(ahash64=average_hash(pixels), phash256=phash256(pixels))
+    known = {PHashAlgorithm.PHASH256: hashes.phash256, PHashAlgorithm.AHASH64: hashes.ahash64}
     return Inspection(
         source=source,
         hashes=hashes,
-        fingerprint=fingerprint(pixels, algorithm),
+        fingerprint=fingerprint(pixels, algorithm, frame=known.get(algorithm)),
         near_blank=is_near_blank(pixels),
         pixels=pixels,
     )
 
 
-def fingerprint(pixels: Image, algorithm: PHashAlgorithm) -> Fingerprint:
-    """What canonical pixels are indexed by."""
-    hashed = _HASHES[algorithm]
-    content = pixels.crop(content_box(pixels))
+def fingerprint(pixels: Image, algorithm: PHashAlgorithm, *, frame: str | None = None) -> Fingerprint:
+    """What canonical pixels are indexed by; `frame` is the hash of all of them, where it is known."""
+    hashed, luma, small = _HASHES[algorithm], pixels.convert("L"), shrunk(pixels)
+    frame = frame or hashed(luma)
+    box = content_box(small)
+    across, down = pixels.width / small.width, pixels.height / small.height
+    content = luma.crop((box[0] * across, box[1] * down, box[2] * across, box[3] * down))
     if content.size == pixels.size or is_near_blank(content):
-        frame = hashed(pixels)
-        return Fingerprint(algorithm, frame, frame, colours(pixels))
-    return Fingerprint(algorithm, hashed(pixels), hashed(content), colours(content))
+        return Fingerprint(algorithm, frame, frame, colours(small))
+    return Fingerprint(algorithm, frame, hashed(content), colours(small.crop(box)))
 
 
 def compare(inspection: Inspection, data: bytes, *, limits: Mapping[SourceFormat, int]) -> Likeness:
