@@ -188,23 +188,19 @@ def _recall(pool: Executor, paths: list[Path], scope: Scope) -> dict[str, Any]:
                 one = counted(r.outcome for r in results if r.edit == edit and size in (r.size, None))
                 rates = (one.merge_rate, one.join_rate, one.pair_rate)
                 cells.append(" ".join(f"{rate.share:.0%}" for rate in rates) if one.trials else "-")
-            told = [r for r in results if r.edit == edit and r.delta_e is not None]
-            changes = [[r.delta_e or 0.0 for r in chosen] for chosen in (told, _merged(told))]
+            toned = [r for r in results if r.edit == edit and r.delta_e is not None]
+            changes = [[r.delta_e or 0.0 for r in chosen] for chosen in (toned, _merged(toned))]
             typical = f"{statistics.median(changes[0]):.1f}" if changes[0] else ""
             rows.append((*cells, typical, f"{max(changes[1]):.1f}" if changes[1] else ""))
-    header = (
-        "edit: merged, or linked, or shown",
-        *(f"{size:,} px" if size else "all" for size in sizes),
-        "ΔE",
-    )
+    columns = tuple(f"{size:,} px" if size else "all" for size in sizes)
+    header = ("edit: merged, or linked, or shown", *columns, "ΔE", "ΔE, merged, at most")
     print("\n## Edit by edit\n\n" + table(header, rows))
     lost: dict[str, int] = defaultdict(int)
     for result in results:
-        if result.edit in EDITS and result.outcome.verdict != SAME:
-            lost[f"{result.outcome.verdict} {result.outcome.refusal}"] += 1
-    print(
-        "\nRe-encodes not told to be the same: " + (", ".join(f"{n} {k}" for k, n in lost.items()) or "none")
-    )
+        if result.edit in EDITS and not result.outcome.joined:
+            lost[f"{result.outcome.verdict} for {result.outcome.refusal}"] += 1
+    told = ", ".join(f"{count} {words}" for words, count in lost.items()) or "none"
+    print(f"\nRe-encodes neither merged nor linked: {told}")
 
     merging = [r for r in results if r.group == GROUPS[0].name]
     peers = {
@@ -454,7 +450,7 @@ def _hard_negatives(pool: Executor, paths: list[Path], scope: Scope) -> dict[str
                 cells.append(f"{verdicts.by_verdict[SAME]}/{verdicts.trials}" if verdicts.trials else "-")
             everywhere = counted(r.outcome for r in at_scale if kind in (r.kind, None))
             figures[scale][kind or "all"] = {
-                str(size): counted(
+                str(size or "all"): counted(
                     r.outcome for r in at_scale if kind in (r.kind, None) and size in (r.size, None)
                 ).as_json()
                 for size in (*scope.sizes, None)
@@ -585,10 +581,8 @@ def _peers(figures: dict[str, Any], scope: Scope) -> None:
         if part in figures:
             ours += [f"{figures[part]['merged_images'][size]['share']:.0%}" for size in sizes]
     if "recall" in figures:
-        ours += [
-            f"{figures['recall']['by_group'][GROUPS[0].name][size]['merge_rate']['share']:.1%}"
-            for size in sizes
-        ]
+        merging = figures["recall"]["by_group"][GROUPS[0].name]
+        ours += [f"{merging[size]['join_rate']['share']:.1%}" for size in sizes]
     rows.append(tuple(ours))
     header = ["", *(f"wrong, images, {size} px" for size in sizes if "different" in figures)]
     header += [f"wrong, variants, {size} px" for size in sizes if "variants" in figures]
@@ -599,7 +593,7 @@ def _peers(figures: dict[str, Any], scope: Scope) -> None:
     )
 
 
-def _goals(figures: dict[str, Any], scope: Scope, recall: float) -> list[Goal]:
+def goals_of(figures: dict[str, Any], scope: Scope, recall: float) -> list[Goal]:
     goals: list[Goal] = []
     groups = [replace(GROUPS[0], joined_at_least=recall), *GROUPS[1:]]
     for group in groups if "recall" in figures else ():
@@ -630,6 +624,28 @@ def _goals_of(group: Group, by_size: dict[str, Any], scope: Scope) -> Iterator[G
             if at_least is not None or at_most is not None:
                 share = by_size[size][rate]["share"]
                 yield Goal(f"{group.name}, {size} px: {words}", share, at_most=at_most, at_least=at_least)
+
+
+def measured(
+    pool: Executor, images: Path | None, variants: Path | None, scope: Scope, sections: Sequence[str]
+) -> dict[str, Any]:
+    """Figures of every section, each printed as it is known.  One of the two folders must be given."""
+    figures: dict[str, Any] = {"scope": asdict(scope)}
+    in_colours = readable(variants) if variants else []
+    paths = readable(images) if images else in_colours
+    print(f"{len(paths):,} images, {len(in_colours):,} variants")
+    if "different" in sections and variants:
+        figures["variants"] = _different(pool, in_colours, scope, product_in)
+    if "different" in sections and images:
+        figures["different"] = _different(pool, paths, scope, lambda path: path.stem)
+    if "recall" in sections:
+        figures["recall"] = _recall(pool, paths, scope)
+    if "negatives" in sections:
+        figures["hard_negatives"] = _hard_negatives(pool, paths, scope)
+    if "cost" in sections:
+        figures["cost"] = _cost(pool, in_colours or paths)
+    _peers(figures, scope)
+    return figures
 
 
 def main() -> None:
@@ -663,7 +679,6 @@ def main() -> None:
     if not PDQ_INSTALLED:
         print("PDQ is left out: pdqhash is not installed")
 
-    figures: dict[str, Any] = {"scope": asdict(scope)}
     # Read by numpy when it is imported, in the processes that are spawned; threads would share the cores.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     with ProcessPoolExecutor(
@@ -672,26 +687,11 @@ def main() -> None:
         initializer=os.nice,
         initargs=(arguments.nice,),
     ) as pool:
-        if arguments.variants:
-            variants = readable(arguments.variants)
-            print(f"{len(variants):,} variants")
-            if "different" in arguments.only:
-                figures["variants"] = _different(pool, variants, scope, product_in)
-        paths = readable(arguments.images) if arguments.images else variants
-        print(f"\n{len(paths):,} images")
-        if "different" in arguments.only and arguments.images:
-            figures["different"] = _different(pool, paths, scope, lambda path: path.stem)
-        if "recall" in arguments.only:
-            figures["recall"] = _recall(pool, paths, scope)
-        if "negatives" in arguments.only:
-            figures["hard_negatives"] = _hard_negatives(pool, paths, scope)
-        if "cost" in arguments.only:
-            figures["cost"] = _cost(pool, variants if arguments.variants else paths)
-    _peers(figures, scope)
+        figures = measured(pool, arguments.images, arguments.variants, scope, arguments.only)
     report(
         "near_duplicates",
         figures=figures,
-        goals=_goals(figures, scope, arguments.recall_goal),
+        goals=goals_of(figures, scope, arguments.recall_goal),
         out=arguments.out,
     )
 

@@ -1,8 +1,10 @@
 """What the near-duplicate benchmark compares: its edits, its hard negatives, and what it calls visible."""
 
 import io
+import json
 import random
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +29,15 @@ from benchmarks._hard_negatives import (
 )
 from benchmarks._sizes import at_size
 from benchmarks._verdicts import Outcome, counted, outcome, uploaded
-from benchmarks.near_duplicates import edits_of, negatives_of, spread
+from benchmarks.near_duplicates import (
+    SECTIONS,
+    Scope,
+    edits_of,
+    goals_of,
+    measured,
+    negatives_of,
+    spread,
+)
 from catalog.domain.near_duplicates import Verdict
 
 MUG = Drawn(
@@ -201,3 +211,22 @@ def test_a_negative_is_tried_at_full_half_and_quarter_size() -> None:
     results = negatives_of(("near-white", 3, 300, 1))
     assert [result.scale for result in results] == ["full", "half", "quarter"]
     assert all(result.visible and result.outcome.symmetric for result in results)
+
+
+def test_every_section_is_measured_printed_and_held_against_its_goals(
+    mug: Image.Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for colour in ("blue", "navy"):
+        mug.rotate(180 if colour == "navy" else 0).resize((80, 80)).save(tmp_path / f"mug-{colour}.png")
+    scope = Scope(sizes=(72,), sample=1, negatives_on=1, changes=2)
+    with ThreadPoolExecutor(1) as pool:
+        figures = measured(pool, tmp_path, tmp_path, scope, SECTIONS)
+    assert figures["variants"]["pairs"] == 1
+    goals = [goal.name for goal in goals_of(figures, scope, 0.98)]
+    assert "re-encoded or resized, 72 px: merged or linked" in goals
+    assert "variants told to be the same, one of half size" in goals
+    assert "a verification, median" in goals
+    printed = capsys.readouterr().out
+    assert "| candidates, then verified |" in printed
+    assert "| levels 245 to 255 " in printed
+    json.dumps(figures)
