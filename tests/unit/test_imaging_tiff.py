@@ -1,7 +1,6 @@
 """A matrix of TIFFs by tifffile: each as tifffile reads it itself, or refused by the right name."""
 
 import io
-import itertools
 import struct
 import zlib
 from typing import Any
@@ -18,73 +17,15 @@ from imaging import originals
 from imaging.containers import open_container
 from imaging.decoding import decode
 from tests.builders import hostile, images
+from tests.builders.tiffs import DTYPES, LAYOUTS, SCENE, SIZE, cells, written
 
 Array = npt.NDArray[Any]
 
-SIZE = (48, 33)
-SCENE = np.asarray(images.noisy_scene(3, SIZE).convert("CMYK"))
-ALPHA = np.asarray(images.noisy_scene(5, SIZE).convert("L"))
 TOLERANCE = 1.01  # of 255: 16 bits and floats are cut or rounded to 8
-MODES = {1: "L", 3: "RGB", 4: "CMYK"}
-# Photometric interpretation, samples that are colours, extra samples.
-LAYOUTS: dict[str, tuple[str, int, tuple[str, ...]]] = {
-    "grey": ("minisblack", 1, ()),
-    "white": ("miniswhite", 1, ()),
-    "grey-alpha": ("minisblack", 1, ("unassalpha",)),
-    "grey-extra": ("minisblack", 1, ("unspecified",)),
-    "rgb": ("rgb", 3, ()),
-    "rgba": ("rgb", 3, ("unassalpha",)),
-    "rgb-extra": ("rgb", 3, ("unspecified",)),
-    "cmyk": ("separated", 4, ()),
-    "cmyk-alpha": ("separated", 4, ("unassalpha",)),
-    "cmyk-extra": ("separated", 4, ("unspecified",)),
-    "lab": ("cielab", 3, ()),
-}
-DTYPES = ("u1", "u2", "f2", "f4")
-PACKINGS: tuple[dict[str, Any], ...] = (
-    {},
-    {"compression": "zlib"},
-    {"compression": "zlib", "predictor": 2},
-    {"compression": "zlib", "rowsperstrip": 5},
-    {"compression": "zlib", "predictor": 2, "tile": (16, 32)},
-    {"tile": (16, 16)},
-)
 # Nobody defines what ink, or Lab, of floating point is.
 REFUSED = {
     (layout, dtype) for layout in ("cmyk", "cmyk-alpha", "cmyk-extra", "lab") for dtype in ("f2", "f4")
 }
-
-
-def samples(layout: str, dtype: str) -> Array:
-    """Rows, columns, samples."""
-    _, colours, extra = LAYOUTS[layout]
-    eight = np.dstack((SCENE[..., :colours], *([ALPHA] * len(extra))))
-    if dtype == "u1":
-        return eight
-    if dtype == "u2":
-        return eight.astype("u2") * 257
-    return (eight / 255).astype(dtype)
-
-
-def written(layout: str, dtype: str, order: str, planar: bool, packing: dict[str, Any], **more: Any) -> bytes:
-    photometric, _, extra = LAYOUTS[layout]
-    values = samples(layout, dtype)
-    if planar:
-        values = np.moveaxis(values, 2, 0)
-    elif values.shape[2] == 1:
-        values = values[..., 0]
-    file = io.BytesIO()
-    tifffile.imwrite(
-        file,
-        np.ascontiguousarray(values).astype(order + dtype),
-        byteorder=order,
-        photometric=photometric,
-        planarconfig=("separate" if planar else "contig") if len(values.shape) == 3 else None,
-        extrasamples=extra or None,
-        metadata=None,
-        **packing | more,
-    )
-    return file.getvalue()
 
 
 def read_back(data: bytes) -> Array:
@@ -138,17 +79,8 @@ def wrong(data: bytes, layout: str, dtype: str) -> str | None:
 def test_a_tiff_of_any_order_planes_packing_and_extra_samples_is_shown_or_refused_by_name(
     layout: str, dtype: str
 ) -> None:
-    cells = itertools.product("<>", (False, True), PACKINGS, (False, True))
-    found = {}
-    for order, planar, packing, big in cells:
-        if (planar and samples(layout, dtype).shape[2] == 1) or (
-            packing.get("predictor") and dtype[0] == "f"
-        ):
-            continue
-        data = written(layout, dtype, order, planar, packing, bigtiff=big)
-        if problem := wrong(data, layout, dtype):
-            found[order, planar, str(packing), big] = problem
-    assert not found
+    found = {name: wrong(data, layout, dtype) for name, data in cells(layout, dtype)}
+    assert {name: problem for name, problem in found.items() if problem} == {}
 
 
 def plain(tags: dict[int, tuple[int, bytes]], strip: bytes, bits: tuple[int, ...], packing: int = 1) -> bytes:
