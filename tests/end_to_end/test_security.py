@@ -25,7 +25,7 @@ from catalog.domain.tenants import Scope
 from infra.local.client import CatalogClient
 from tests.builders.images import jpeg_bytes, product_photo
 from tests.end_to_end.conftest import EMULATOR
-from tests.end_to_end.deployment import Deployment, settled, ticket_for
+from tests.end_to_end.deployment import SETTLE_SECONDS, Deployment, settled, ticket_for
 
 DOCUMENT: Final[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parents[2] / "docs" / "openapi.yaml").read_text(encoding="utf-8")
@@ -290,6 +290,37 @@ def test_no_header_of_a_caller_changes_where_an_upload_goes(acme: CatalogClient)
     one, other = urlsplit(plain["url"]), urlsplit(upload["url"])
     assert (one.scheme, one.netloc, one.path) == (other.scheme, other.netloc, other.path)
     assert dict(parse_qsl(other.query))["X-Amz-Expires"] == "900"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"x-amz-acl": "public-read"},
+        {"x-amz-acl": "bucket-owner-full-control"},
+        {"x-amz-server-side-encryption": "aws:kms"},
+    ],
+)
+def test_a_header_that_the_upload_url_does_not_sign_is_refused_by_the_buckets_policy(
+    acme: CatalogClient, header: dict[str, str]
+) -> None:
+    data = jpeg_bytes(product_photo(952, (64, 48)))
+    ticket = ticket_for(acme, data)
+    refused = requests.put(ticket.url, data=data, headers=ticket.headers | header, timeout=10)
+    assert refused.status_code == 403
+
+
+def test_an_original_that_is_put_where_it_cannot_be_read_is_rejected_and_heals_with_the_bytes(
+    acme: CatalogClient,
+) -> None:
+    """On AWS the bucket's policy refuses the storage class; an owner's lifecycle rule may still choose it."""
+    data = jpeg_bytes(product_photo(953, (64, 48)))
+    ticket = ticket_for(acme, data)
+    headers = ticket.headers | {"x-amz-storage-class": "GLACIER"}
+    assert requests.put(ticket.url, data=data, headers=headers, timeout=10).status_code == 200
+    archived = acme.wait(hashlib.sha256(data).hexdigest(), timeout_seconds=SETTLE_SECONDS)
+    assert archived.document["rejection"]["code"] == "original_archived"
+
+    assert settled(acme, data).status == "ready"
 
 
 def test_a_presigned_url_with_anything_changed_is_refused(acme: CatalogClient, globex: CatalogClient) -> None:

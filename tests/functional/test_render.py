@@ -145,6 +145,25 @@ def test_a_preset_that_is_no_longer_configured_is_left_out(cloud: Cloud) -> None
     assert cloud.objects(cloud.renditions) == []
 
 
+@pytest.mark.parametrize("moved_before", ["ingest", "render"])
+def test_an_original_that_was_archived_is_rejected_by_name_and_heals_with_the_bytes(
+    cloud: Cloud, moved_before: str
+) -> None:
+    """A storage class that cannot be read makes every retry as futile as the first."""
+    object_key = cloud.store(PHOTO)
+    archived = {"Bucket": cloud.originals, "Key": object_key, "Body": PHOTO, "StorageClass": "GLACIER"}
+    if moved_before == "ingest":
+        cloud.s3.put_object(**archived)
+        assert cloud.ingest(object_key) == NO_FAILURES
+    else:
+        cloud.ingest(object_key)
+        cloud.s3.put_object(**archived)
+        assert cloud.render(*cloud.take_jobs()) == NO_FAILURES
+
+    assert cloud.get(ID).json["rejection"]["code"] == "original_archived"
+    assert cloud.upload(PHOTO)["status"] == "ready"
+
+
 def test_an_original_deleted_before_rendering_is_rejected_by_name(cloud: Cloud) -> None:
     cloud.ingest(cloud.store(PHOTO))
     jobs = cloud.take_jobs()

@@ -74,6 +74,33 @@ def test_a_bucket_outlives_its_stack(bucket):
     assert resource["UpdateReplacePolicy"] == "Retain"
 
 
+@pytest.mark.parametrize(
+    ("header", "unless"),
+    [
+        ("s3:x-amz-storage-class", "STANDARD"),
+        ("s3:RequestObjectTagKeys", None),
+        ("s3:x-amz-website-redirect-location", None),
+        ("s3:x-amz-acl", None),
+        ("s3:x-amz-server-side-encryption", "AES256"),
+        ("s3:x-amz-server-side-encryption-customer-algorithm", None),
+    ],
+)
+def test_what_a_presigned_put_does_not_sign_cannot_be_added_to_it(header, unless):
+    """The whole statement: refused where the header is there, and for nothing else."""
+    condition = {"Null": {header: "false"}} | ({"StringNotEquals": {header: unless}} if unless else {})
+    (statement,) = [
+        statement
+        for statement in APPLICATION.of_type("AWS::S3::BucketPolicy")["OriginalsBucketPolicy"][
+            "PolicyDocument"
+        ]["Statement"]
+        if statement.get("Condition") == condition
+    ]
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert statement["Action"] == "s3:PutObject"
+    assert statement["Resource"] == {"Fn::Sub": "${OriginalsBucket.Arn}/*"}
+    assert "Condition" not in APPLICATION.document["Resources"]["OriginalsBucketPolicy"]
+
+
 def test_a_rejected_original_is_deleted_after_seven_days():
     rules = BUCKETS["OriginalsBucket"]["LifecycleConfiguration"]["Rules"]
     (rule,) = [r for r in rules if r.get("TagFilters") == [{"Key": "status", "Value": "rejected"}]]

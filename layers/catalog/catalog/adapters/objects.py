@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from catalog.adapters.sdk import client
 from catalog.domain.keys import ORIGINALS_PREFIX, RENDITIONS_PREFIX, AssetKey, TenantId
+from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from catalog.domain.uploads import (
     Announcement,
     OriginalMissingError,
@@ -53,12 +54,19 @@ class Originals:
         return PresignedUpload(url, headers, now + timedelta(seconds=UPLOAD_URL_SECONDS))
 
     def read(self, key: AssetKey, *, max_bytes: int) -> bytes:
-        """The original's bytes.  Raises OriginalMissingError, OriginalTooLargeError (before reading any)."""
+        """The original's bytes.
+
+        Raises OriginalMissingError, OriginalTooLargeError (before reading any), and ImageRejectedError where
+        it was archived: no retry would find it readable.
+        """
         try:
             answer = client("s3").get_object(Bucket=self._bucket, Key=key.original)
         except ClientError as error:
             if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
                 raise OriginalMissingError(key.original) from error
+            if error.response["Error"]["Code"] == "InvalidObjectState":
+                detail = "the original is in a storage class that cannot be read; send the bytes again"
+                raise ImageRejectedError(RejectionCode.ORIGINAL_ARCHIVED, detail) from error
             raise
         with answer["Body"] as body:
             if answer["ContentLength"] > max_bytes:

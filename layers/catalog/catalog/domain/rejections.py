@@ -17,9 +17,14 @@ class RejectionCode(StrEnum):
     CORRUPT = "corrupt"
     DAMAGED = "damaged"  # it decodes, but the decoder had to guess at pixels
     ORIGINAL_MISSING = "original_missing"  # deleted from the bucket before it could be rendered
+    ORIGINAL_ARCHIVED = "original_archived"  # in a storage class that cannot be read, GLACIER for one
 
 
-HEALING: Final = (RejectionCode.CHECKSUM_MISMATCH, RejectionCode.ORIGINAL_MISSING)
+HEALING: Final = (
+    RejectionCode.CHECKSUM_MISMATCH,
+    RejectionCode.ORIGINAL_MISSING,
+    RejectionCode.ORIGINAL_ARCHIVED,
+)
 
 
 @dataclass(frozen=True, slots=True)
