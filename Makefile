@@ -43,11 +43,11 @@ deploy: environments ## Build and deploy the application to the emulator
 
 # ── Before a commit ─────────────────────────────────────────────────────────────────────────────────────────
 
-check: environments ## Format, lint, types, import rules, templates, vulnerabilities
+check: environments ## Format, lint, types, import rules, templates, IAM policies, vulnerabilities
 	$(DEV)/ruff format --check .
 	$(DEV)/ruff check .
 	$(DEV)/mypy layers functions
-	$(DEV)/pytest -q tests/unit/test_architecture.py
+	$(DEV)/pytest -q tests/unit/test_architecture.py tests/template/test_policies.py
 	$(DEV)/cfn-lint $(TEMPLATES)
 	$(SAM) validate --lint --region us-east-1
 	$(DEV)/python -m infra.audit --allow-offline
