@@ -21,20 +21,27 @@ assets = Assets(settings.assets_table())
 renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
 app = api(allow_origin=settings.cors_allow_origin())
 
+# A name may hold slashes, which come as they are or as %2F: it is all that follows.
+_REFERENCE = "/images/<id_>/references/.+"
 
-@app.put("/images/<id_>/references/<reference>")
-def put_reference(id_: str, reference: str) -> Response[str]:
+
+def _reference() -> str:
+    return path_reference(app.current_event.path.partition("/references/")[2])
+
+
+@app.put(_REFERENCE)
+def put_reference(id_: str) -> Response[str]:
     key = AssetKey(clients.tenant_of(client_id(app)), path_asset_id(id_))
-    asset = assets.take_reference(key, path_reference(reference))
+    asset = assets.take_reference(key, _reference())
     logger.info("reference taken", tenant=key.tenant, asset_id=key.id, references=len(asset.references))
     count("ReferenceTaken")
     return ok(asset_json(asset, url_of=renditions.url))
 
 
-@app.delete("/images/<id_>/references/<reference>")
-def delete_reference(id_: str, reference: str) -> Response[str]:
+@app.delete(_REFERENCE)
+def delete_reference(id_: str) -> Response[str]:
     key = AssetKey(clients.tenant_of(client_id(app)), path_asset_id(id_))
-    asset = assets.release_reference(key, path_reference(reference), now=datetime.now(UTC))
+    asset = assets.release_reference(key, _reference(), now=datetime.now(UTC))
     logger.info("reference released", tenant=key.tenant, asset_id=key.id, references=len(asset.references))
     count("ReferenceReleased")
     return ok(asset_json(asset, url_of=renditions.url))

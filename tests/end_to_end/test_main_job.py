@@ -169,3 +169,19 @@ def test_a_browser_may_ask_before_it_calls(deployment: Deployment) -> None:
 
     assert answer.status_code in {200, 204}
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_an_image_is_used_under_a_name_with_slashes_spaces_and_hashes(acme: CatalogClient) -> None:
+    image = settled(acme, jpeg_bytes(product_photo(31)))
+
+    for name in ("SKU 12/34 #5", "shop/lamps/4711", "A&B 10+2"):
+        assert acme.refer(image.id, name).document["references"] == [name]
+        assert acme.release(image.id, name).document["references"] == []
+
+
+def test_a_page_may_fetch_a_rendition(acme: CatalogClient) -> None:
+    image = settled(acme, jpeg_bytes(product_photo(32)))
+
+    answer = requests.get(image.renditions[0].url, headers={"Origin": "https://shop.example"}, timeout=30)
+
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"

@@ -114,6 +114,20 @@ def test_a_browser_may_put_an_original_with_its_checksum_from_the_allowed_origin
     assert {"content-type", "x-amz-*"} <= set(rule["AllowedHeaders"])
 
 
+def test_a_page_of_the_shop_may_fetch_renditions_from_the_bucket_and_from_the_cdn():
+    (rule,) = BUCKETS["RenditionsBucket"]["CorsConfiguration"]["CorsRules"]
+    assert rule["AllowedMethods"] == ["GET", "HEAD"]
+    assert rule["AllowedOrigins"] == [{"Ref": "AllowedOrigin"}]
+
+    resources = APPLICATION.document["Resources"]
+    behaviour = resources["Distribution"]["Properties"]["DistributionConfig"]["DefaultCacheBehavior"]
+    policy = resources[behaviour["ResponseHeadersPolicyId"]["Ref"]]
+    cors = policy["Properties"]["ResponseHeadersPolicyConfig"]["CorsConfig"]
+    assert policy["Condition"] == "Cdn"
+    assert cors["AccessControlAllowOrigins"]["Items"] == [{"Ref": "AllowedOrigin"}]
+    assert cors["OriginOverride"] is True
+
+
 @pytest.mark.parametrize("queue", WORK_QUEUES)
 def test_a_queue_hands_its_dead_letters_to_a_queue_that_keeps_them_14_days(queue):
     target = QUEUES[queue]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"].removesuffix(".Arn")

@@ -128,4 +128,6 @@ def test_no_test_asserts_a_time_and_only_those_on_a_deployed_stack_wait_or_race(
 
     assert not re.search(r"assert .*(monotonic|perf_counter|process_time)\(", source)
     if path.parent.name != "end_to_end":
-        assert not re.search(r"^ *time\.sleep\(|\bThreadPoolExecutor\(|\bBarrier\(", source, re.M)
+        assert not re.search(r"^ *time\.sleep\(", source, re.M)
+    if path.parent.name == "functional":  # moto's conditions are not atomic
+        assert not re.search(r"\bThreadPoolExecutor\(|\bBarrier\(", source)

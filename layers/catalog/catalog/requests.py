@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
 from catalog.domain.assets import Status
 from catalog.domain.keys import (
@@ -22,7 +23,11 @@ MAX_PAGE: Final = 100
 _DEFAULT_PAGE: Final = 50
 _MAX_FILENAME: Final = 255  # characters
 _MOST_PAIRS: Final = 50  # each names two images, and one batch reads 100
-_REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}")
+# No segment that clients or proxies normalise away (`//`, `/./`, `/../`), and no `%`: a name is the same
+# whether a gateway has decoded the path or not.
+_REFERENCE: Final = re.compile(r"[A-Za-z0-9](?: *(?:/?[A-Za-z0-9_:@~#+,=&()'!*$;-]|\.))*")
+_LONGEST_REFERENCE: Final = 128
+_HOLDS: Final = "duplicate/"  # what near-duplicates hold an image by
 # Control characters and lone surrogates: neither can be shown, and the latter cannot be stored.
 _UNSTORABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -149,11 +154,19 @@ def metrics_request(query: Mapping[str, str]) -> MetricsRequest:
 
 
 def path_reference(text: str) -> str:
-    """The name of a reference in a path.  Raises InvalidRequestError."""
-    if not _REFERENCE.fullmatch(text):
-        message = "must be 1 to 128 of A-Z a-z 0-9 . _ : @ ~ - and begin with a letter or digit"
+    """The name of a reference from the rest of a path, percent-encoded or decoded already.
+
+    Raises InvalidRequestError.
+    """
+    name = unquote(text)
+    if len(name) > _LONGEST_REFERENCE or not _REFERENCE.fullmatch(name) or name.startswith(_HOLDS):
+        message = (
+            "must be 1 to 128 of A-Z a-z 0-9 / # space . _ : @ ~ + , = & ( ) ' ! * $ ; - in percent-encoding,"
+            " begin with a letter or digit, not with duplicate/, and not end with a space or slash;"
+            " what follows a slash is no slash, dot or space"
+        )
         raise InvalidRequestError([Fault("reference", message)])
-    return text
+    return name
 
 
 @dataclass(frozen=True, slots=True)
