@@ -19,9 +19,11 @@ import boto3
 import pytest
 from PIL import Image, ImageFilter
 
+from catalog.adapters.usage_table import Counters
 from catalog.domain.keys import AssetKey, tenant_id
 from catalog.domain.limits import Limits
 from catalog.domain.tenants import LATE_UPLOADS_END_AFTER
+from catalog.domain.usage import NOTHING
 from infra.operator import dead_letters
 from infra.operator.dead_letters import QUEUES, DeadLetters
 from infra.operator.restore import restore
@@ -296,6 +298,28 @@ def let_late_uploads_end(cloud: Cloud) -> None:
     )
 
 
+def leave_something(cloud: Cloud) -> None:
+    """What an active tenant collects without an image: an announcement, a pair, a counter."""
+    (client,) = recorded_clients(cloud)
+    assert cloud.announce(PHOTO, client_id=client).status == 201
+    of = {"tenant": {"S": "initech"}}
+    pair = {"pair": {"S": f"{'0' * 64}#{'f' * 64}"}, "seen_at": {"S": "2026-11-24T00:00:00.000000+00:00"}}
+    cloud.dynamodb.put_item(TableName="PairsTable", Item=of | pair)
+    cloud.dynamodb.put_item(
+        TableName="UsageTable",
+        Item=of | {"counter": {"S": "total"}, "moves": {"N": "1"}, "duplicates_avoided": {"N": "7"}},
+    )
+
+
+def nothing_is_left(cloud: Cloud) -> None:
+    no_client_is_left(cloud)
+    for table in ("TenantsTable", "AssetsTable", "PairsTable"):
+        items = cloud.dynamodb.scan(TableName=table)["Items"]
+        assert "initech" not in {item["tenant"]["S"] for item in items}, table
+    # The stream tells the counters afterwards that an announcement went: nothing, added to nothing.
+    assert Counters("UsageTable").totals([tenant_id("initech")]) == {tenant_id("initech"): NOTHING}
+
+
 remove = ask("DELETE", "/initech")
 
 
@@ -447,7 +471,7 @@ SCENARIOS: dict[str, Scenario] = {
     "a client revoked": Scenario(revoke, create, also=no_client_is_left),
     "a tenant's removal begun": Scenario(remove, create, also=no_client_is_left),
     "a tenant's removal finished": Scenario(
-        remove, in_turn(create, remove, let_late_uploads_end), also=no_client_is_left
+        remove, in_turn(create, leave_something, remove, let_late_uploads_end), also=nothing_is_left
     ),
     "dead letters sent back": Scenario(redrive, dead, also=every_letter_has_arrived, drained=False),
     "a purged image restored": Scenario(
