@@ -320,7 +320,8 @@ class DeadLetters:
             return "nothing is left to do: the asset is gone"
         words = [*(key.id for key in letter.assets), letter.facts.get("run_id"), letter.facts.get("tenant")]
         logged = next((self._logged(letter, word) for word in words if word), None)
-        return letter.error or logged or self._stopped(letter) or "nothing was logged: it was never tried"
+        silence = "nothing was logged: it was never tried, or its log is gone"
+        return letter.error or logged or self._stopped(letter) or silence
 
     def _logged(self, letter: DeadLetter, word: str) -> str | None:
         """The last failure that the function logged about `word` since the message was sent."""

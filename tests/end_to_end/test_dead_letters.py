@@ -16,7 +16,7 @@ from infra.operator.restore import NothingToRestoreError, restore
 from tests.builders.images import jpeg_bytes, product_photo
 from tests.end_to_end.deployment import SETTLE_SECONDS, Deployment, settled, within
 
-UPLOADS, RENDER = QUEUES[:2]
+UPLOADS, RENDER, PURGE = QUEUES[:3]
 
 
 @contextmanager
@@ -74,6 +74,28 @@ def test_render_jobs_that_died_of_a_lost_permission_are_explained_and_redriven(
 
     assert [line["redriven"] for line in sent] == [True] * 3
     assert acme.wait(id_, timeout_seconds=SETTLE_SECONDS).status == "ready"
+    deployment.assert_queues_run_empty()
+
+
+def test_a_daily_purge_that_fails_inside_the_function_is_a_letter_with_its_error_and_begins_when_sent_back(
+    deployment: Deployment, letters: DeadLetters
+) -> None:
+    """Nobody waits for it: Lambda tries it three times and hands it to the on-failure destination."""
+    assert deployment.depth("PurgeDeadLetterQueueUrl") == 0
+    with deployment.without_permission("PurgeFunction", "dynamodb:Scan"):
+        deployment.stack.client("lambda").invoke(
+            FunctionName=deployment.output("PurgeFunction"),
+            InvocationType="Event",
+            Payload=json.dumps({"purge": "daily"}),
+        )
+        within(SETTLE_SECONDS, lambda: deployment.depth("PurgeDeadLetterQueueUrl") == 1, "a dead letter")
+
+    for _ in range(2):
+        (letter,) = letters.list(PURGE, limit=10)
+        assert (letter["kind"], letter["tries"]) == ("daily purge", 3)
+        assert "AccessDenied" in letter["reason"] or "not authorized" in letter["reason"], letter
+
+    assert [line["redriven"] for line in letters.redrive(PURGE, limit=10, dry_run=False)] == [True]
     deployment.assert_queues_run_empty()
 
 
