@@ -18,7 +18,7 @@ from PIL import Image
 from catalog.domain.rejections import RejectionCode
 from catalog.domain.sources import SourceFormat
 from imaging.containers import sniff
-from tests.builders import images
+from tests.builders import images, tiffs
 
 Size = tuple[int, int]
 
@@ -224,6 +224,9 @@ SEEDS: Final[Mapping[str, bytes]] = {
     "png-grey-16": images.png_bytes(images.in_mode(SMALL, "I;16"), transparency=7),
     "png-rgba-16": images.rgb16_png_bytes(CUTOUT),
     "png-interlaced": images.interlaced_png_bytes(SMALL),
+    "png-coded": with_png_chunks(
+        images.png_bytes(SMALL), (b"cICP", bytes((9, 16, 0, 1))), (b"gAMA", struct.pack(">I", 100_000))
+    ),
     "png-animated": images.animated_bytes([SMALL, CUTOUT], "PNG"),
     "webp": images.webp_bytes(SMALL, exif=EXIF, icc_profile=images.srgb_profile()),
     "webp-alpha": images.webp_bytes(CUTOUT),
@@ -244,6 +247,8 @@ SEEDS: Final[Mapping[str, bytes]] = {
     "tiff-lab": images.tiff_bytes(images.in_mode(SMALL, "LAB")),
     "tiff-float": images.tiff_bytes(images.in_mode(SMALL, "F")),
     "tiff-16": images.tiff_bytes(images.in_mode(SMALL, "I;16")),
+    "tiff-planes-16": tiffs.written("rgba", "u2", ">", True, {"compression": "zlib", "predictor": 2}),
+    "tiff-float-rgb": tiffs.written("rgb", "f4", "<", False, {"tile": (16, 16)}),
     "tiff-pages": images.animated_bytes([SMALL, OTHER], "TIFF"),
 }
 

@@ -13,7 +13,7 @@ from tests.builders import images
 
 Array = npt.NDArray[Any]
 
-SIZE: Final = (48, 33)
+SIZE: Final = (61, 47)
 SCENE: Final = np.asarray(images.noisy_scene(3, SIZE).convert("CMYK"))
 ALPHA: Final = np.asarray(images.noisy_scene(5, SIZE).convert("L"))
 # Photometric interpretation, samples that are colours, extra samples.

@@ -108,3 +108,9 @@ def test_colours_tell_the_hues_of_one_garment_apart_and_not_its_re_encodes() -> 
     own = hashes.colours(garment)
     assert colour_distance(own, hashes.colours(again)) < 1
     assert colour_distance(own, hashes.colours(other)) > 2
+
+
+def test_a_strip_of_a_few_rows_with_a_mark_is_all_content() -> None:
+    strip = images.flat("white", (61, 3))
+    strip.paste("black", (21, 0, 40, 1))
+    assert hashes.content_box(strip) == (0, 0, 61, 3)

@@ -71,7 +71,7 @@ def content_box(image: Image.Image) -> Box:
         content = np.abs(part - border[:, None, None]).max(axis=0) > _BORDER_TOLERANCE
         rows, columns = _content_lines(content, axis=1), _content_lines(content, axis=0)
         if (
-            rows.size < 1
+            min(rows.size, columns.size) < 1
             or np.ptp(rows) + 1 < _LEAST_CONTENT * size[1]
             or np.ptp(columns) + 1 < _LEAST_CONTENT * size[0]
         ):

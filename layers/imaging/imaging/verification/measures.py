@@ -120,9 +120,15 @@ def luma_scores(maps: LumaMaps, noise: float, lost: float, where: Mask | None = 
         Refusal.PRESENCE: _stricter(_PRESENCE_WHEN_SMALLER, lost)
         * _worst(maps.presence, where)
         / presence_limit,
-        Refusal.TEXTURE: _worst(maps.texture, None if where is None else where[::2, ::2]),
+        Refusal.TEXTURE: _worst(maps.texture, None if where is None else _halved_mask(where)),
         Refusal.TONE: _worst(maps.tone, where) / (_TONE * max(_allowance(noise), 1.0)),
     }
+
+
+def _halved_mask(where: Mask) -> Mask:
+    """As `halved` does: without the last row and column of an odd plane."""
+    height, width = (side // 2 * 2 for side in where.shape)
+    return where[:height:2, :width:2]
 
 
 def _worst(measure: Plane, where: Mask | None) -> float:
