@@ -7,16 +7,17 @@
 
 import html
 import io
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms
 
 from infra.local.client import Rendition
-from infra.local.photos import Photo, printable
-from infra.local.report import End, Figures, Row, byte_size, figures, files_by_id, presets_of
+from infra.local.photos import Photo, printable, upright
+from infra.local.report import SENTENCES, End, Figures, Row, byte_size, figures, files_by_id, presets_of
 
 _PREVIEW_SIDE: Final = 640  # pixels; twice what the page shows, for dense screens
 
@@ -45,7 +46,14 @@ class ContactSheet:
             return
         try:
             preview = _preview(photo.path)
-        except (OSError, ValueError, ImageCms.PyCMSError):
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+            struct.error,
+            Image.DecompressionBombError,
+            ImageCms.PyCMSError,
+        ):
             return  # the page says "no preview" in its place
         _write_whole(path, preview)
 
@@ -90,6 +98,7 @@ class ContactSheet:
             ),
             pictured="\n".join(_card(row, self._strip(row, id_, presets), files) for row, id_ in pictured),
             plain="\n".join(_card(row, "", files) for row in plain),
+            pairs=self._pairs(rows, files),
         )
 
     def _strip(self, row: Row, id_: str, presets: Sequence[str]) -> str:
@@ -102,6 +111,18 @@ class ContactSheet:
                 facts = f"{rendition.width} x {rendition.height}, {byte_size(rendition.size_bytes)}"
                 shown.append(self._figure(self._rendition(id_, rendition), preset, facts))
         return f'<div class="strip">{"".join(shown)}</div>'
+
+    def _pairs(self, rows: Sequence[Row], files: Mapping[str, str]) -> str:
+        """Each near-duplicate beside the image whose picture it shows, where both are among the rows."""
+        pairs = {(row.id, row.near_duplicate_of): row for row in rows if row.id}
+        shown = [
+            f'<article data-end="{row.end}"><h2>{_text(files[of])} = {_text(files[id_])}</h2>'
+            f'<div class="strip">{self._figure(self._original(of), files[of], "first")}'
+            f"{self._figure(self._original(id_), files[id_], 'shows its renditions')}</div></article>"
+            for (id_, of), row in pairs.items()
+            if of in files
+        ]
+        return f"<h1>Near-duplicates</h1>\n<section>\n{'\n'.join(shown)}\n</section>" if shown else ""
 
     def _figure(self, path: Path, title: str, facts: str) -> str:
         if not path.exists():
@@ -124,7 +145,7 @@ def _write_whole(path: Path, data: bytes) -> None:
 def _preview(path: Path) -> bytes:
     with Image.open(path) as original:
         original.draft("RGB", (_PREVIEW_SIDE, _PREVIEW_SIDE))
-        preview = _showable(ImageOps.exif_transpose(original))
+        preview = _showable(upright(original))
     preview.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE), Image.Resampling.BICUBIC)
     encoded = io.BytesIO()
     # A profile of RGB pixels stays with them, for the browser to apply.
@@ -150,6 +171,8 @@ def _showable(image: Image.Image) -> Image.Image:
 def _card(row: Row, pictures: str, files: Mapping[str, str]) -> str:
     said = f"{row.end}: {row.code}" if row.code else str(row.end)
     facts = [] if pictures else [byte_size(row.size_bytes)]
+    if row.code in SENTENCES:
+        facts.insert(0, SENTENCES[row.code])
     if row.seconds is not None:
         facts.append(f"{row.seconds:.2f} s from PUT to {row.end}")
     if row.known:
@@ -242,6 +265,7 @@ _PAGE: Final = """<!doctype html>
 <section class="plain">
 {plain}
 </section>
+{pairs}
 </main>
 </html>
 """

@@ -45,7 +45,7 @@ from infra.local.drawn_photos import draw_photos
 from infra.local.emulator import Emulator, EmulatorError
 from infra.local.emulator import arguments as emulator_arguments
 from infra.local.photos import Photo, PhotoGoneError, Unreadable, collect, printable
-from infra.local.report import BROKEN_PROMISES, End, Row, figures, json_lines, summary, table
+from infra.local.report import BROKEN_PROMISES, End, Row, figures, json_lines, remarks, summary, table
 from infra.local.tour import Act, tour
 
 TENANT: Final = "demo"
@@ -53,6 +53,7 @@ CLEANUP_TENANT: Final = "demo-cleanup"
 CLEANUP_SCOPES: Final = ("catalog/read", "catalog/write", "catalog/admin")  # purging is an administrator's
 THREADS: Final = 4
 SETTLE_SECONDS: Final = 120.0  # a render job that failed is tried again after its visibility timeout
+_STARTING: Final = "workers start, the first files take some 12 seconds"
 _PLAIN_WIDTH: Final = 200  # columns of a table that goes to a file or a pipe
 _PLAIN_STEP_SECONDS: Final = 5.0  # between two lines of progress where there is no terminal
 
@@ -185,11 +186,12 @@ def send_all(photos: Sequence[Photo], journey: Journey, *, console: Console) -> 
 def _progress(console: Console, total: int) -> Iterator[Callable[[int], None]]:
     """Shows how many files are done: a live bar, or a line now and then where nobody watches."""
     if console.is_terminal:
-        columns = (TextColumn("files"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console) as bar:
-            task = bar.add_task("files", total=total)
-            yield lambda done: bar.update(task, completed=done)
+            task = bar.add_task(_STARTING, total=total)
+            yield lambda done: bar.update(task, completed=done, description="files")
         return
+    console.print(f"  {_STARTING}")
     started = last = time.monotonic()
 
     def say(done: int) -> None:
@@ -283,8 +285,10 @@ def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) ->
         (out / "report.jsonl").write_text(json_lines(rows), encoding="utf-8")
         page = sheet.write(rows)
         console.print(table(rows, width=console.width))
-        console.print(summary(figures(rows)), style="bold", highlight=False)
+        for remark in remarks(rows):
+            console.print(remark, markup=False, highlight=False)
         if interrupted:
+            console.print(summary(figures(rows)), style="bold", highlight=False)
             console.print(f"interrupted after {len(rows)} of {len(found)} files; run it again to go on")
             return 130
         broken = [
@@ -301,11 +305,19 @@ def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) ->
         )
         with CatalogClient(stack.api_url, stack.token_url, cleanup_credentials) as cleanup:
             broken += show(tour(catalog, cleanup, rows=rows, photos=photos), console=console)
+    console.print(_next_steps(stack, credentials_file), highlight=False, markup=False, soft_wrap=True)
+    console.print(summary(figures(rows)), style="bold", highlight=False)
     for promise in broken:
         console.print(f"BROKEN PROMISE: {promise}", style="bold red", markup=False, highlight=False)
-    console.print(f"\n[bold]look at[/bold]  {page.resolve().as_uri()}", highlight=False, soft_wrap=True)
-    console.print(_next_steps(stack, credentials_file), highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"the stack stays up; `{down_command(emulator)}` stops it and keeps its state", highlight=False
+    )
+    console.print(f"[bold]look at[/bold]  {page.resolve().as_uri()}", highlight=False, soft_wrap=True)
     return 1 if broken else 0
+
+
+def down_command(emulator: Emulator) -> str:
+    return f"make down NAME={emulator.name} PORT={emulator.port} ACCOUNT={emulator.account}"
 
 
 def show(acts: Iterator[Act], *, console: Console) -> list[str]:
@@ -342,8 +354,7 @@ call the API yourself
   TOKEN=$(curl -s -u "$CLIENT_ID:$CLIENT_SECRET" -d grant_type=client_credentials {stack.token_url} \\
     | sed 's/.*"access_token": *"\\([^"]*\\)".*/\\1/')
   curl -s -H "Authorization: Bearer $TOKEN" "{stack.api_url}/images?limit=2"
-
-the stack stays up; `make down` stops it and keeps its state"""
+"""
 
 
 def main() -> None:

@@ -5,10 +5,13 @@ import hashlib
 import mimetypes
 import os
 import stat
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from PIL import Image, ImageOps
 
 _NAMED_TYPES: Final = mimetypes.MimeTypes()  # the built-in table: a machine's own mime.types changes nothing
 _MAGIC: Final = (
@@ -21,6 +24,15 @@ _MAGIC: Final = (
 )
 _SNIFFED_BYTES: Final = 16
 _MAX_FILENAME: Final = 255  # characters the API takes
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF says, or as it is where its EXIF says nothing that can be read."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (SyntaxError, ValueError, TypeError, KeyError, struct.error, OSError):
+        image.info.pop("exif", None)
+        return image
 
 
 class PhotoGoneError(Exception):

@@ -28,6 +28,30 @@ class End(StrEnum):
     UNSETTLED = "unsettled"  # accepted, and then neither ready nor rejected in time
 
 
+# What a code means, for whoever sent the file.
+SENTENCES: Final[Mapping[str, str]] = {
+    "unsupported_format": "this is no JPEG, PNG, WebP, GIF, AVIF or TIFF, whatever its name says",
+    "unsupported_media_type": "no image format has this name",
+    "truncated": "the file ends before the picture does: send the whole file",
+    "corrupt": "the picture cannot be decoded",
+    "damaged": "a part of the picture is lost or overwritten",
+    "too_many_pixels": "the picture has more pixels than its format may have here",
+    "too_large": "the file has more bytes than an upload may have",
+    "upload_too_large": "the file has more bytes than an upload may have",
+    "empty": "the file has no bytes",
+    "invalid_request": "the file cannot be announced: it has no bytes, or a name the API does not take",
+    "checksum_mismatch": "other bytes arrived than were announced",
+    "original_archived": "the original was archived before it was rendered",
+    "original_missing": "the original was deleted before it was rendered",
+    "rendition_missing": "a rendition could not be fetched as promised",
+    "gone_while_sending": "the file could not be read any more",
+    "not_a_file": "this is no file that has bytes",
+    "EACCES": "this user may not read the file",
+}
+
+_NARROW: Final = 120  # columns: below, the presets share one
+_SHOWN: Final = 10  # files; with more of them, the first so many and every one that is not ready
+
 _ONE_LINE_WIDTH: Final = 130  # columns; three presets and a name of 20 characters need as many
 
 BROKEN_PROMISES: Final = frozenset({End.INCOMPLETE, End.UNSETTLED})
@@ -97,7 +121,8 @@ def _json(row: Row) -> dict[str, Any]:
 
 def table(rows: Sequence[Row], *, width: int) -> Table:
     """The rows for a terminal `width` columns wide; a column a preset, smallest first."""
-    presets, files = presets_of(rows), files_by_id(rows)
+    files = files_by_id(rows)
+    presets = presets_of(rows) if width >= _NARROW else []
     between = " " if width >= _ONE_LINE_WIDTH else "\n"
     shown = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1 if width >= _ONE_LINE_WIDTH else 0))
     shown.add_column("File", overflow="fold", min_width=10, max_width=60)
@@ -106,8 +131,10 @@ def table(rows: Sequence[Row], *, width: int) -> Table:
     shown.add_column("Size in", justify="right", no_wrap=True)
     for preset in presets:
         shown.add_column(preset, justify="right", min_width=9)
+    if not presets:
+        shown.add_column("Renditions", justify="right", no_wrap=True)
     shown.add_column("PUT to ready", justify="right", min_width=8)
-    for row in rows:
+    for row in notable(rows):
         by_preset = {rendition.preset: rendition for rendition in row.renditions}
         shown.add_row(
             Text(printable(row.file)),
@@ -115,9 +142,28 @@ def table(rows: Sequence[Row], *, width: int) -> Table:
             Text(printable(_duplicate_of(row, files))),
             byte_size(row.size_bytes),
             *(_rendition_cell(by_preset.get(preset), between) for preset in presets),
+            *([] if presets else [_renditions_cell(row)]),
             journey(row),
         )
     return shown
+
+
+def notable(rows: Sequence[Row]) -> list[Row]:
+    """The first ten, and every one with a problem."""
+    return [row for number, row in enumerate(rows) if number < _SHOWN or row.end is not End.READY]
+
+
+def remarks(rows: Sequence[Row]) -> list[str]:
+    """What the table leaves open: how many files it leaves out, and what its codes mean."""
+    left_out = len(rows) - len(notable(rows))
+    said = [f"and {left_out} more that are ready: they are on the page and in the report"] if left_out else []
+    codes = dict.fromkeys(row.code for row in rows if row.code in SENTENCES)
+    return said + [f"{code}: {SENTENCES[code]}" for code in codes if code]
+
+
+def _renditions_cell(row: Row) -> str:
+    total = sum(rendition.size_bytes for rendition in row.renditions)
+    return f"{len(row.renditions)}, {byte_size(total)}" if row.renditions else ""
 
 
 def files_by_id(rows: Iterable[Row]) -> dict[str, str]:

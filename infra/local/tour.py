@@ -17,14 +17,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from PIL import Image as Picture
-from PIL import ImageOps
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from infra.local.client import ApiError, CatalogClient, Image, Metrics, PresetComparison, Rendition, Ticket
 from infra.local.drawn_photos import draw_throwaways
-from infra.local.photos import Photo, printable
+from infra.local.photos import Photo, printable, upright
 from infra.local.report import End, Row, byte_size, files_by_id
 
 THREADS: Final = 4
@@ -184,8 +183,13 @@ def near_duplicates(catalog: CatalogClient, photos: Sequence[Photo]) -> Act:
     said, broken = "", []
     for photo in photos[:_TRIED]:
         half_name = f"{PurePosixPath(photo.filename).stem}-half.webp"
+        try:
+            half_data = half_size_webp(photo)
+        except (OSError, ValueError, SyntaxError, Picture.DecompressionBombError):
+            said += f"no half-size WebP can be made of {printable(photo.filename)}\n"
+            continue
         original, original_seconds = _sent(catalog, photo.read(), photo.content_type, photo.filename)
-        half, half_seconds = _sent(catalog, half_size_webp(photo), "image/webp", half_name)
+        half, half_seconds = _sent(catalog, half_data, "image/webp", half_name)
         for image in (original, half):
             catalog.refer(image.id, sku(image.id))  # the purge that follows is not about these
         shared = half.near_duplicate_of == original.id and half.shares_renditions
@@ -228,13 +232,11 @@ def _likeness(half: Image) -> str:
 def half_size_webp(photo: Photo) -> bytes:
     """The photo upright, at half its width and height, as WebP; its colour profile stays."""
     with Picture.open(photo.path) as opened:
-        upright = ImageOps.exif_transpose(opened)
-        profile = opened.info.get("icc_profile") if upright.mode in {"RGB", "RGBA"} else None
-    if upright.mode not in {"RGB", "RGBA"}:
-        upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
-    half = upright.resize(
-        (max(1, upright.width // 2), max(1, upright.height // 2)), Picture.Resampling.LANCZOS
-    )
+        turned = upright(opened)
+        profile = opened.info.get("icc_profile") if turned.mode in {"RGB", "RGBA"} else None
+    if turned.mode not in {"RGB", "RGBA"}:
+        turned = turned.convert("RGBA" if turned.has_transparency_data else "RGB")
+    half = turned.resize((max(1, turned.width // 2), max(1, turned.height // 2)), Picture.Resampling.LANCZOS)
     encoded = io.BytesIO()
     half.save(encoded, "WEBP", quality=_HALF_QUALITY, icc_profile=profile)
     return encoded.getvalue()

@@ -106,6 +106,16 @@ def test_a_near_duplicate_names_the_file_it_looks_like(tmp_path: Path) -> None:
     small = replace(ready(sent, "small.webp"), id="ab" * 32, near_duplicate_of=sent.sha256)
     html = ContactSheet(tmp_path / "demo").write([ready(sent, "large.jpg"), small]).read_text()
     assert html.count("near-duplicate of large.jpg") == 1
+    assert "<h2>large.jpg = small.webp</h2>" in html
+
+
+def test_a_png_whose_exif_is_none_is_shown_as_it_is(tmp_path: Path) -> None:
+    data = images.png_bytes(images.product_photo(3, (80, 60)), exif=b"Exif\0\0this is no TIFF")
+    sheet, sent = ContactSheet(tmp_path / "demo"), photo(tmp_path, data, "odd.png")
+
+    sheet.add_original(sent)
+
+    assert (tmp_path / "demo" / "originals" / f"{sent.sha256}.webp").exists()
 
 
 def test_a_rendition_of_another_size_than_promised_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:

@@ -5,8 +5,20 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from catalog.domain.rejections import RejectionCode
 from infra.local.client import Rendition
-from infra.local.report import End, Row, byte_size, figures, json_lines, summary, table
+from infra.local.report import (
+    SENTENCES,
+    End,
+    Row,
+    byte_size,
+    figures,
+    json_lines,
+    notable,
+    remarks,
+    summary,
+    table,
+)
 
 ID = "ab" * 32
 
@@ -102,7 +114,7 @@ def test_markup_and_control_characters_in_names_are_shown_and_not_obeyed() -> No
 def test_the_table_fits_a_narrow_terminal() -> None:
     lines = shown(READY, KNOWN, REJECTED, width=80).splitlines()
     assert max(map(len, lines)) <= 80
-    assert any("1600x1067" in line for line in lines) and any("51.2 kB" in line for line in lines)
+    assert READY.file in "".join(lines) and not any("1600x1067" in line for line in lines)
     assert any("0.50 s" in line for line in lines)
 
 
@@ -133,3 +145,19 @@ def test_a_run_that_sent_nothing_has_no_percentiles() -> None:
 )  # fmt: skip
 def test_bytes_are_shown_with_the_digits_that_matter(size_bytes: int, text: str) -> None:
     assert byte_size(size_bytes) == text
+
+
+def test_of_many_files_the_first_ten_and_every_problem_are_shown() -> None:
+    rows = [replace(READY, file=f"{number:03}.jpg") for number in range(40)]
+    rows[30] = replace(REJECTED, file="030.jpg", code="truncated")
+
+    assert [row.file for row in notable(rows)] == [*(f"{number:03}.jpg" for number in range(10)), "030.jpg"]
+    assert remarks(rows) == [
+        "and 29 more that are ready: they are on the page and in the report",
+        "truncated: the file ends before the picture does: send the whole file",
+    ]
+
+
+@pytest.mark.parametrize("code", [*RejectionCode])
+def test_every_code_of_a_rejection_has_a_sentence(code: str) -> None:
+    assert SENTENCES[code].endswith(tuple("abcdefghijklmnopqrstuvwxyz"))

@@ -302,3 +302,12 @@ def test_metrics_that_never_equal_a_count_are_a_broken_promise(photo: Callable[.
     catalog = FakeCatalog(lag=10)
     near_duplicates(catalog.client, [photo("mug.jpg")])
     assert usage({"demo": catalog.client}, patience=0).broken
+
+
+def test_an_image_too_wide_for_a_webp_is_told_and_the_next_one_tried(tmp_path: Path) -> None:
+    path = tmp_path / "long.jpg"
+    path.write_bytes(data := images.jpeg_bytes(images.flat((9, 9, 9), (40_000, 40))))
+
+    act = near_duplicates(FakeCatalog().client, [Photo(path, "long.jpg", len(data), "", "image/jpeg")])
+
+    assert (act.said, act.broken) == ("no half-size WebP can be made of long.jpg", ())
