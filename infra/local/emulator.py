@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -94,8 +95,24 @@ class Emulator:
             return None
         return pid if self._is_ours(pid) else None
 
+    def crashed(self) -> str | None:
+        """What was lost where it was ended by force: whatever came after its last saved state."""
+        if not self._pid_file.exists() or self.pid():
+            return None
+        if not self._checkpointed.exists():
+            return (
+                f"the emulator {self.name} did not stop in good order and had saved nothing: it begins anew"
+            )
+        saved = datetime.fromtimestamp(self._checkpointed.stat().st_mtime).astimezone()
+        return (
+            f"the emulator {self.name} did not stop in good order: tables, queues and clients are as they"
+            f" were at {saved:%Y-%m-%d %H:%M:%S}, objects as they are; send again what came later"
+        )
+
     def up(self) -> None:
         """Start it, detached, and wait until it answers.  Does nothing when it runs already.
+
+        Says what a crash has cost.
 
         Raises EmulatorError when something else holds the port or it does not come up.
         """
@@ -106,11 +123,16 @@ class Emulator:
                 f"port {self.port} is taken by something that `make up` did not start. "
                 f"Stop it, or choose another port: make up PORT={self.port + 1}"
             )
+        if lost := self.crashed():
+            print(lost, file=sys.stderr)
         if self._pid_file.exists() and not self._checkpointed.exists():
             # Ended by force before its state was ever saved: what it had put on disk already, the objects of
             # buckets that no stack knows, would only stand in the way of a deployment.
             shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private(self.folder)
+        # Here and not in the machine's own: workers that were killed leave their folders behind.
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.mkdir(mode=0o700)
         self._rewind_streams()
         with self.log.open("ab") as log:
             process = subprocess.Popen(
@@ -121,6 +143,7 @@ class Emulator:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                umask=0o077,  # its state has the clients' secrets
             )
         self._pid_file.write_text(str(process.pid))
         if not self._wait_healthy(process):
@@ -143,6 +166,7 @@ class Emulator:
             time.sleep(0.05)
         self._pid_file.unlink(missing_ok=True)
         self._checkpointed.touch()
+        shutil.rmtree(self._temporary, ignore_errors=True)
         return True
 
     def checkpoint(self) -> None:
@@ -185,6 +209,10 @@ class Emulator:
         return self.folder / "emulator.pid"
 
     @property
+    def _temporary(self) -> Path:
+        return self.folder / "tmp"
+
+    @property
     def _checkpointed(self) -> Path:
         return self.folder / "checkpointed"
 
@@ -195,6 +223,7 @@ class Emulator:
             **inherited,
             **elsewhere,
             "PYTHONNOUSERSITE": "1",
+            "TMPDIR": str(self._temporary),
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self.port),
             "MINISTACK_ACCOUNT_ID": self.account,
@@ -238,6 +267,15 @@ class Emulator:
 
     def _log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+
+
+def private(folder: Path) -> None:
+    """Make the folder, and let nobody else read what is in it already."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o077:
+            path.chmod(path.stat().st_mode & 0o700)
 
 
 def _is_listening(port: int) -> bool:
