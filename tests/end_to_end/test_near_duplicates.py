@@ -3,10 +3,15 @@
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from PIL import Image as Pillow
 
+from catalog.adapters.asset_items import asset_of_image
+from catalog.domain.fingerprints import places
+from catalog.domain.keys import tenant_id
 from catalog.domain.tenants import Scope
 from infra.local.client import CatalogClient, Image
+from infra.operator import reindex
 from tests.builders.images import jpeg_bytes, noisy_scene, webp_bytes
 from tests.end_to_end.deployment import Deployment, settled, within
 
@@ -74,3 +79,35 @@ def test_near_duplicates_uploaded_at_one_moment_settle_on_one_canonical_image(de
         assert canonical.count(None) == 1
         ids = {hashlib.sha256(data).hexdigest() for data, _ in copies}
         assert set(canonical) - {None} <= ids
+
+
+def test_an_image_indexed_before_the_content_box_was_is_found_once_it_is_moved(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, acme = noisy_scene(84, (900, 700)), tenant_id("indexed-before")
+    dynamodb = deployment.stack.client("dynamodb")
+    monkeypatch.setattr(reindex, "stack_outputs", lambda _: deployment.stack.outputs)
+    with deployment.client(acme) as shop:
+        photo = settled(shop, jpeg_bytes(picture, 92))
+        key = {"tenant": {"S": acme}, "id": {"S": photo.id}}
+        table = deployment.output("AssetsTable")
+        item = dynamodb.get_item(TableName=table, Key=key)["Item"]
+        asset = asset_of_image(item)
+        (indexed,) = asset.indexed_as
+        for place in places(acme, asset.id, indexed):
+            dynamodb.delete_item(
+                TableName=deployment.output("HashBandsTable"),
+                Key={"band": {"S": place.bucket}, "id": {"S": place.id}},
+            )
+        dynamodb.update_item(
+            TableName=table,
+            Key=key,
+            UpdateExpression="SET indexed_as = :old",
+            ExpressionAttributeValues={":old": {"S": "phash256"}},
+        )
+
+        with pytest.raises(SystemExit) as ended:
+            reindex.main([acme, "--stack", "of-these-tests"])
+        assert (ended.value.code, '"moved": 1' in capsys.readouterr().out) == (0, True)
+        half = settled(shop, half_size_webp(picture), "image/webp")
+        assert half.document["near_duplicate_of"] == photo.id
