@@ -71,6 +71,7 @@ def test_an_event_repeated_for_a_ready_asset_reads_one_item_and_does_nothing(clo
         (b"hello, I am a text file", "unsupported_format"),
         (b"", "empty"),
         (half_of(PHOTO), "truncated"),
+        (PHOTO[: len(PHOTO) // 2] + PHOTO[len(PHOTO) // 2 + 999 :], "damaged"),
         (png_bomb(), "too_many_pixels"),
         (b"%PDF-1.7", "unsupported_format"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_format"),
