@@ -161,8 +161,21 @@ def _build(sources: str, emulator: Emulator, log: Path) -> None:
     built.write_text(sources)
 
 
+def override(key: str, value: str) -> str:
+    """One of `sam deploy --parameter-overrides`, whose parser ends an unquoted value at a quote."""
+    return f"{key}={json.dumps(value)}" if set(value) & set("\"' ") else f"{key}={value}"
+
+
+def presets_of(file: Path) -> str:
+    """The parameter Presets from a JSON file.  Raises DeploymentError."""
+    try:
+        return json.dumps(json.loads(file.read_text()), separators=(",", ":"))
+    except (OSError, ValueError) as error:
+        raise DeploymentError(f"no presets in {file}: {error}") from error
+
+
 def _deploy(name: str, overrides: Mapping[str, str], emulator: Emulator, log: Path) -> None:
-    pairs = [f"{key}={value}" for key, value in overrides.items()]
+    pairs = [override(key, value) for key, value in overrides.items()]
     command = ["deploy", "--config-env", "local", "--stack-name", name, "--parameter-overrides", *pairs]
     try:
         _sam(command, "deploy", emulator, log)
@@ -232,12 +245,15 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def main() -> None:
-    chosen = arguments("Deploy the application to the running emulator.").parse_args()
+    parser = arguments("Deploy the application to the running emulator.")
+    parser.add_argument("--presets", type=Path, help="a JSON file for the parameter Presets")
+    chosen = parser.parse_args()
     emulator = Emulator(port=chosen.port, name=chosen.name, account=chosen.account)
     try:
         environments.ensure("sam", "emulator")
         emulator.up()
-        stack = ensure_deployed(emulator)
+        parameters = {"Presets": presets_of(chosen.presets)} if chosen.presets else {}
+        stack = ensure_deployed(emulator, parameters=parameters)
     except (DeploymentError, EmulatorError, environments.EnvironmentSetupError) as error:
         sys.exit(f"error: {error}")
     print(f"{stack.name} is deployed; the API answers at {stack.api_url}")
