@@ -222,6 +222,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--stack", required=True, help="name of the stack that is to be deployed")
     parser.add_argument("--set", action="append", default=[], metavar="PARAMETER=VALUE", help="repeatable")
     chosen = parser.parse_args(arguments)
+    if wrong := [each for each in chosen.set if "=" not in each]:
+        parser.error(f"--set takes PARAMETER=VALUE, not {wrong[0]}")
     session = boto3.Session()
     try:
         deployment = described(chosen.stack, dict(each.split("=", 1) for each in chosen.set), session)

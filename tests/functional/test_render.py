@@ -3,11 +3,16 @@
 import hashlib
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from benchmarks._units import size_of_item
+from catalog.adapters.queues import RenderQueue, render_job
+from catalog.domain.assets import RenderJob
+from catalog.domain.hops import MAX_HOPS, ChainTooLongError
+from catalog.domain.keys import asset_id, tenant_id
 from catalog.domain.presets import parse_presets
 from tests.builders.images import camera_jpeg_bytes, jpeg_bytes, png_bytes, product_cutout, product_photo
 from tests.functional.cloud import PRESETS, Cloud
@@ -220,3 +225,24 @@ def test_the_record_of_an_ordinary_upload_fits_one_write_unit_and_names_whole_ke
     (indexed,) = cloud.asset(ID).indexed_as
     assert (indexed.algorithm, indexed.frame) == ("phash256", item["phash256"]["S"])
     assert indexed.box not in (None, indexed.frame)
+
+
+def test_a_job_that_a_job_causes_is_the_next_of_its_chain_which_ends(cloud: Cloud) -> None:
+    """Lambda is told to let Render's chain run; so the chain must end by itself, as a dead letter."""
+    queue = RenderQueue(cloud.render_queue)
+    first = RenderJob(tenant_id("acme"), asset_id(ID), ("thumb",))
+
+    queue.send([first])
+    (sent,) = map(render_job, cloud.take_jobs())
+    assert sent.hops == 0
+    queue.send([first, first], after=sent)
+    assert [render_job(body).hops for body in cloud.take_jobs()] == [1, 1]
+
+    with pytest.raises(ChainTooLongError):
+        queue.send([first], after=replace(sent, hops=MAX_HOPS))
+    assert cloud.sqs.receive_message(QueueUrl=cloud.render_queue).get("Messages", []) == []
+
+
+def test_a_job_sent_before_jobs_counted_their_hops_is_the_first_of_its_chain() -> None:
+    body = json.dumps({"tenant": "acme", "id": ID, "presets": ["thumb"], "correlation_id": None})
+    assert render_job(body).hops == 0

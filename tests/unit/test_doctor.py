@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.operator.doctor import CHECKS, DEFAULTS, Deployment, Verdict, examine, fitting_concurrency
+from infra.operator.doctor import (
+    CHECKS,
+    DEFAULTS,
+    Deployment,
+    Verdict,
+    examine,
+    fitting_concurrency,
+    main,
+)
 from tests.template.templates import APPLICATION
 
 
@@ -137,3 +145,9 @@ def test_what_the_credentials_may_not_see_is_said_and_the_rest_is_checked(servic
     notes = [finding.says for finding in findings if finding.verdict is Verdict.NOTE]
     assert len(notes) == 1
     assert len(findings) >= len(CHECKS)
+
+
+def test_a_parameter_without_a_value_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--stack", "catalog-images", "--set", "RenderConcurrency"])
+    assert "RenderConcurrency" in capsys.readouterr().err
