@@ -174,3 +174,13 @@ def test_a_damaged_group_4_fax_is_refused_and_an_intact_one_is_not() -> None:
 def test_samples_wider_than_those_of_16_bit_rgba_count_as_more_pixels() -> None:
     container = open_container(written("rgb", "f4", "<", False, {}))
     assert container.coded_pixels == SIZE[0] * SIZE[1] * 12 // 8
+
+
+@pytest.mark.parametrize("planar", [False, True])
+def test_a_bigtiff_of_strips_beyond_4_gigabytes_is_rejected_and_no_fault(planar: bool) -> None:
+    data = written("rgb", "u2", "<", planar, {"rowsperstrip": 40}, bigtiff=True)
+    at = tifffile.TiffFile(io.BytesIO(data)).pages[0].dataoffsets[0]  # type: ignore[union-attr]
+    assert outcome(data.replace(struct.pack("<Q", at), struct.pack("<Q", 2**40 + at))) in (
+        RejectionCode.TRUNCATED,
+        RejectionCode.CORRUPT,
+    )

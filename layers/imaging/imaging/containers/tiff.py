@@ -40,7 +40,8 @@ _BYTES: Final = {
     18: 8,
 }
 _INTEGERS: Final = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-_SHORT, _LONG = 3, 4
+_LONG, _IFD = 4, 13
+_BEYOND: Final = 2**32 - 1
 _SUBFILE, _SUB_DIRECTORIES, _PREDICTOR, _EXTRA, _FORMAT, _SUBSAMPLING = 254, 330, 317, 338, 339, 530
 _TEXTS_AND_ORIENTATION: Final = {274, 315, 33432}
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
@@ -256,7 +257,7 @@ def _planes(fields: Fields, order: str, samples: Samples) -> list[Fields]:
     across, down = samples.subsampling
 
     def long(tag: int, factor: int = 1) -> Fields:
-        return {tag: _Field(_LONG, 1, struct.pack(order + "I", min(2**32 - 1, factor)))}
+        return {tag: _Field(_LONG, 1, struct.pack(order + "I", min(_BEYOND, factor)))}
 
     width, height = _number(fields, _WIDTH, order, 0), _number(fields, _LENGTH, order, 0)
     bytes_a_sample = int(samples.dtype[2:])
@@ -281,8 +282,8 @@ def _planes(fields: Fields, order: str, samples: Samples) -> list[Fields]:
     starts, lengths = _numbers(fields[where], order), _numbers(fields.get(sizes), order)
     planes = samples.count if samples.planar else 1
     each = len(starts) // planes
-    if len(lengths) != len(starts):
-        raise unsupported("strips or tiles without their lengths")
+    if len(lengths) != len(starts) or len(starts) % planes:
+        raise unsupported("strips or tiles without their lengths, or not as many in each plane")
     return [
         base
         | {
@@ -358,7 +359,9 @@ def _check_pieces(
 def _numbers(found: _Field | None, order: str) -> tuple[int, ...]:
     if found is None or found.kind not in _INTEGERS:
         return ()
-    return struct.unpack(f"{order}{found.count}{_INTEGERS[found.kind]}", found.value)
+    numbers = struct.unpack(f"{order}{found.count}{_INTEGERS[found.kind]}", found.value)
+    # BigTIFF's may lie beyond what a classic directory holds, and any upload: as far is as good.
+    return tuple(min(number, _BEYOND) for number in numbers) if found.kind > _IFD else numbers
 
 
 def _number(fields: Fields, tag: int, order: str, default: int) -> int:
