@@ -25,7 +25,7 @@ from catalog.domain.keys import TenantId
 from catalog.domain.purge import CLAIMED_FOR, PurgeRun, RunClaimedError, RunState
 from catalog.http import accepted, api, body_text, client_id, fitting, ok
 from catalog.purge_requests import purge_request, purge_runs_request
-from catalog.representations import proposal_json, run_json, summary_json
+from catalog.representations import candidate_json, proposal_json, run_json, summary_json
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.purging import (
     confirm_purge,
@@ -47,11 +47,12 @@ runs = PurgeRuns(settings.purge_runs_table())
 queue = PurgeQueue(settings.purge_queue_url())
 signer = Signer(settings.signing_key_id())
 grace = settings.purge_grace()
+renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
 work = partial(
     work_on_run,
     assets=assets,
     originals=Originals(settings.originals_bucket()),
-    renditions=Renditions(settings.renditions_bucket()),
+    renditions=renditions,
     bands=HashBands(settings.hash_bands_table()),
     runs=runs,
     clock=clock,
@@ -77,7 +78,8 @@ def post_purge() -> Response[str]:
         )
         logger.info("purge proposed", tenant=tenant, run=proposal.run.id, found=len(proposal.run.candidates))
         count("PurgeProposed")
-        return ok(proposal_json(proposal))
+        shown = fitting(candidate_json(asset, url_of=renditions.url) for asset in proposal.found)
+        return ok(proposal_json(proposal, shown))
     run = confirm_purge(
         asked.confirm_token, tenant, runs=runs, signer=signer, see_to=come_back_to, now=clock()
     )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cfnlint.decode import cfn_yaml
 
+from catalog import http
 from catalog.domain.purge import CLAIMED_FOR, CONFIRMATION_VALID_FOR
 from tests.builders.events import sqs_event
 from tests.builders.images import jpeg_bytes, product_photo
@@ -330,6 +331,34 @@ def test_nothing_in_flight_is_a_candidate_however_short_the_grace(cloud: Cloud) 
     ready = cloud.upload(photo(3))["id"]
 
     assert cloud.purge(older_than_days=0).json["candidates"] == [ready]
+
+
+def test_candidates_are_shown_with_name_bytes_last_use_and_a_picture(cloud: Cloud) -> None:
+    id_ = unused(cloud, 1, days=31)
+    asset = cloud.asset(id_)
+
+    answer = cloud.purge().json
+
+    assert answer["candidates"] == [id_]
+    (shown,) = answer["candidates_shown"]
+    stored = asset.size_bytes + sum(rendition.size_bytes for rendition in asset.renditions.values())
+    assert (shown["id"], shown["filename"], shown["size_bytes"]) == (id_, asset.filename, stored)
+    assert asset.unused_since is not None
+    assert shown["unused_since"][:19] == asset.unused_since.isoformat()[:19]
+    smallest = min(asset.renditions.values(), key=lambda rendition: rendition.size_bytes)
+    assert f"/{smallest.key}?" in shown["url"]
+
+
+def test_what_is_shown_of_the_candidates_ends_at_the_length_of_a_page_and_their_list_does_not(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        unused(cloud, number, days=31)
+    monkeypatch.setattr(http, "LONGEST_PAGE", 10)
+
+    answer = cloud.purge().json
+
+    assert (len(answer["candidates"]), len(answer["candidates_shown"])) == (3, 1)
 
 
 def test_candidates_come_from_an_index_and_not_from_a_scan(cloud: Cloud) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from catalog.domain.usage import Usage
 from catalog.purge_requests import purge_request
 from catalog.representations import (
     asset_json,
+    candidate_json,
     comparison_json,
     metrics_json,
     pair_json,
@@ -372,7 +374,10 @@ def test_purge_runs_are_answered_exactly_as_documented() -> None:
     facts |= {"candidates": (_KEY.id,), "size_bytes": 10}
     proposed = PurgeRun(state=RunState.PROPOSED, **facts)
     done = PurgeRun(state=RunState.COMPLETED, kept={_KEY.id: Kept.IN_USE}, completed_at=_NOW, **facts)
-    proposal = proposal_json(Proposal(proposed, "token", _NOW))
+    asset = _asset(Status.READY)
+    shown = [candidate_json(asset, url_of=str), candidate_json(replace(asset, unused_since=_NOW), url_of=str)]
+    proposal = proposal_json(Proposal(proposed, (asset,), "token", _NOW), shown)
+    assert set(shown[0]) == set(SCHEMAS["Candidate"]["properties"])
     assert faults_of(proposal, schema("PurgeProposal")) == []
     assert faults_of(run_json(done), schema("PurgeRun")) == []
     assert faults_of(summary_json(done), schema("PurgeRunSummary")) == []

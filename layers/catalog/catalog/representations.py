@@ -152,9 +152,24 @@ def ticket_json(ticket: UploadTicket) -> dict[str, Any]:
     }
 
 
-def proposal_json(proposal: Proposal) -> dict[str, Any]:
-    """A dry run: what would be deleted, and the token that confirms exactly that."""
+def candidate_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
+    """What a person needs to know an image by before it goes: the smallest rendition shows it."""
+    from catalog.domain.purge import stored_bytes  # noqa: PLC0415 - of all functions only Purge has loaded it
+
+    smallest = min(asset.renditions.values(), key=lambda rendition: rendition.size_bytes, default=None)
+    return {
+        "id": asset.id,
+        "filename": asset.filename,
+        "size_bytes": stored_bytes([asset]),
+        "unused_since": _instant(asset.unused_since) if asset.unused_since else None,
+        "url": url_of(smallest.key) if smallest else None,
+    }
+
+
+def proposal_json(proposal: Proposal, shown: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A dry run: what would be deleted, what of it is shown, and the token that confirms exactly that."""
     return run_json(proposal.run) | {
+        "candidates_shown": list(shown),
         "confirm_token": proposal.token,
         "confirm_token_expires_at": _instant(proposal.expires_at),
     }

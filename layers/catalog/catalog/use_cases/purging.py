@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from catalog.adapters.objects import Originals, Renditions
     from catalog.adapters.purge_runs_table import PurgeRuns
     from catalog.adapters.signing import Signer
+    from catalog.domain.assets import Asset
 
 # Index entries a run looks at to find its candidates: 5,000 entries of about 250 bytes are 153 read units.
 _LOOKED_AT: Final = 5_000
@@ -49,9 +50,10 @@ _SLICE: Final = 25
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A dry run and the token that confirms exactly it."""
+    """A dry run, the assets it found, and the token that confirms exactly it."""
 
     run: PurgeRun
+    found: tuple[Asset, ...]
     token: str
     expires_at: datetime
 
@@ -67,7 +69,7 @@ def propose_purge(
     now: datetime,
 ) -> Proposal:
     """A dry run: the candidates, recorded, and a token signed over them.  Nothing is deleted."""
-    run = _find_candidates(
+    run, found = _find_candidates(
         tenant,
         older_than=older_than,
         source=RunSource.REQUEST,
@@ -78,7 +80,7 @@ def propose_purge(
     runs.record(run)
     confirmation = Confirmation(tenant, run.id, run.digest, _whole_second(now) + CONFIRMATION_VALID_FOR)
     token = confirm_token(confirmation, signer.sign(confirmation.statement()))
-    return Proposal(run, token, confirmation.expires_at)
+    return Proposal(run, found, token, confirmation.expires_at)
 
 
 def confirm_purge(
@@ -115,7 +117,7 @@ def start_scheduled_purge(
     tenant: TenantId, *, older_than: timedelta, assets: Assets, runs: PurgeRuns, now: datetime
 ) -> PurgeRun | None:
     """A run that needs no token: only the scheduler's role can ask for it.  None if nothing is unused."""
-    run = _find_candidates(
+    run, _ = _find_candidates(
         tenant,
         older_than=older_than,
         source=RunSource.SCHEDULE,
@@ -267,7 +269,7 @@ def _find_candidates(
     requested_by: str,
     assets: Assets,
     now: datetime,
-) -> PurgeRun:
+) -> tuple[PurgeRun, tuple[Asset, ...]]:
     # No status has a later cut-off than this one; each entry is then held to that of its own status.
     latest = max(
         moment
@@ -287,8 +289,9 @@ def _find_candidates(
         if len(found) > MAX_CANDIDATES or position is None:
             break
     candidates = tuple(found[:MAX_CANDIDATES])
+    known = assets.many(tenant, candidates)
     running = source is RunSource.SCHEDULE
-    return PurgeRun(
+    run = PurgeRun(
         tenant=tenant,
         id=f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}",
         state=RunState.RUNNING if running else RunState.PROPOSED,
@@ -297,10 +300,11 @@ def _find_candidates(
         as_of=now,
         older_than=older_than,
         candidates=candidates,
-        size_bytes=stored_bytes(assets.many(tenant, candidates).values()),
+        size_bytes=stored_bytes(known.values()),
         more=more,
         confirmed_at=now if running else None,
     )
+    return run, tuple(known[id_] for id_ in candidates if id_ in known)
 
 
 def _whole_second(moment: datetime) -> datetime:
