@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
+from catalog.adapters.groups import Groups
 from catalog.adapters.objects import Renditions
 from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.queues import RenderQueue
@@ -18,7 +19,7 @@ from catalog.representations import pair_json
 from catalog.requests import decision_request, pair_in_path, pairs_request
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.browsing import list_pairs
-from catalog.use_cases.decisions import Deciding, decide, undo
+from catalog.use_cases.decisions import Deciding, as_it_is, decide, undo
 
 clients = Clients(settings.clients_table())
 assets = Assets(settings.assets_table())
@@ -27,6 +28,7 @@ renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditio
 deciding = Deciding(
     assets=assets,
     pairs=pairs,
+    groups=Groups(settings.assets_table(), settings.pairs_table()),
     queue=RenderQueue(settings.render_queue_url()),
     action=settings.near_duplicate_action(),
     presets=settings.presets(),
@@ -48,7 +50,10 @@ def get_duplicates() -> Response[str]:
         assets=assets,
     )
     count("PageRead")
-    shown = fitting(pair_json(pair, page.assets, url_of=renditions.url) for pair in page.pairs)
+    shown = fitting(
+        pair_json(as_it_is(pair, page.assets, deciding=deciding), page.assets, url_of=renditions.url)
+        for pair in page.pairs
+    )
     return ok({"duplicates": shown, "cursor": page.first(len(shown)).cursor})
 
 
@@ -56,19 +61,19 @@ def get_duplicates() -> Response[str]:
 def put_decision(id_: str, other: str) -> Response[str]:
     key, second = pair_named(id_, other)
     decision = decision_request(body_text(app))
-    pair = decide(key, second, decision, by=client_id(app), deciding=deciding, now=datetime.now(UTC))
+    decided = decide(key, second, decision, by=client_id(app), deciding=deciding, now=datetime.now(UTC))
     logger.info("decided", tenant=key.tenant, asset_id=key.id, other=second, decision=decision)
     count("PairDecided")
-    return ok(pair_json(pair, assets.many(key.tenant, [key.id, second]), url_of=renditions.url))
+    return ok(pair_json(decided, assets.many(key.tenant, [key.id, second]), url_of=renditions.url))
 
 
 @app.delete("/images/<id_>/duplicates/<other>")
 def delete_decision(id_: str, other: str) -> Response[str]:
     key, second = pair_named(id_, other)
-    pair = undo(key, second, deciding=deciding, now=datetime.now(UTC))
+    decided = undo(key, second, deciding=deciding, now=datetime.now(UTC))
     logger.info("decision undone", tenant=key.tenant, asset_id=key.id, other=second)
     count("DecisionUndone")
-    return ok(pair_json(pair, assets.many(key.tenant, [key.id, second]), url_of=renditions.url))
+    return ok(pair_json(decided, assets.many(key.tenant, [key.id, second]), url_of=renditions.url))
 
 
 def pair_named(id_: str, other: str) -> tuple[AssetKey, AssetId]:

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from catalog import settings
 from catalog.adapters.assets_table import Assets
+from catalog.adapters.groups import Groups
 from catalog.adapters.hash_bands_table import HashBands
 from catalog.adapters.objects import Originals
 from catalog.adapters.pairs_table import Pairs
@@ -39,6 +40,7 @@ ingest = partial(
             threshold=settings.phash_hamming_threshold(),
         ),
         pairs=Pairs(settings.pairs_table()),
+        groups=Groups(settings.assets_table(), settings.pairs_table()),
         compare=partial(compare, limits=limits),
     ),
     presets=settings.presets(),

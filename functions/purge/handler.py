@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
+from catalog.adapters.groups import Groups
 from catalog.adapters.hash_bands_table import HashBands
 from catalog.adapters.objects import Originals, Renditions
 from catalog.adapters.purge_runs_table import PurgeRuns
@@ -54,6 +55,7 @@ work = partial(
     originals=Originals(settings.originals_bucket()),
     renditions=renditions,
     bands=HashBands(settings.hash_bands_table()),
+    groups=Groups(settings.assets_table(), settings.pairs_table()),
     runs=runs,
     clock=clock,
 )

@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from catalog import settings
 from catalog.adapters.assets_table import Assets
+from catalog.adapters.groups import Groups
 from catalog.adapters.objects import Originals, Renditions
 from catalog.adapters.queues import RenderQueue, render_job
 from catalog.batches import QueueBatches
@@ -22,6 +23,7 @@ render_missing = partial(
     assets=Assets(settings.assets_table()),
     originals=Originals(settings.originals_bucket()),
     renditions=Renditions(settings.renditions_bucket()),
+    groups=Groups(settings.assets_table(), settings.pairs_table()),
     render=partial(render, limits=settings.pixel_limits()),
     queue=RenderQueue(settings.render_queue_url()),
     presets=settings.presets(),

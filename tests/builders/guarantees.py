@@ -15,6 +15,7 @@ crash may leave behind by design, and is therefore no broken guarantee:
 import base64
 import hashlib
 import io
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,13 +24,17 @@ from typing import Any
 from PIL import Image
 
 from catalog.adapters.asset_items import asset_of_image
+from catalog.adapters.groups import entry_of
 from catalog.adapters.purge_runs_table import run_of_image
 from catalog.domain.assets import Asset, Status
 from catalog.domain.fingerprints import indexed_at
 from catalog.domain.keys import ORIGINALS_PREFIX, RENDITIONS_PREFIX, AssetId, AssetKey, TenantId
-from catalog.domain.near_duplicates import Decision, held_for, hold_of, is_hold
+from catalog.domain.near_duplicates import Decision
 from catalog.domain.purge import PurgeRun, RunState
 from catalog.domain.usage import NOTHING, Usage, usage_of
+
+# An ordinary item is under 1 KB; this is what a group of any size may add (JSON is longer than what is stored).
+MOST_BYTES_OF_AN_ITEM = 4_096
 
 IN_WORK = frozenset({Status.PROCESSING, Status.DELETING})
 
@@ -51,7 +56,9 @@ class World:
     """Everything that is stored.  `renditions`: key -> size in bytes; `read_*` give an object's bytes."""
 
     assets: Mapping[AssetKey, Asset]
-    holders: Mapping[AssetKey, int]
+    item_sizes: Mapping[AssetKey, int]
+    members: Mapping[AssetKey, Collection[AssetId]]
+    waiting: Mapping[AssetKey, Collection[AssetId]]
     banded: Collection[AssetKey]
     distinct: Collection[tuple[TenantId, AssetId, AssetId]]
     runs: Mapping[tuple[TenantId, str], PurgeRun]
@@ -93,20 +100,33 @@ def read_world(
     assets = {asset.key: asset for asset in map(asset_of_image, items)}
     runs = [run_of_image(_as_the_stream_has_it(item)) for item in _items(dynamodb, names.purge_runs)]
     bands = [indexed_at(item["band"]["S"], item["id"]["S"]) for item in _items(dynamodb, names.hash_bands)]
-    pairs = [
-        (item["tenant"]["S"], *item["pair"]["S"].split("#"))
-        for item in _items(dynamodb, names.pairs)
-        if item.get("decision", {}).get("S") == Decision.DISTINCT
-    ]
+    of_pairs = list(_items(dynamodb, names.pairs))
+    said = {
+        decision: {
+            (TenantId(item["tenant"]["S"]), *map(AssetId, item["pair"]["S"].split("#")))
+            for item in of_pairs
+            if entry_of(item["pair"]["S"]) is None and item.get("decision", {}).get("S") == decision
+        }
+        for decision in Decision
+    }
+    entries: dict[str, dict[AssetKey, set[AssetId]]] = {
+        kind: defaultdict(set) for kind in ("member", "waiting", "word")
+    }
+    for item in of_pairs:
+        if entry := entry_of(item["pair"]["S"]):
+            kind, of, id_ = entry
+            entries[kind][AssetKey(TenantId(item["tenant"]["S"]), of)].add(id_)
 
     def reader(bucket: str) -> Callable[[str], bytes]:
         return lambda key: s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
     return World(
         assets=assets,
-        holders={asset_of_image(item).key: int(item["holders"]["N"]) for item in items if "holders" in item},
+        item_sizes={asset_of_image(item).key: len(json.dumps(item)) for item in items},
+        members=entries["member"],
+        waiting=entries["waiting"],
         banded=set(bands),
-        distinct={(TenantId(tenant), AssetId(one), AssetId(two)) for tenant, one, two in pairs},
+        distinct=said[Decision.DISTINCT],
         runs={(run.tenant, run.id): run for run in runs},
         originals=_objects(s3, names.originals),
         renditions=_objects(s3, names.renditions),
@@ -147,7 +167,8 @@ def broken_guarantees(
         _one_asset_one_content(world, history),
         _ready_is_ready(world, presets),
         _nothing_vanishes(world, history),
-        _holds_agree(world),
+        _groups_agree(world),
+        _distinct_is_distinct(world),
         _duplicates_point_at_canonical_assets(world),
         _the_index_knows_no_strangers(world),
         _purge_keeps_its_word(world, history),
@@ -222,21 +243,53 @@ def _nothing_vanishes(world: World, history: History) -> Iterator[str]:
             yield f"{_said(key)} was sent and has vanished"
 
 
-def _holds_agree(world: World) -> Iterator[str]:
-    """An asset is held and linked by its duplicates only, and is unused when nobody refers to it."""
+def _groups_agree(world: World) -> Iterator[str]:
+    """An asset counts its duplicates and no others, and is unused when nobody uses it; its item stays small."""
+    pointing: dict[AssetKey, dict[bool, set[AssetId]]] = defaultdict(lambda: {True: set(), False: set()})
     for key, asset in world.assets.items():
-        holds = [reference for reference in asset.references if is_hold(reference)]
-        if world.holders.get(key, 0) != len(holds):
-            yield f"{_said(key)} has {len(holds)} holds and counts {world.holders.get(key, 0)}"
-        if bool(asset.references) == bool(asset.unused_since):
-            yield f"{_said(key)} has {len(asset.references)} references, unused since {asset.unused_since}"
-        for ids, shares in ((held_for(asset.references), True), (asset.linked_by, False)):
-            for id_ in ids:
-                duplicate = world.assets.get(AssetKey(key.tenant, id_))
-                found = duplicate.near_duplicate if duplicate else None
-                if found is None or found.of != key.id or found.shares is not shares:
-                    word = "held for" if shares else "linked by"
-                    yield f"{_said(key)} is {word} {id_[:8]}, which is no duplicate of it"
+        if asset.near_duplicate and asset.status is not Status.DELETING:
+            of = AssetKey(key.tenant, asset.near_duplicate.of)
+            pointing[of][asset.near_duplicate.shares].add(key.id)
+    for key, asset in world.assets.items():
+        sharing, linked = pointing[key][True], pointing[key][False]
+        counted = asset.sharers, asset.links + len(asset.linked_by)
+        if counted != (len(sharing), len(linked)):
+            yield f"{_said(key)} is shared by {len(sharing)}, linked by {len(linked)}, and counts {counted}"
+        entered = set(world.members.get(key, ())) | asset.old_holds | asset.linked_by
+        if entered != sharing | linked:
+            yield f"{_said(key)} has the members {_short(entered)}; {_short(sharing | linked)} point at it"
+        if bool(asset.references or asset.sharers) == bool(asset.unused_since):
+            yield (
+                f"{_said(key)} has {len(asset.references)} references and {asset.sharers} sharers, "
+                f"unused since {asset.unused_since}"
+            )
+        if not asset.references and world.item_sizes[key] > MOST_BYTES_OF_AN_ITEM:
+            yield f"{_said(key)} is an item of {world.item_sizes[key]} bytes"
+    for kind, entries in (("members", world.members), ("waiting", world.waiting)):
+        for key, ids in entries.items():
+            asset = world.assets.get(key)
+            if ids and asset is None:
+                yield f"{_said(key)} has {kind} {_short(ids)} and no record"
+            elif ids and asset and kind == "waiting" and any(pointing[key].values()):
+                if left := set(ids) & (pointing[key][True] | pointing[key][False]):
+                    yield f"{_short(left)} wait for {_said(key)}, and nothing will settle them"
+
+
+def _short(ids: Collection[AssetId]) -> list[str]:
+    return sorted(id_[:8] for id_ in ids)
+
+
+def _distinct_is_distinct(world: World) -> Iterator[str]:
+    """Guarantee 7: no two images that a person called distinct share renditions, also not through a third."""
+    for tenant, one, two in world.distinct:
+        first, second = (world.assets.get(AssetKey(tenant, id_)) for id_ in (one, two))
+        if first is None or second is None or Status.DELETING in {first.status, second.status}:
+            continue
+        if first.group == second.group:
+            yield f"{tenant}: {one[:8]} and {two[:8]} are distinct, and share with {first.group[:8]}"
+        shown = [{stored.key for stored in asset.renditions.values()} for asset in (first, second)]
+        if shown[0] & shown[1]:
+            yield f"{tenant}: {one[:8]} and {two[:8]} are distinct, and both show {shown[0] & shown[1]}"
 
 
 def _duplicates_point_at_canonical_assets(world: World) -> Iterator[str]:
@@ -252,10 +305,10 @@ def _duplicates_point_at_canonical_assets(world: World) -> Iterator[str]:
             yield f"{_said(key)} is a duplicate of {_said(canonical.key)}, which is a duplicate itself"
         if canonical.status not in {Status.READY, Status.PROCESSING}:
             yield f"{_said(key)} is a duplicate of {_said(canonical.key)}, which is {canonical.status}"
-        if asset.near_duplicate.shares and hold_of(key.id) not in canonical.references:
-            yield f"{_said(key)} shares the renditions of {_said(canonical.key)} without holding it"
-        if not asset.near_duplicate.shares and key.id not in canonical.linked_by:
-            yield f"{_said(key)} is linked to {_said(canonical.key)}, which does not know of it"
+        if key.id not in {*world.members.get(canonical.key, ()), *canonical.old_holds, *canonical.linked_by}:
+            yield f"{_said(key)} is a duplicate of {_said(canonical.key)} and no member of its group"
+        if asset.outranks(canonical) and world.members.get(canonical.key):
+            yield f"{_said(key)} is larger than {_said(canonical.key)}, the canonical asset of its group"
         first, second = sorted((key.id, canonical.id))
         if (key.tenant, first, second) in world.distinct:
             yield f"{_said(key)} is joined to {_said(canonical.key)}; a person said they are distinct"

@@ -58,13 +58,17 @@ def test_nothing_is_found_where_nothing_is_wrong(stored: Cloud) -> None:
     assert stored.broken_guarantees(History(sent={KEY, HALF_KEY})) == []
 
 
+def remove_entry(cloud: Cloud, name: str) -> None:
+    cloud.dynamodb.delete_item(TableName="PairsTable", Key={"tenant": {"S": "acme"}, "pair": {"S": name}})
+
+
 @pytest.mark.parametrize(
     ("damage", "found"),
     [
         (lambda cloud: cloud.store(b"other", as_id=ID), "holds other bytes"),
         (lambda cloud: cloud.s3.delete_object(Bucket=cloud.originals, Key=KEY.original), "has no original"),
         (lambda cloud: forget(cloud, ID), "has no record"),
-        (lambda cloud: forget(cloud, HALF_ID), "which is no duplicate of it"),
+        (lambda cloud: forget(cloud, HALF_ID), "and counts"),
         (
             lambda cloud: cloud.s3.delete_object(
                 Bucket=cloud.renditions, Key=cloud.asset(ID).renditions["thumb"].key
@@ -85,8 +89,16 @@ def test_nothing_is_found_where_nothing_is_wrong(stored: Cloud) -> None:
             "nothing will go on with it",
         ),
         (lambda cloud: cloud.store(b"new") and cloud.announce(b"new"), "nobody has seen it"),
-        (lambda cloud: change(cloud, "REMOVE references"), "without holding it"),
-        (lambda cloud: change(cloud, "REMOVE holders"), "holds and counts"),
+        (lambda cloud: remove_entry(cloud, f"member/{ID}/{HALF_ID}"), "no member of its group"),
+        (lambda cloud: change(cloud, "REMOVE holders"), "and counts"),
+        (
+            lambda cloud: change(cloud, "SET width = :w", w={"N": "1"}),
+            "the canonical asset of its group",
+        ),
+        (
+            lambda cloud: change(cloud, "SET linked_by = :m", m={"SS": [f"{n:064x}" for n in range(99)]}),
+            "is an item of",
+        ),
         (
             lambda cloud: change(cloud, "SET unused_since = :t", t={"S": "2026-11-22T12:00:00+00:00"}),
             "unused",

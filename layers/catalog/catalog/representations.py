@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from catalog.domain.assets import Asset, Rendition
     from catalog.domain.comparisons import Encoding, PresetComparison
     from catalog.domain.keys import AssetId
-    from catalog.domain.near_duplicates import NearDuplicate, Pair
+    from catalog.domain.near_duplicates import NearDuplicate
     from catalog.domain.purge import PurgeRun
     from catalog.domain.tenants import ClientCredentials, KnownClient, Tenant
     from catalog.domain.uploads import UploadTicket
+    from catalog.use_cases.decisions import Decided
     from catalog.use_cases.metrics import Metrics
     from catalog.use_cases.purging import Proposal
 
@@ -40,7 +41,8 @@ def asset_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
         "original_format": source.format if source else None,
         "perceptual_hash": hashes.ahash64 if hashes else None,
         "phash256": hashes.phash256 if hashes else None,
-        "in_use_count": len(asset.references),
+        "in_use_count": len(asset.references) + asset.sharers,
+        "shared_by_count": asset.sharers,
         "references": sorted(asset.references),
         "renditions": [
             _rendition_json(rendition, url_of)
@@ -65,13 +67,15 @@ def listed_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
     return asset_json(asset, url_of=url_of) | {"references": sorted(asset.references)[:FIRST_REFERENCES]}
 
 
-def pair_json(pair: Pair, assets: Mapping[AssetId, Asset], *, url_of: UrlOf) -> dict[str, Any]:
+def pair_json(decided: Decided, assets: Mapping[AssetId, Asset], *, url_of: UrlOf) -> dict[str, Any]:
     """Two images that look alike, and what was said of them; an image that was deleted since is null."""
+    pair = decided.pair
     images = (assets.get(pair.first), assets.get(pair.second))
     return {
         "images": [listed_json(asset, url_of=url_of) if asset else None for asset in images],
         "ids": [pair.first, pair.second],
-        "merged": pair.merged,
+        "merged": decided.merged,
+        "apart_because": decided.apart,
         "distance": pair.distance,
         "likeness": pair.likeness.verdict if pair.likeness else None,
         "scores": dict(pair.likeness.scores) if pair.likeness else None,

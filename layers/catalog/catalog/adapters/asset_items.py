@@ -20,7 +20,7 @@ from pynamodb.models import Model
 from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
 from catalog.domain.fingerprints import Indexed, PHashAlgorithm
 from catalog.domain.keys import AssetId, AssetKey, TenantId
-from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
+from catalog.domain.near_duplicates import DecidedBy, NearDuplicate, held_for, is_hold
 from catalog.domain.rejections import Rejection, RejectionCode
 from catalog.domain.sources import Source, SourceFormat
 
@@ -83,6 +83,8 @@ class AssetItem(Model):
     near_duplicate_of = UnicodeAttribute(null=True)
     near_duplicate = UnicodeAttribute(null=True)
     holders = NumberAttribute(null=True)
+    links = NumberAttribute(null=True)
+    lent_at = NumberAttribute(null=True)
     linked_by = UnicodeSetAttribute(null=True)
 
     by_created_at = _ByCreatedAt()
@@ -103,7 +105,7 @@ def asset_of(item: AssetItem) -> Asset:
         source=Source(SourceFormat(item.format), int(item.width), int(item.height)) if item.format else None,
         hashes=PerceptualHashes(item.ahash64, item.phash256) if item.phash256 else None,
         renditions={name: _rendition(name, stored, item) for name, stored in renditions},
-        references=frozenset(item.references or ()),
+        references=frozenset(name for name in item.references or () if not is_hold(name)),
         rejection=Rejection(RejectionCode(item.rejection_code), item.rejection_detail)
         if item.rejection_code
         else None,
@@ -115,6 +117,9 @@ def asset_of(item: AssetItem) -> Asset:
         revision=int(item.revision or 0),
         near_duplicate=_near_duplicate(item),
         indexed_as=_indexed_as(item),
+        sharers=int(item.holders or 0),
+        links=int(item.links or 0),
+        old_holds=held_for(frozenset(item.references or ())),
         linked_by=frozenset(AssetId(id_) for id_ in item.linked_by or ()),
     )
 

@@ -4,15 +4,14 @@ What an item holds is told in asset_items; AWS errors are translated here and no
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, cast
 
-from pynamodb.exceptions import DeleteError, DoesNotExist, TransactWriteError, UpdateError
+from pynamodb.exceptions import DeleteError, DoesNotExist, UpdateError
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.update import Action
-from pynamodb.transactions import TransactWrite
 
 from catalog.adapters.asset_items import (
     AssetItem,
@@ -20,11 +19,10 @@ from catalog.adapters.asset_items import (
     microseconds,
     stored_index,
     stored_rendition,
-    stored_verdict,
 )
-from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.tables import bind, timestamp
 from catalog.domain.assets import (
+    ADDRESSES_LAST,
     AWAITED_FOR,
     MAX_REFERENCES,
     REFERABLE,
@@ -38,7 +36,6 @@ from catalog.domain.assets import (
 )
 from catalog.domain.fingerprints import Indexed
 from catalog.domain.keys import AssetId, AssetKey, TenantId
-from catalog.domain.near_duplicates import NearDuplicate, hold_of, is_hold
 from catalog.domain.presets import Preset
 from catalog.domain.rejections import HEALING, Rejection
 from catalog.domain.uploads import Announcement
@@ -247,23 +244,26 @@ class Assets:
         """
         item = self._model
         holds = item.references.contains(reference)
-        room = item.references.does_not_exist() | (size(item.references) < MAX_REFERENCES)
-        try:
-            return self._update(
-                key,
-                [
-                    item.references.add({reference}),
-                    item.unused_since.remove(),
-                ],
-                _referable(item) & ~holds & room,
-            )
-        except AssetStateError:
-            asset = self.get(key)
-            if reference in asset.references:
-                return asset
-            if asset.status in REFERABLE and len(asset.references) >= MAX_REFERENCES:
-                raise TooManyReferencesError(key.id) from None
-            raise
+        old_holds = 0
+        while True:
+            room = item.references.does_not_exist() | (size(item.references) < MAX_REFERENCES + old_holds)
+            try:
+                return self._update(
+                    key,
+                    [item.references.add({reference}), item.unused_since.remove()],
+                    _referable(item) & ~holds & room,
+                )
+            except AssetStateError:
+                asset = self.get(key)
+                if reference in asset.references:
+                    return asset
+                if asset.status not in REFERABLE:
+                    raise
+                if len(asset.references) >= MAX_REFERENCES:
+                    raise TooManyReferencesError(key.id) from None
+                if len(asset.old_holds) == old_holds:
+                    raise
+                old_holds = len(asset.old_holds)  # they take no client's place
 
     def release_reference(self, key: AssetKey, reference: str, *, now: datetime) -> Asset:
         """Remove a name from the asset's references; with the last one the asset is unused from `now` on.
@@ -275,147 +275,11 @@ class Assets:
             asset = self.get(key)
             if reference not in asset.references:
                 return asset
-            actions, condition = _release(item, asset.references, reference, now)
-            if is_hold(reference):
-                actions = [*actions, item.holders.add(-1)]
+            actions, condition = _release(item, asset, reference, now)
             try:
                 return self._update(key, actions, condition)
             except AssetStateError:
                 continue  # other references came or went between the read and the write: look again
-
-    # --- Near-duplicates --------------------------------------------------------------------------------
-
-    def join(
-        self,
-        asset: Asset,
-        canonical: Asset,
-        verdict: NearDuplicate,
-        *,
-        shares: bool,
-        pairs: Pairs,
-        now: datetime,
-    ) -> Asset:
-        """Make `asset` a near-duplicate of `canonical`, in one transaction over both.
-
-        With `shares` it holds a reference on the canonical asset, and has its renditions and status; without,
-        the canonical asset knows of it, and may be purged.
-        Raises AssetStateError where either has changed in a way that matters, another writer was faster, or
-        a person has said meanwhile that they are distinct.
-        """
-        item = self._model
-        verdict = replace(verdict, shares=shares)
-        alone = (
-            (item.holders.does_not_exist() | (item.holders == 0))
-            & item.linked_by.does_not_exist()
-            & item.near_duplicate_of.does_not_exist()
-        )
-        joining: list[Action] = [
-            item.near_duplicate_of.set(canonical.id),
-            item.near_duplicate.set(stored_verdict(verdict)),
-            item.revision.add(1),
-        ]
-        if shares and canonical.status is Status.READY:
-            joining += _shared(item, asset.key, canonical, now)
-        elif shares:
-            joining += [item.status.set(Status.PROCESSING), item.updated_at.set(timestamp(now))]
-        still_canonical = (item.status == canonical.status) & item.near_duplicate_of.does_not_exist()
-        with self._transaction(asset.key) as transaction:
-            pairs.unless_distinct(transaction, asset.key, canonical.id)
-            transaction.update(
-                item(asset.tenant, asset.id),
-                actions=joining,
-                condition=item.status.is_in(Status.PROCESSING, Status.READY) & alone,
-            )
-            pointed_at: list[Action] = [item.revision.add(1)]
-            if shares:
-                pointed_at += [
-                    item.references.add({hold_of(asset.id)}),
-                    item.holders.add(1),
-                    item.unused_since.remove(),
-                ]
-            else:
-                pointed_at.append(item.linked_by.add({asset.id}))
-                still_canonical &= item.linked_by.does_not_exist() | (size(item.linked_by) < MAX_REFERENCES)
-            transaction.update(
-                item(canonical.tenant, canonical.id), actions=pointed_at, condition=still_canonical
-            )
-        return self.get(asset.key)
-
-    def separate(self, asset: Asset, *, now: datetime) -> Asset:
-        """End the asset's being a near-duplicate, and its hold or link, in one transaction.
-
-        Where it shared renditions it is `processing` until it has its own.  Raises AssetStateError where
-        another writer was faster.
-        """
-        item = self._model
-        verdict = asset.near_duplicate
-        if verdict is None:
-            return asset
-        leaving: list[Action] = [
-            item.near_duplicate_of.remove(),
-            item.near_duplicate.remove(),
-            item.revision.add(1),
-        ]
-        if verdict.shares:
-            leaving += [item.status.set(Status.PROCESSING), item.updated_at.set(timestamp(now))]
-        is_duplicate = (item.near_duplicate_of == verdict.of) & (item.status != Status.DELETING)
-        canonical = self.find(AssetKey(asset.tenant, verdict.of))
-        with self._transaction(asset.key) as transaction:
-            transaction.update(item(asset.tenant, asset.id), actions=leaving, condition=is_duplicate)
-            if verdict.shares and canonical and hold_of(asset.id) in canonical.references:
-                actions, condition = _release(item, canonical.references, hold_of(asset.id), now)
-                transaction.update(
-                    item(canonical.tenant, canonical.id),
-                    actions=[*actions, item.holders.add(-1), item.revision.add(1)],
-                    condition=condition,
-                )
-            elif canonical and asset.id in canonical.linked_by:
-                transaction.update(
-                    item(canonical.tenant, canonical.id),
-                    actions=[item.linked_by.delete({asset.id}), item.revision.add(1)],
-                    condition=item.id.exists(),
-                )
-        return self.get(asset.key)
-
-    def release_hold(self, canonical: AssetKey, duplicate: AssetId, *, now: datetime) -> None:
-        """End a duplicate's hold while it is being deleted; ended already, or nothing to hold, is as well."""
-        try:
-            self.release_reference(canonical, hold_of(duplicate), now=now)
-        except AssetNotFoundError:
-            return
-
-    def release_link(self, canonical: AssetKey, duplicate: AssetId) -> None:
-        """The same for one that has renditions of its own."""
-        item = self._model
-        try:
-            self._update(canonical, [item.linked_by.delete({duplicate})], item.linked_by.contains(duplicate))
-        except AssetStateError:
-            return  # ended already
-
-    def share_renditions(self, key: AssetKey, canonical: Asset, *, now: datetime) -> Asset:
-        """`ready`, with the renditions of the asset it is a duplicate of.  Done already, nothing changes."""
-        item = self._model
-        try:
-            return self._update(
-                key,
-                _shared(item, key, canonical, now),
-                (item.status == Status.PROCESSING) & (item.near_duplicate_of == canonical.id),
-            )
-        except AssetStateError:
-            return self.get(key)
-
-    @contextmanager
-    def _transaction(self, key: AssetKey) -> Iterator[TransactWrite]:
-        connection = self._model._get_connection().connection
-        try:
-            with TransactWrite(connection=connection) as transaction:
-                yield transaction
-        except TransactWriteError as error:
-            # Without a reason it was not cancelled: throttled, or its answer was lost.
-            reasons = {reason.code for reason in error.cancellation_reasons if reason is not None}
-            if reasons and reasons <= {"ConditionalCheckFailed", "TransactionConflict"}:
-                raise AssetStateError(key.id) from error
-            raise
 
     # --- Purge ------------------------------------------------------------------------------------------
 
@@ -466,8 +330,9 @@ class Assets:
     ) -> Asset:
         """Take the asset out of use for `run`, unless somebody has begun to use it since it was found.
 
-        Raises AssetStateError where it has a reference, was used or announced again after `unused_before`,
-        has another status, or is gone.
+        Raises AssetStateError where it has a reference, others show its renditions or have addresses of them
+        that are still good, it was used or announced again after `unused_before`, has another status, or is
+        gone.
         """
         item = self._model
         return self._update(
@@ -479,6 +344,8 @@ class Assets:
                 item.expires_at.remove(),
             ],
             item.references.does_not_exist()
+            & (item.holders.does_not_exist() | (item.holders == 0))
+            & (item.lent_at.does_not_exist() | (item.lent_at < microseconds(now - ADDRESSES_LAST)))
             & (item.unused_since < timestamp(unused_before))
             & (item.announced_at.does_not_exist() | (item.announced_at < microseconds(unused_before)))
             & (item.status == status),
@@ -581,27 +448,19 @@ def _unsettled(item: type[AssetItem]) -> Condition:
     return cast(Condition, item.status.is_in(Status.AWAITING_UPLOAD, Status.PROCESSING) | _healing(item))
 
 
-def _shared(item: type[AssetItem], key: AssetKey, canonical: Asset, now: datetime) -> list[Action]:
-    return [
-        item.renditions.set(
-            {name: stored_rendition(rendition, key) for name, rendition in canonical.renditions.items()}
-        ),
-        item.status.set(Status.READY),
-        item.updated_at.set(timestamp(now)),
-    ]
-
-
 def _release(
-    item: type[AssetItem], references: frozenset[str], reference: str, now: datetime
+    item: type[AssetItem], asset: Asset, reference: str, now: datetime
 ) -> tuple[list[Action], Condition]:
-    """What takes one of these references away, if they are still what they were in what matters.
+    """What takes one of the asset's references away, if it is still as it was read in what matters.
 
     The last one goes in one write with the moment it leaves behind: between two, a crash could leave an
     asset without references that is never unused.
     """
-    if references == {reference}:
-        return [item.references.remove(), item.unused_since.set(timestamp(now))], (
-            item.references == {reference}
-        )
-    others = item.references.contains(reference) & (size(item.references) > 1)
-    return [item.references.delete({reference})], others
+    holds = item.references.contains(reference)
+    if len(asset.references) > 1 or asset.old_holds:
+        return [item.references.delete({reference})], holds & (item.revision == asset.revision)
+    if asset.sharers:
+        return [item.references.remove()], (item.references == {reference}) & (item.holders > 0)
+    return [item.references.remove(), item.unused_since.set(timestamp(now))], (
+        (item.references == {reference}) & (item.holders.does_not_exist() | (item.holders == 0))
+    )

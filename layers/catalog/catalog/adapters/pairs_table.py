@@ -8,7 +8,6 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
-from pynamodb.transactions import TransactWrite
 
 from catalog.adapters.tables import bind, timestamp
 from catalog.domain.keys import AssetId, AssetKey, TenantId
@@ -113,38 +112,6 @@ class Pairs:
                 refusal,
             ]
         )
-
-    def decide(self, key: AssetKey, other: AssetId, decision: Decision, *, by: str, now: datetime) -> Pair:
-        """What a person says of a pair; saying it again changes nothing but the time."""
-        item = self._model(key.tenant, _key(key.id, other))
-        item.update(
-            actions=[
-                self._model.decision.set(decision),
-                self._model.decided_at.set(timestamp(now)),
-                self._model.decided_by.set(by),
-                self._model.seen_at.set(self._model.seen_at | timestamp(now)),
-            ]
-        )
-        return _pair(item)
-
-    def unless_distinct(self, transaction: TransactWrite, key: AssetKey, other: AssetId) -> None:
-        """Make the transaction fail where a person's word on the pair is `distinct` at that moment."""
-        decision = self._model.decision
-        condition = decision.does_not_exist() | (decision != Decision.DISTINCT)
-        transaction.condition_check(self._model, key.tenant, _key(key.id, other), condition=condition)
-
-    def undo(self, key: AssetKey, other: AssetId) -> Pair:
-        """Forget a person's word; the pixels' stands again.  Raises DuplicatePairNotFoundError."""
-        self.get(key.tenant, key.id, other)
-        item = self._model(key.tenant, _key(key.id, other))
-        item.update(
-            actions=[
-                self._model.decision.remove(),
-                self._model.decided_at.remove(),
-                self._model.decided_by.remove(),
-            ]
-        )
-        return _pair(item)
 
     def page(
         self, tenant: TenantId, *, limit: int, after: tuple[str, str] | None, verdict: Verdict | None = None

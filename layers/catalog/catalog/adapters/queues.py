@@ -83,6 +83,7 @@ def _message(job: RenderJob, hops: int) -> str:
             "presets": list(job.presets),
             "correlation_id": job.correlation_id,
             "hops": hops,
+            **({} if job.members is None else {"members": job.members}),
         }
     )
 
@@ -96,4 +97,5 @@ def render_job(message: str) -> RenderJob:
         tuple(body["presets"]),
         body.get("correlation_id"),
         int(body.get("hops", 0)),
+        body.get("members"),
     )

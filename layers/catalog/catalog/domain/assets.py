@@ -34,6 +34,10 @@ class Status(StrEnum):
 REFERABLE: Final = (Status.AWAITING_UPLOAD, Status.PROCESSING, Status.READY)
 # Names of up to 128 characters: they take a third of the 400 KiB an item may have.
 MAX_REFERENCES: Final = 1_000
+# Assets linked to one: a purge of that one separates each of them.
+MAX_LINKED: Final = 1_000
+# A presigned address of a rendition is good for this long.
+ADDRESSES_LAST: Final = timedelta(hours=1)
 
 
 class AssetNotFoundError(LookupError):
@@ -94,8 +98,9 @@ class Asset:
 
     `duplicates` counts the uploads that were not sent because it was here, the last at `announced_at`;
     `purge_run` names the run that is deleting it; `revision` grows by one with every change; `indexed_as` is
-    what the near-duplicate index holds of it; `linked_by` are its near-duplicates that have renditions
-    of their own.
+    what the near-duplicate index holds of it.  `references` are its clients'; `sharers` near-duplicates show
+    its renditions, `links` more have their own.  `old_holds` and `linked_by` are those of them that its item
+    names, as all did until 2026-11.
     """
 
     tenant: TenantId
@@ -118,11 +123,39 @@ class Asset:
     revision: int = 0
     near_duplicate: NearDuplicate | None = None
     indexed_as: tuple[Indexed, ...] = ()
+    sharers: int = 0
+    links: int = 0
+    old_holds: frozenset[AssetId] = frozenset()
     linked_by: frozenset[AssetId] = frozenset()
 
     @property
     def key(self) -> AssetKey:
         return AssetKey(self.tenant, self.id)
+
+    @property
+    def has_members(self) -> bool:
+        """Whether other assets are near-duplicates of it."""
+        return bool(self.sharers or self.links or self.linked_by)
+
+    @property
+    def group(self) -> AssetId:
+        """The asset whose renditions this one shows, or is to show: itself, unless it shares another's."""
+        return self.near_duplicate.of if self.near_duplicate and self.near_duplicate.shares else self.id
+
+    @property
+    def shows_its_own(self) -> bool:
+        """Ready, with renditions that were made of it."""
+        own = self.key.renditions
+        return self.status is Status.READY and all(r.key.startswith(own) for r in self.renditions.values())
+
+    def outranks(self, other: "Asset") -> bool:
+        """Which of two assets of a group is the canonical one: that of more pixels, then of more bytes."""
+        return self._rank > other._rank
+
+    @property
+    def _rank(self) -> tuple[int, int, int]:
+        pixels = self.source.width * self.source.height if self.source else 0
+        return pixels, self.size_bytes, -int(self.id, 16)
 
     def missing(self, presets: Iterable[Preset]) -> tuple[Preset, ...]:
         """The presets of which this asset has no rendition, or one of an older version.
@@ -148,6 +181,7 @@ class RenderJob:
     """Render these presets of this asset.  `correlation_id` ties the logs to the request it came from.
 
     `hops` render jobs came before it, each of which caused the next (catalog.domain.hops).
+    With `members`: settle those near-duplicates of the asset whose ids begin so, and render nothing.
     """
 
     tenant: TenantId
@@ -155,6 +189,7 @@ class RenderJob:
     presets: tuple[str, ...]
     correlation_id: str | None = None
     hops: int = 0
+    members: str | None = None
 
 
 def render_jobs(asset: Asset, presets: Iterable[Preset], *, presets_per_job: int) -> tuple[RenderJob, ...]:

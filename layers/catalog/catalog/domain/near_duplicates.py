@@ -114,11 +114,24 @@ class Pair:
     decided_by: str | None = None
 
     @property
-    def merged(self) -> bool:
-        """Taken for one picture: a person's word if there is one, else what the pixels said."""
+    def is_one_picture(self) -> bool:
+        """As far as anyone said: a person's word if there is one, else what the pixels said."""
         if self.decision:
             return self.decision is Decision.SAME
         return self.likeness is not None and self.likeness.accepted
+
+
+class Apart(StrEnum):
+    """Why two assets that are one picture do not share renditions."""
+
+    DELETED = "deleted"  # one of them was purged, or is being purged
+    NOT_READY = "not_ready"  # one of them is not ready: they are united by its next event, or never
+    OFF = "off"  # this deployment shares no renditions
+    LINKED = "linked"  # each has renditions of its own
+    DISTINCT = (
+        "distinct"  # a person said that one of them is distinct from another image of the other's group
+    )
+    PENDING = "pending"  # nothing stands against it: they are about to, or will when `same` is said again
 
 
 def in_order(one: AssetId, other: AssetId) -> tuple[AssetId, AssetId]:
@@ -127,19 +140,15 @@ def in_order(one: AssetId, other: AssetId) -> tuple[AssetId, AssetId]:
 
 
 def hold_of(duplicate: AssetId) -> str:
-    """The reference a duplicate holds on its canonical asset; no client's reference can have this name."""
+    """The name by which a duplicate held its canonical asset until 2026-11, among the clients' references."""
     return f"{_HOLD}{duplicate}"
 
 
 def is_hold(reference: str) -> bool:
-    """Whether a reference is held by a duplicate, and not by a client."""
+    """Whether a duplicate held by this name; no client's reference can have it."""
     return reference.startswith(_HOLD)
 
 
-def held_for(references: frozenset[str]) -> tuple[AssetId, ...]:
-    """The duplicates that hold an asset by these references."""
-    return tuple(
-        AssetId(reference.removeprefix(_HOLD))
-        for reference in sorted(references)
-        if reference.startswith(_HOLD)
-    )
+def held_for(references: frozenset[str]) -> frozenset[AssetId]:
+    """The duplicates that held an asset by these names."""
+    return frozenset(AssetId(name.removeprefix(_HOLD)) for name in references if is_hold(name))

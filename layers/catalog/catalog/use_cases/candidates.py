@@ -38,17 +38,20 @@ def joinable(
     """
     seen: set[AssetId] = {asset.id}
     for candidate in candidates[:MOST_CONSIDERED]:
-        canonical = _canonical(AssetKey(asset.tenant, candidate.id), assets)
-        if canonical is not None and canonical.id not in seen:
+        canonical = canonical_of(AssetKey(asset.tenant, candidate.id), assets)
+        if canonical is None or canonical.status not in {Status.PROCESSING, Status.READY}:
+            continue
+        if canonical.id not in seen:
             seen.add(canonical.id)
             yield candidate, canonical
 
 
-def _canonical(key: AssetKey, assets: Assets) -> Asset | None:
-    """The asset itself, or the one it is a duplicate of; None where there is nothing to join."""
+def canonical_of(key: AssetKey, assets: Assets) -> Asset | None:
+    """The asset itself, or the one at whose renditions its being a duplicate ends; None where there is none.
+
+    More than one step only while a group moves to a larger asset; each step leads to a larger one.
+    """
     asset = assets.find(key)
-    if asset and asset.near_duplicate:
+    while asset and asset.near_duplicate:
         asset = assets.find(AssetKey(key.tenant, asset.near_duplicate.of))
-    if asset is None or asset.near_duplicate or asset.status not in {Status.PROCESSING, Status.READY}:
-        return None
     return asset

@@ -27,6 +27,7 @@ from catalog.use_cases.near_duplicates import (
     NearDuplicates,
     Search,
     find_near_duplicate,
+    members_job,
     settle_duplicate,
 )
 from catalog.use_cases.settling import make_ready, reject_original
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from catalog.adapters.assets_table import Assets
+    from catalog.adapters.groups import Groups
     from catalog.adapters.objects import Originals
     from catalog.adapters.queues import RenderQueue
     from catalog.domain.keys import AssetKey
@@ -99,9 +101,15 @@ def ingest_upload(
     if known and _is_settled(known):
         return Ingested(Outcome.DUPLICATE_EVENT, known)
     complete = partial(
-        _complete, assets=assets, queue=queue, presets=presets, presets_per_job=presets_per_job
+        _complete,
+        assets=assets,
+        groups=near.groups,
+        queue=queue,
+        presets=presets,
+        presets_per_job=presets_per_job,
     )
-    if known and known.status is Status.PROCESSING and (known.renditions or known.near_duplicate):
+    recorded = known and known.status in {Status.PROCESSING, Status.READY}
+    if known and recorded and (known.renditions or known.near_duplicate):
         asset, jobs = complete(known, now=clock())
         return Ingested(Outcome.RESUMED, asset, jobs)
     try:
@@ -143,7 +151,12 @@ def _is_settled(asset: Asset) -> bool:
     """Nothing an event says of this asset is news: unless its bytes were wrong, and may be right now."""
     if asset.rejection:
         return not asset.rejection.heals_with_the_bytes
-    return asset.status is Status.READY
+    return asset.status is Status.READY and not _members_are_to_follow(asset)
+
+
+def _members_are_to_follow(asset: Asset) -> bool:
+    """It joined a larger one, and those that had joined it before point at it still."""
+    return asset.near_duplicate is not None and asset.has_members
 
 
 def _accept_or_reject(
@@ -188,15 +201,18 @@ def _complete(
     asset: Asset,
     *,
     assets: Assets,
+    groups: Groups,
     queue: RenderQueue,
     presets: Sequence[Preset],
     presets_per_job: int,
     now: datetime,
 ) -> tuple[Asset, int]:
     """Whatever is left to do for a recorded asset; and how many render jobs that took."""
-    if asset.status is Status.READY:
-        return asset, 0  # it joined one that is
-    asset = settle_duplicate(asset, assets=assets, now=now)
+    asset = settle_duplicate(asset, groups=groups, assets=assets, now=now)
+    if asset.status is Status.READY:  # it joined one that is
+        if _members_are_to_follow(asset):
+            queue.send([members_job(asset)])
+        return asset, 0
     if asset.status is not Status.PROCESSING or (asset.near_duplicate and asset.near_duplicate.shares):
         return asset, 0  # ready, or waiting for the asset it is a duplicate of
     if not asset.missing(presets):

@@ -35,6 +35,7 @@ from catalog.use_cases.near_duplicates import let_go
 
 if TYPE_CHECKING:
     from catalog.adapters.assets_table import Assets
+    from catalog.adapters.groups import Groups
     from catalog.adapters.hash_bands_table import HashBands
     from catalog.adapters.objects import Originals, Renditions
     from catalog.adapters.purge_runs_table import PurgeRuns
@@ -159,6 +160,7 @@ def work_on_run(
     originals: Originals,
     renditions: Renditions,
     bands: HashBands,
+    groups: Groups,
     runs: PurgeRuns,
     clock: Callable[[], datetime],
     until: datetime,
@@ -188,6 +190,7 @@ def work_on_run(
                 originals=originals,
                 renditions=renditions,
                 bands=bands,
+                groups=groups,
                 now=clock(),
             )
         run = runs.advance(run, worker=worker, position=end, deleted=len(taken), kept=kept, now=clock())
@@ -204,6 +207,7 @@ def delete_asset(
     originals: Originals,
     renditions: Renditions,
     bands: HashBands,
+    groups: Groups,
     now: datetime,
 ) -> None:
     """Delete an asset that `run` has taken out of use; one it has deleted already, and what was sent again
@@ -211,7 +215,7 @@ def delete_asset(
     asset = assets.find(key)
     if asset is None or asset.status is not Status.DELETING or asset.purge_run != run:
         return
-    let_go(asset, assets=assets, now=now)
+    let_go(asset, groups=groups, assets=assets, now=now)
     for indexed in asset.indexed_as:
         bands.remove(key, indexed)
     renditions.delete_all(key)

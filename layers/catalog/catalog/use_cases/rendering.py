@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from catalog.domain.assets import (
@@ -18,20 +19,20 @@ from catalog.domain.assets import (
     RenderJob,
     Rendition,
     Status,
-    render_jobs,
     rendered_together,
 )
 from catalog.domain.keys import AssetKey
 from catalog.domain.presets import Preset
 from catalog.domain.rejections import ImageRejectedError, Rejection, RejectionCode
 from catalog.domain.uploads import OriginalMissingError
-from catalog.use_cases.near_duplicates import settle_duplicate, settle_duplicates_of
+from catalog.use_cases.near_duplicates import settle_duplicate, settle_members
 from catalog.use_cases.settling import make_ready, reject_original
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from catalog.adapters.assets_table import Assets
+    from catalog.adapters.groups import Groups
     from catalog.adapters.objects import Originals, Renditions
     from catalog.adapters.queues import RenderQueue
 
@@ -71,6 +72,7 @@ class Outcome(StrEnum):
     NOTHING_MISSING = "nothing to render"
     REJECTED = "original rejected at rendering"
     NO_ASSET = "no asset to render"
+    MEMBERS = "near-duplicates settled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def render_asset(
     assets: Assets,
     originals: Originals,
     renditions: Renditions,
+    groups: Groups,
     queue: RenderQueue,
     render: Render,
     presets: Sequence[Preset],
@@ -105,11 +108,24 @@ def render_asset(
     renditions it has even where its original can no longer be read.  Faults are raised, to be retried.
     """
     key = AssetKey(job.tenant, job.id)
+    settle = partial(
+        settle_members,
+        groups=groups,
+        assets=assets,
+        send=partial(queue.send, after=job),
+        presets=presets,
+        presets_per_job=presets_per_job,
+    )
     asset: Asset | None
+    if job.members is not None:
+        asset = assets.find(key)
+        if asset:
+            settle(asset, job.members, now=clock())
+        return Rendered(Outcome.MEMBERS, asset)
     written: list[Rendition] = []
     outcome = Outcome.NOTHING_MISSING
     try:
-        asset = _settled_with_its_canonical_asset(assets.get(key), assets=assets, now=clock())
+        asset = settle_duplicate(assets.get(key), groups=groups, assets=assets, now=clock())
         if asset.status is Status.PROCESSING and asset.near_duplicate and asset.near_duplicate.shares:
             return Rendered(outcome, asset)  # it waits for the one whose renditions it will have
         wanted = _wanted(asset, job, presets)
@@ -132,11 +148,10 @@ def render_asset(
     except (AssetStateError, AssetNotFoundError):
         # Deleted or rejected, now or before.
         asset, outcome = _left_without_objects(key, assets=assets, renditions=renditions), Outcome.NO_ASSET
-    if asset and asset.status is not Status.PROCESSING:
+    if asset and asset.status is not Status.PROCESSING and asset.has_members:
         # Near-duplicates that came while it was being rendered wait for it: also where it was settled before,
         # by a job that died there, or did not hear that it had settled it.
-        for alone in settle_duplicates_of(asset, assets=assets, now=clock()):
-            queue.send(render_jobs(alone, presets, presets_per_job=presets_per_job), after=job)
+        settle(asset, now=clock())
     return Rendered(outcome, asset, tuple(written))
 
 
@@ -153,16 +168,6 @@ def _rendered(
     for together in rendered_together(presets, presets_per_job):
         if names := wanted & {preset.name for preset in together}:
             yield from render(data, together, wanted=names)
-
-
-def _settled_with_its_canonical_asset(asset: Asset, *, assets: Assets, now: datetime) -> Asset:
-    """A near-duplicate whose canonical asset came to nothing is on its own from here on."""
-    if asset.status is not Status.PROCESSING:
-        return asset
-    try:
-        return settle_duplicate(asset, assets=assets, now=now)
-    except AssetStateError:
-        return assets.get(asset.key)  # another job of it was faster
 
 
 def _reject(

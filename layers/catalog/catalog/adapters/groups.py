@@ -1,0 +1,412 @@
+"""Groups: which assets show whose renditions.  Every change is one transaction over the assets it is about.
+
+A duplicate names its canonical asset; that one counts its members, and an entry of the Pairs table names
+each, so that the canonical asset's item does not grow with them.  Entries are read consistently, and by the
+first digits of the members' ids: these are SHA-256, and cut a group of any size into equal parts.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import batched
+from typing import Any, Final, cast
+
+from pynamodb.attributes import UnicodeAttribute
+from pynamodb.exceptions import TransactWriteError, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
+
+from catalog.adapters.asset_items import AssetItem, asset_of, microseconds, stored_rendition, stored_verdict
+from catalog.adapters.tables import bind, timestamp
+from catalog.domain.assets import MAX_LINKED, Asset, AssetStateError, Status
+from catalog.domain.keys import AssetId, AssetKey
+from catalog.domain.near_duplicates import Decision, NearDuplicate, hold_of, in_order
+
+# Old entries one transaction moves, two items each: it takes 100 items at most (DynamoDB quotas).
+_MOVED_AT_ONCE: Final = 45
+# A transaction that meets another one over the same item is cancelled, and is tried again at once.
+_TRIES: Final = 8
+_CONDITION: Final = "ConditionalCheckFailed"
+_CONFLICT: Final = "TransactionConflict"
+
+
+class _Entry(Model):
+    """An item of the Pairs table that is no pair: a member, one that waits, one side of a person's word."""
+
+    class Meta:
+        table_name = ""
+
+    tenant = UnicodeAttribute(hash_key=True)
+    pair = UnicodeAttribute(range_key=True)
+    decision = UnicodeAttribute(null=True)
+
+
+class _PairDecision(Model):
+    class Meta:
+        table_name = ""
+
+    tenant = UnicodeAttribute(hash_key=True)
+    pair = UnicodeAttribute(range_key=True)
+    decision = UnicodeAttribute(null=True)
+    decided_at = UnicodeAttribute(null=True)
+    decided_by = UnicodeAttribute(null=True)
+    seen_at = UnicodeAttribute(null=True)
+
+
+class Groups:
+    """Over the Assets table and the Pairs table."""
+
+    def __init__(self, assets_table: str, pairs_table: str) -> None:
+        self._assets = bind(AssetItem, assets_table)
+        self._entries = bind(_Entry, pairs_table)
+        self._pairs = bind(_PairDecision, pairs_table)
+
+    # --- Who is in a group ------------------------------------------------------------------------------
+
+    def members(self, key: AssetKey, *, beginning: str = "", limit: int | None) -> list[AssetId]:
+        """Some that point at this asset, by the first digits of their ids: a consistent read."""
+        return self._ids("member", key, beginning, limit)
+
+    def waiting(self, key: AssetKey, *, beginning: str = "", limit: int | None) -> list[AssetId]:
+        """Some that joined the asset before it was ready, and have not been settled with it since."""
+        return self._ids("waiting", key, beginning, limit)
+
+    def no_longer_waiting(self, key: AssetKey, id_: AssetId) -> None:
+        """The asset has been settled; said again, nothing changes."""
+        self._entries(key.tenant, _name("waiting", key, id_)).delete()
+
+    def words(self, key: AssetKey) -> Mapping[AssetId, Decision]:
+        """What a person said of this asset and others: a consistent read."""
+        entries = self._query("word", key, "", None)
+        return {AssetId(entry.pair.rpartition("/")[2]): Decision(entry.decision) for entry in entries}
+
+    # --- Changes ----------------------------------------------------------------------------------------
+
+    def join(
+        self, asset: Asset, canonical: Asset, verdict: NearDuplicate, *, alone: bool, now: datetime
+    ) -> Asset:
+        """Make `asset` a near-duplicate of `canonical`; its own members, if it has any, point at it still.
+
+        Where the canonical asset is ready and renditions are shared, the asset shows them at once; until then
+        it waits, showing what it has.  `alone` says that no person called it distinct from anyone: else the
+        canonical asset must be exactly as it was read, since others may have joined it.
+        Raises AssetStateError where either has changed in a way that matters, or a person has said meanwhile
+        that they are distinct.
+        """
+        canonical = self.with_entries(canonical)
+        item = self._assets
+        joining: list[Action] = [*_pointing(item, verdict), item.revision.add(1)]
+        if verdict.shares and canonical.status is Status.READY:
+            joining += _shared(item, asset.key, canonical, now)
+        still_canonical = (item.status == canonical.status) & item.near_duplicate_of.does_not_exist()
+        if not alone:
+            still_canonical &= item.revision == canonical.revision
+        pointed_at = [_counter(item, verdict.shares).add(1), item.revision.add(1)]
+        if verdict.shares:
+            pointed_at.append(item.unused_since.remove())
+        else:
+            still_canonical &= item.links.does_not_exist() | (item.links < MAX_LINKED)
+        with self._transaction(asset.key) as transaction:
+            self._unless_distinct(transaction, asset.key, canonical.id)
+            transaction.update(
+                item(asset.tenant, asset.id),
+                actions=joining,
+                condition=(item.revision == asset.revision)
+                & item.status.is_in(Status.PROCESSING, Status.READY)
+                & item.near_duplicate_of.does_not_exist(),
+            )
+            transaction.update(
+                item(canonical.tenant, canonical.id), actions=pointed_at, condition=still_canonical
+            )
+            transaction.save(self._entries(asset.tenant, _name("member", canonical.key, asset.id)))
+            if canonical.status is Status.PROCESSING:
+                transaction.save(self._entries(asset.tenant, _name("waiting", canonical.key, asset.id)))
+        return self._get(asset.key)
+
+    def move(
+        self,
+        asset: Asset,
+        former: Asset,
+        canonical: Asset,
+        verdict: NearDuplicate,
+        *,
+        alone: bool,
+        now: datetime,
+    ) -> Asset:
+        """Have a near-duplicate of `former` point at `canonical`, which is ready, and show its renditions.
+
+        One that shared and is only linked from here on is `processing` until it has renditions of its own.
+        Raises AssetStateError as `join` does.
+        """
+        former = self.with_entries(former)
+        canonical = self.with_entries(canonical)
+        shared = asset.near_duplicate is not None and asset.near_duplicate.shares
+        item = self._assets
+        moving: list[Action] = [*_pointing(item, verdict), item.revision.add(1)]
+        if verdict.shares:
+            moving += _shared(item, asset.key, canonical, now)
+        elif shared:
+            moving += [item.status.set(Status.PROCESSING), item.updated_at.set(timestamp(now))]
+        still_canonical = (item.status == Status.READY) & item.near_duplicate_of.does_not_exist()
+        if not alone:
+            still_canonical &= item.revision == canonical.revision
+        pointed_at = [_counter(item, verdict.shares).add(1), item.revision.add(1)]
+        if verdict.shares:
+            pointed_at.append(item.unused_since.remove())
+        with self._transaction(asset.key) as transaction:
+            self._unless_distinct(transaction, asset.key, canonical.id)
+            transaction.update(
+                item(asset.tenant, asset.id),
+                actions=moving,
+                condition=(item.revision == asset.revision)
+                & item.status.is_in(Status.PROCESSING, Status.READY)
+                & (item.near_duplicate_of == former.id),
+            )
+            self._leave(transaction, asset, former, shares=shared, now=now)
+            transaction.update(
+                item(canonical.tenant, canonical.id), actions=pointed_at, condition=still_canonical
+            )
+            transaction.save(self._entries(asset.tenant, _name("member", canonical.key, asset.id)))
+        return self._get(asset.key)
+
+    def separate(self, asset: Asset, former: Asset | None, *, now: datetime) -> Asset:
+        """End the asset's being a near-duplicate of `former`.
+
+        Where it shows another's renditions it is `processing` until it has its own.  Raises AssetStateError
+        where another writer was faster.
+        """
+        item = self._assets
+        former = self.with_entries(former) if former else None
+        verdict = asset.near_duplicate
+        if verdict is None:
+            return asset
+        leaving: list[Action] = [
+            item.near_duplicate_of.remove(),
+            item.near_duplicate.remove(),
+            item.revision.add(1),
+        ]
+        if verdict.shares and not asset.shows_its_own:
+            leaving += [item.status.set(Status.PROCESSING), item.updated_at.set(timestamp(now))]
+        with self._transaction(asset.key) as transaction:
+            transaction.update(
+                item(asset.tenant, asset.id),
+                actions=leaving,
+                condition=(item.revision == asset.revision)
+                & (item.near_duplicate_of == verdict.of)
+                & (item.status != Status.DELETING),
+            )
+            if former:
+                self._leave(transaction, asset, former, shares=verdict.shares, now=now)
+        return self._get(asset.key)
+
+    def release(self, asset: Asset, former: Asset, *, now: datetime) -> None:
+        """Take an asset that is being deleted out of its group; done already, nothing changes.
+
+        Raises AssetStateError where the canonical asset is changing: look at it again.
+        """
+        assert asset.near_duplicate is not None, "a member of a group"  # noqa: S101  the caller looked
+        former = self.with_entries(former)
+        if asset.id not in self.members(former.key, beginning=asset.id, limit=1):
+            return
+        with self._transaction(asset.key) as transaction:
+            self._leave(transaction, asset, former, shares=asset.near_duplicate.shares, now=now, lent=False)
+
+    def share(self, asset: Asset, canonical: Asset, *, now: datetime) -> Asset:
+        """`ready`, with the renditions that the asset it is a duplicate of shows.
+
+        Raises AssetStateError where either points elsewhere by now, or is being deleted.
+        """
+        item = self._assets
+        stored = item(asset.tenant, asset.id)
+        condition = (
+            (item.revision == asset.revision)
+            & item.status.is_in(Status.PROCESSING, Status.READY)
+            & (item.near_duplicate_of == canonical.id)
+        )
+        try:
+            stored.update(
+                actions=[*_shared(item, asset.key, canonical, now), item.revision.add(1)], condition=condition
+            )
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise AssetStateError(asset.id) from error
+            raise
+        return asset_of(stored)
+
+    # --- What a person says -----------------------------------------------------------------------------
+
+    def decide(self, key: AssetKey, other: AssetId, decision: Decision, *, by: str, now: datetime) -> None:
+        """Record a person's word on two assets: on their pair, for each of them, and as a change of both.
+
+        So whoever joins one of them to anything at this moment fails, and finds the word when it looks again.
+        Saying it again changes nothing but the time.  Raises AssetStateError where either is gone.
+        """
+        pair = self._pairs
+        self._say(
+            key,
+            other,
+            decision,
+            [
+                pair.decision.set(decision),
+                pair.decided_at.set(timestamp(now)),
+                pair.decided_by.set(by),
+                cast(Action, pair.seen_at.set(pair.seen_at | timestamp(now))),
+            ],
+        )
+
+    def undo(self, key: AssetKey, other: AssetId) -> None:
+        """Forget a person's word.  Raises AssetStateError where either is gone."""
+        pair = self._pairs
+        self._say(
+            key, other, None, [pair.decision.remove(), pair.decided_at.remove(), pair.decided_by.remove()]
+        )
+
+    def _say(self, key: AssetKey, other: AssetId, decision: Decision | None, of_pair: list[Action]) -> None:
+        item = self._assets
+        with self._transaction(key) as transaction:
+            pair = self._pairs(key.tenant, "#".join(in_order(key.id, other)))
+            transaction.update(pair, actions=of_pair)
+            for one, two in ((key.id, other), (other, key.id)):
+                word = self._entries(key.tenant, _name("word", AssetKey(key.tenant, one), two))
+                if decision:
+                    word.decision = str(decision)
+                    transaction.save(word)
+                else:
+                    transaction.delete(word)
+                transaction.update(
+                    item(key.tenant, one), actions=[item.revision.add(1)], condition=item.id.exists()
+                )
+
+    # --- How --------------------------------------------------------------------------------------------
+
+    def _leave(
+        self,
+        transaction: TransactWrite,
+        asset: Asset,
+        former: Asset,
+        *,
+        shares: bool,
+        now: datetime,
+        lent: bool = True,
+    ) -> None:
+        """The asset is no member of `former` from here on; without references and members that is unused."""
+        item = self._assets
+        entry = self._entries(asset.tenant, _name("member", former.key, asset.id))
+        transaction.delete(entry, condition=self._entries.pair.exists())
+        counter = _counter(item, shares)
+        actions: list[Action] = [counter.add(-1), item.revision.add(1)]
+        condition: Condition = counter > 0
+        if shares:
+            if lent:
+                actions.append(item.lent_at.set(microseconds(now)))
+            if former.sharers > 1:
+                condition = item.holders > 1
+            elif former.references:
+                condition &= item.references.exists()
+            else:
+                condition = (item.holders == 1) & item.references.does_not_exist()
+                actions.append(item.unused_since.set(timestamp(now)))
+        transaction.update(item(former.tenant, former.id), actions=actions, condition=condition)
+
+    def with_entries(self, asset: Asset) -> Asset:
+        """The asset, its members in entries of their own: until 2026-11 they stood in its item.
+
+        The counts stay, but for links, which were not counted.
+        """
+        item = self._assets
+        while asset.old_holds or asset.linked_by:
+            holds = next(batched(sorted(asset.old_holds), _MOVED_AT_ONCE, strict=False), ())
+            links = () if holds else next(batched(sorted(asset.linked_by), _MOVED_AT_ONCE, strict=False))
+            actions: list[Action] = [item.revision.add(1)]
+            if holds:
+                actions.append(item.references.delete({hold_of(id_) for id_ in holds}))
+            else:
+                actions += [item.linked_by.delete(set(links)), item.links.add(len(links))]
+            with self._transaction(asset.key) as transaction:
+                for id_ in (*holds, *links):
+                    transaction.save(self._entries(asset.tenant, _name("member", asset.key, id_)))
+                for id_ in holds:  # one may wait for it, which nothing else would tell
+                    transaction.save(self._entries(asset.tenant, _name("waiting", asset.key, id_)))
+                transaction.update(
+                    item(asset.tenant, asset.id), actions=actions, condition=item.revision == asset.revision
+                )
+            asset = self._get(asset.key)
+        return asset
+
+    def _unless_distinct(self, transaction: TransactWrite, key: AssetKey, other: AssetId) -> None:
+        """The transaction fails where a person's word on the pair is `distinct` at that moment."""
+        decision = self._pairs.decision
+        transaction.condition_check(
+            self._pairs,
+            key.tenant,
+            "#".join(in_order(key.id, other)),
+            condition=decision.does_not_exist() | (decision != Decision.DISTINCT),
+        )
+
+    def _ids(self, kind: str, key: AssetKey, beginning: str, limit: int | None) -> list[AssetId]:
+        return [AssetId(entry.pair.rpartition("/")[2]) for entry in self._query(kind, key, beginning, limit)]
+
+    def _query(self, kind: str, key: AssetKey, beginning: str, limit: int | None) -> Iterator[_Entry]:
+        return self._entries.query(
+            key.tenant,
+            self._entries.pair.startswith(_name(kind, key, AssetId(beginning))),
+            consistent_read=True,
+            limit=limit,
+            page_size=limit,
+        )
+
+    def _get(self, key: AssetKey) -> Asset:
+        return asset_of(self._assets.get(key.tenant, key.id, consistent_read=True))
+
+    @contextmanager
+    def _transaction(self, key: AssetKey) -> Iterator[TransactWrite]:
+        connection = self._assets._get_connection().connection
+        transaction = TransactWrite(connection=connection)
+        yield transaction
+        for attempt in range(_TRIES):
+            try:
+                transaction._commit()
+            except TransactWriteError as error:
+                # Without a reason it was not cancelled: throttled, or its answer was lost.
+                reasons = {reason.code for reason in error.cancellation_reasons if reason is not None}
+                if not reasons or not reasons <= {_CONDITION, _CONFLICT}:
+                    raise
+                if reasons == {_CONFLICT} and attempt + 1 < _TRIES:
+                    continue
+                raise AssetStateError(key.id) from error
+            else:
+                return
+
+
+def _name(kind: str, key: AssetKey, id_: AssetId) -> str:
+    return f"{kind}/{key.id}/{id_}"
+
+
+def entry_of(stored: str) -> tuple[str, AssetId, AssetId] | None:
+    """The kind of an entry, whose it is and whom it names; None for a pair."""
+    kind, _, rest = stored.partition("/")
+    of, _, id_ = rest.partition("/")
+    return (kind, AssetId(of), AssetId(id_)) if rest else None
+
+
+def _counter(item: type[AssetItem], shares: bool) -> Any:
+    return item.holders if shares else item.links
+
+
+def _pointing(item: type[AssetItem], verdict: NearDuplicate) -> list[Action]:
+    return [
+        item.near_duplicate_of.set(verdict.of),
+        item.near_duplicate.set(stored_verdict(verdict)),
+    ]
+
+
+def _shared(item: type[AssetItem], key: AssetKey, canonical: Asset, now: datetime) -> list[Action]:
+    return [
+        item.renditions.set(
+            {name: stored_rendition(rendition, key) for name, rendition in canonical.renditions.items()}
+        ),
+        item.status.set(Status.READY),
+        item.updated_at.set(timestamp(now)),
+    ]
