@@ -33,7 +33,7 @@ from catalog.domain.near_duplicates import Decision
 from catalog.domain.purge import PurgeRun, RunState
 from catalog.domain.usage import NOTHING, Usage, usage_of
 
-# An ordinary item is under 1 KB; this is what a group of any size may add (JSON is longer than what is stored).
+# Of any group, however large; an ordinary item is under 1 KB, and its JSON is longer than what is stored.
 MOST_BYTES_OF_AN_ITEM = 4_096
 
 IN_WORK = frozenset({Status.PROCESSING, Status.DELETING})
@@ -244,7 +244,7 @@ def _nothing_vanishes(world: World, history: History) -> Iterator[str]:
 
 
 def _groups_agree(world: World) -> Iterator[str]:
-    """An asset counts its duplicates and no others, and is unused when nobody uses it; its item stays small."""
+    """An asset counts its duplicates, is unused when nobody uses it, and its item stays small."""
     pointing: dict[AssetKey, dict[bool, set[AssetId]]] = defaultdict(lambda: {True: set(), False: set()})
     for key, asset in world.assets.items():
         if asset.near_duplicate and asset.status is not Status.DELETING:
@@ -270,9 +270,13 @@ def _groups_agree(world: World) -> Iterator[str]:
             asset = world.assets.get(key)
             if ids and asset is None:
                 yield f"{_said(key)} has {kind} {_short(ids)} and no record"
-            elif ids and asset and kind == "waiting" and any(pointing[key].values()):
-                if left := set(ids) & (pointing[key][True] | pointing[key][False]):
-                    yield f"{_short(left)} wait for {_said(key)}, and nothing will settle them"
+            left = [
+                id_
+                for id_ in set(ids) & pointing[key][True]
+                if world.assets[AssetKey(key.tenant, id_)].status is Status.PROCESSING
+            ]
+            if kind == "waiting" and left:
+                yield f"{_short(left)} wait for {_said(key)}, and nothing will settle them"
 
 
 def _short(ids: Collection[AssetId]) -> list[str]:

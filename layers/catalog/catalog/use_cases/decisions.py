@@ -161,7 +161,7 @@ def _part(key: AssetKey, other: AssetId, *, deciding: Deciding, now: datetime, b
 
 
 def _leaving(one: Asset, two: Asset, deciding: Deciding) -> Asset | None:
-    """Which of two assets of one group is to leave it: one that is a duplicate, the smaller of two that are."""
+    """Which of two assets of one group is to leave it: the one that is a duplicate, the smaller of two."""
     first, second = (canonical_of(asset.key, deciding.assets) for asset in (one, two))
     if first is None or second is None or first.id != second.id:
         return None
@@ -293,17 +293,22 @@ def _apart(pair: Pair, one: Asset | None, two: Asset | None, *, deciding: Decidi
         return Apart.OFF
     if {one.status, two.status} != {Status.READY}:
         return Apart.NOT_READY
+    if any(each.near_duplicate and not each.near_duplicate.shares for each in (one, two)):
+        return Apart.LINKED
+    return Apart.DISTINCT if _are_kept_apart(one, two, deciding) else Apart.PENDING
+
+
+def _are_kept_apart(one: Asset, two: Asset, deciding: Deciding) -> bool:
+    """Whether a person's word is against their being in one group."""
     first, second = (canonical_of(asset.key, deciding.assets) for asset in (one, two))
-    if first is None or second is None:
-        return Apart.DELETED
-    if first.id == second.id:
-        shared = all(each.near_duplicate is None or each.near_duplicate.shares for each in (one, two))
-        return Apart.PENDING if shared else Apart.LINKED
-    for asset, canonical in ((first, second), (one, second), (two, first), (second, first)):
-        words = deciding.groups.words(asset.key)
-        if distinct_from_group_of(canonical, words, assets=deciding.assets):
-            return Apart.DISTINCT
-    return Apart.PENDING
+    return (
+        first is not None
+        and second is not None
+        and any(
+            distinct_from_group_of(canonical, deciding.groups.words(asset.key), assets=deciding.assets)
+            for asset, canonical in ((first, second), (one, second), (two, first), (second, first))
+        )
+    )
 
 
 def _in_one_group(one: Asset | None, two: Asset | None) -> bool:

@@ -1,4 +1,4 @@
-"""Near-duplicates: an asset finds those it looks like, shares renditions with them, and can be told apart again.
+"""Near-duplicates: an asset finds those it looks like, shares renditions with them, and can be told apart.
 
 Of two assets that show one picture the larger one is canonical, whichever came first: both sides of a race
 would join them the same way round.  An asset that others have joined may join a larger one in turn; it shows
@@ -125,7 +125,7 @@ def find_near_duplicate(
 def _first_and_again(
     asset: Asset, candidates: Sequence[Candidate], moved: list[Candidate], *, assets: Assets
 ) -> Iterator[tuple[Candidate, Asset]]:
-    """The canonical assets of the candidates; once more of those that were canonical no longer when joined."""
+    """The canonical assets of the candidates; again of those that were canonical no longer when joined."""
     yield from joinable(asset, tuple(candidates), assets=assets)
     yield from joinable(asset, tuple(moved), assets=assets)
 
@@ -288,11 +288,11 @@ def settle_members(
     presets_per_job: int,
     now: datetime,
 ) -> None:
-    """Settle the members of an asset whose ids begin so: those that wait for it, or all, where it moved itself.
+    """Settle the members of an asset whose ids begin so: those that wait for it, or all, where it moved.
 
     Of more than MOST_SETTLED, sixteen jobs settle a part each.  Whoever needs renditions of its own is sent
-    the jobs for them and stays where it is: its first job moves or separates it.  Were that done here, and the
-    worker died before it sent them, nothing would lead from this asset to it any more.
+    the jobs for them and stays where it is: its first job moves or separates it.  Were that done here, and
+    the worker died before it sent them, nothing would lead from this asset to it any more.
     """
     if asset.status is Status.PROCESSING and asset.near_duplicate is None:
         return
