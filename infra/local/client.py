@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -316,9 +317,12 @@ class CatalogClient:
         return Ticket(document["id"], upload["url"], upload["headers"], upload["expires_at"])
 
     def put(self, ticket: Ticket, data: bytes) -> None:
-        """Send the bytes to where the ticket says, with its headers.  Raises UploadRefusedError."""
+        """Send the bytes to where the ticket says, with its headers.  Raises UploadRefusedError.
+
+        412 says that they are there: an earlier try arrived whose answer was lost, or somebody else's did.
+        """
         answer = self._send(self._session(), "PUT", ticket.url, data=data, headers=ticket.headers)
-        if not answer.ok:
+        if not answer.ok and answer.status_code != HTTPStatus.PRECONDITION_FAILED:
             code, message = _s3_error(answer)
             raise UploadRefusedError(answer.status_code, code, message)
 

@@ -95,7 +95,7 @@ def references(catalog: CatalogClient, ready: Sequence[Row]) -> Act:
     )
     shown = _table("Image", "Used by", ("in_use_count", "right"))
     for image in images[:_SHOWN]:
-        used_by = ", ".join(_user(reference, names) for reference in image.document["references"])
+        used_by = ", ".join(image.document["references"])
         shown.add_row(_text(names[image.id]), _text(used_by), str(image.in_use_count))
     if len(images) > _SHOWN:
         shown.add_row(f"and {len(images) - _SHOWN} more", "", "")
@@ -108,12 +108,6 @@ def references(catalog: CatalogClient, ready: Sequence[Row]) -> Act:
     took = f"{len(missing)} references taken in {seconds:.1f} s" if missing else "every reference was there"
     said = f"{len(ready)} files use {len(files)} images: {took}"
     return Act("References", "PUT /v1/images/{id}/references/{sku}", shown, said, tuple(broken))
-
-
-def _user(reference: str, names: Mapping[str, str]) -> str:
-    """A reference, for people: a near-duplicate holds its original as `duplicate/` and its 64-digit id."""
-    _, held, by = reference.partition("/")
-    return f"~ {names.get(by, by[:12])}" if held else reference
 
 
 # --- Compare ----------------------------------------------------------------------------------------------
@@ -318,9 +312,8 @@ def purge(catalog: CatalogClient) -> Act:
 def empty(catalog: CatalogClient) -> None:
     """Delete everything of the tenant: what an earlier tour left.  Raises ApiError."""
     for image in catalog.images():
-        for reference in image.document["references"]:
-            if "/" not in reference:  # a near-duplicate's hold on its original goes with the near-duplicate
-                catalog.release(image.id, reference)
+        for reference in list(image.document["references"]):
+            catalog.release(image.id, reference)
     for _ in range(_PASSES):
         proposed = catalog.propose_purge(older_than_days=0)
         if not proposed.candidates or proposed.confirm_token is None:

@@ -35,6 +35,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from catalog import settings
 from catalog.adapters.assets_table import Assets
+from catalog.adapters.groups import Groups
 from catalog.adapters.objects import Originals
 from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.queues import RenderQueue
@@ -145,6 +146,7 @@ def merges_of(tenant: TenantId, *, outputs: Mapping[str, str]) -> Merges:
     deciding = Deciding(
         assets=Assets(settings.assets_table()),
         pairs=Pairs(settings.pairs_table()),
+        groups=Groups(settings.assets_table(), settings.pairs_table()),
         queue=RenderQueue(settings.render_queue_url()),
         action=settings.near_duplicate_action(),
         presets=settings.presets(),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from catalog.domain.assets import Status
+from catalog.domain.keys import AssetKey
 from tests.builders.events import s3_notification, sqs_event
 from tests.builders.images import half_of, jpeg_bytes, png_bomb, product_photo
 from tests.functional.cloud import Cloud
@@ -213,3 +214,41 @@ def test_a_missing_setting_fails_the_cold_start_by_name(cloud: Cloud) -> None:
 
     with pytest.raises(RuntimeError, match="RENDER_QUEUE_URL is not set"):
         cloud.function("ingest")
+
+
+def versions(cloud: Cloud, key: str) -> tuple[int, int]:
+    """Of an original: how many versions and how many delete markers."""
+    stored = cloud.s3.list_object_versions(Bucket=cloud.originals, Prefix=key)
+    return len(stored.get("Versions", [])), len(stored.get("DeleteMarkers", []))
+
+
+def purge(cloud: Cloud, id_: str) -> None:
+    cloud.age(id_, days=40)
+    cloud.purge(dry_run=False, confirm_token=cloud.purge().json["confirm_token"])
+    assert cloud.get(id_).status == 404
+
+
+def test_what_is_sent_after_its_purge_and_not_announced_does_not_come_back(cloud: Cloud) -> None:
+    id_ = cloud.upload(PHOTO)["id"]
+    purge(cloud, id_)
+
+    key = cloud.store(PHOTO)
+    cloud.ingest(key)
+
+    assert cloud.get(id_).status == 404
+    assert cloud.objects(cloud.originals) == []
+    assert versions(cloud, key) == (2, 2)  # of which the operator may restore it
+    assert cloud.take_jobs() == []
+    assert cloud.upload(PHOTO)["status"] == "ready"  # announced
+
+
+def test_an_upload_that_was_announced_after_a_purge_and_waited_for_days_is_accepted(cloud: Cloud) -> None:
+    id_ = cloud.upload(PHOTO)["id"]
+    purge(cloud, id_)
+    key = cloud.store(PHOTO)  # announced, and the announcement forgotten since
+
+    cloud.function("ingest").ingest(
+        AssetKey.of_original(key), clock=lambda: datetime.now(UTC) + timedelta(days=3)
+    )
+
+    assert cloud.get(id_).json["status"] == "processing"

@@ -28,8 +28,26 @@ def test_unknown_bytes_get_a_url_that_signs_their_length_type_and_checksum(cloud
     assert upload["method"] == "PUT"
     assert urlsplit(upload["url"]).path == f"/originals/acme/{ID}"
     signed = parse_qs(urlsplit(upload["url"]).query)["X-Amz-SignedHeaders"][0].split(";")
-    assert set(upload["headers"]) == {"content-length", "content-type", "x-amz-checksum-sha256"} < set(signed)
+    required = {"content-length", "content-type", "x-amz-checksum-sha256", "if-none-match"}
+    assert set(upload["headers"]) == required < set(signed)
+    assert upload["headers"]["if-none-match"] == "*"
     assert cloud.asset(ID).status == "awaiting_upload"
+
+
+def test_a_ticket_that_repairs_may_replace_what_is_stored(cloud: Cloud) -> None:
+    cloud.announce(PHOTO)
+    created = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    cloud.dynamodb.update_item(
+        TableName="AssetsTable",
+        Key={"tenant": {"S": "acme"}, "id": {"S": ID}},
+        UpdateExpression="SET created_at = :c",  # the bytes may have come, and their event have been lost
+        ExpressionAttributeValues={":c": {"S": created}},
+    )
+
+    upload = cloud.announce(PHOTO).json["upload"]
+
+    assert "if-none-match" not in upload["headers"]
+    assert "if-none-match" not in parse_qs(urlsplit(upload["url"]).query)["X-Amz-SignedHeaders"][0]
 
 
 def test_asking_again_before_sending_gets_another_url(cloud: Cloud) -> None:

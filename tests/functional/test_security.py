@@ -571,7 +571,9 @@ def test_no_header_and_no_query_of_a_caller_steers_a_presigned_url_or_an_answer(
     assert (url.scheme, url.netloc) == ("https", f"{cloud.originals}.s3.eu-central-1.amazonaws.com")
     query = parse_qs(other.query)
     assert query["X-Amz-Expires"] == ["900"]
-    assert query["X-Amz-SignedHeaders"] == ["content-length;content-type;host;x-amz-checksum-sha256"]
+    assert query["X-Amz-SignedHeaders"] == [
+        "content-length;content-type;host;if-none-match;x-amz-checksum-sha256"
+    ]
     assert set(query) == SIGNED_QUERY
     told = dict(second["multiValueHeaders"])
     assert "evil" not in json.dumps(told)

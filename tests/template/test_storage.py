@@ -38,12 +38,23 @@ def test_a_bucket_encrypts_what_it_stores(bucket):
 @pytest.mark.parametrize("bucket", sorted(BUCKETS))
 def test_a_bucket_keeps_deleted_versions_for_the_days_of_purge_restore_and_no_longer(bucket):
     assert BUCKETS[bucket]["VersioningConfiguration"] == {"Status": "Enabled"}
-    days = [
-        rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+    kept = noncurrent(bucket)
+    assert [rule for rule in kept if "NewerNoncurrentVersions" not in rule] == [
+        {"NoncurrentDays": {"Ref": "PurgeRestoreDays"}}
+    ]
+
+
+def noncurrent(bucket):
+    return [
+        rule["NoncurrentVersionExpiration"]
         for rule in BUCKETS[bucket]["LifecycleConfiguration"]["Rules"]
         if "NoncurrentVersionExpiration" in rule and "Prefix" not in rule
     ]
-    assert days == [{"Ref": "PurgeRestoreDays"}]
+
+
+def test_an_original_that_is_sent_over_and_over_is_stored_a_few_times_after_a_day():
+    few = [rule for rule in noncurrent("OriginalsBucket") if "NewerNoncurrentVersions" in rule]
+    assert few == [{"NoncurrentDays": 1, "NewerNoncurrentVersions": 4}]
 
 
 @pytest.mark.parametrize("bucket", sorted(BUCKETS))

@@ -17,7 +17,7 @@ from catalog.compare_requests import MAX_BODY_BYTES
 from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
 from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison
 from catalog.domain.keys import AssetId, AssetKey, TenantId
-from catalog.domain.near_duplicates import DecidedBy, Decision, Likeness, NearDuplicate, Pair, Verdict
+from catalog.domain.near_duplicates import Apart, DecidedBy, Decision, Likeness, NearDuplicate, Pair, Verdict
 from catalog.domain.presets import DEFAULT_PRESETS, Format
 from catalog.domain.purge import Kept, PurgeRun, RunSource, RunState
 from catalog.domain.rejections import Rejection, RejectionCode
@@ -44,6 +44,7 @@ from catalog.requests import (
     path_asset_id,
     upload_request,
 )
+from catalog.use_cases.decisions import Decided
 from catalog.use_cases.metrics import Metrics
 from catalog.use_cases.purging import Proposal
 from imaging.verification import Refusal
@@ -361,7 +362,8 @@ def test_a_pair_and_a_near_duplicate_are_answered_exactly_as_documented() -> Non
     likeness = Likeness(Verdict.DIFFERENT, {"detail": 3.1}, "detail")
     pair = Pair(_KEY.tenant, _KEY.id, other, 17, likeness, Decision.DISTINCT, _NOW, _NOW, "client")
     known = {_KEY.id: _asset(Status.READY, near_duplicate=verdict)}
-    for each in (pair, Pair(_KEY.tenant, _KEY.id, other, None, None, None, _NOW)):
+    unseen = Pair(_KEY.tenant, _KEY.id, other, None, None, None, _NOW)
+    for each in (Decided(pair, False, None), *(Decided(unseen, False, apart) for apart in Apart)):
         answered = pair_json(each, known, url_of=str)
         assert faults_of(answered, schema("Pair")) == []
         assert set(answered) == set(SCHEMAS["Pair"]["properties"])

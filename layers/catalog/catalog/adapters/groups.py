@@ -164,7 +164,8 @@ class Groups:
                 & item.status.is_in(Status.PROCESSING, Status.READY)
                 & (item.near_duplicate_of == former.id),
             )
-            self._leave(transaction, asset, former, shares=shared, now=now)
+            # Addresses of its renditions, given out for the one that moves, go on working for their time.
+            self._leave(transaction, asset, former, shares=shared, now=now, lent=True)
             transaction.update(
                 item(canonical.tenant, canonical.id), actions=pointed_at, condition=still_canonical
             )
@@ -211,7 +212,7 @@ class Groups:
         if asset.id not in self.members(former.key, beginning=asset.id, limit=1):
             return
         with self._transaction(asset.key) as transaction:
-            self._leave(transaction, asset, former, shares=asset.near_duplicate.shares, now=now, lent=False)
+            self._leave(transaction, asset, former, shares=asset.near_duplicate.shares, now=now)
 
     def share(self, asset: Asset, canonical: Asset, *, now: datetime) -> Asset:
         """`ready`, with the renditions that the asset it is a duplicate of shows.
@@ -289,7 +290,7 @@ class Groups:
         *,
         shares: bool,
         now: datetime,
-        lent: bool = True,
+        lent: bool = False,
     ) -> None:
         """The asset is no member of `former` from here on; without references and members that is unused."""
         item = self._assets

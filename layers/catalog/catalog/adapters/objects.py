@@ -32,8 +32,14 @@ class Originals:
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
 
-    def presign_upload(self, key: AssetKey, announced: Announcement, *, now: datetime) -> PresignedUpload:
-        """A URL for one PUT of the announced bytes, valid for UPLOAD_URL_SECONDS."""
+    def presign_upload(
+        self, key: AssetKey, announced: Announcement, *, repairs: bool, now: datetime
+    ) -> PresignedUpload:
+        """A URL for a PUT of the announced bytes, valid for UPLOAD_URL_SECONDS.
+
+        Unless it `repairs`, S3 takes them only while no object is there (`If-None-Match: *`): each PUT more
+        would be stored as a version more.
+        """
         checksum = base64.b64encode(bytes.fromhex(key.id)).decode()
         url = client("s3").generate_presigned_url(
             "put_object",
@@ -43,6 +49,7 @@ class Originals:
                 "ContentLength": announced.size_bytes,
                 "ContentType": announced.content_type,
                 "ChecksumSHA256": checksum,
+                **({} if repairs else {"IfNoneMatch": "*"}),
             },
             ExpiresIn=UPLOAD_URL_SECONDS,
         )
@@ -50,6 +57,7 @@ class Originals:
             "content-length": str(announced.size_bytes),
             "content-type": announced.content_type,
             "x-amz-checksum-sha256": checksum,
+            **({} if repairs else {"if-none-match": "*"}),
         }
         return PresignedUpload(url, headers, now + timedelta(seconds=UPLOAD_URL_SECONDS))
 
@@ -85,6 +93,21 @@ class Originals:
     def delete(self, key: AssetKey) -> None:
         """Remove the original; its version stays restorable as long as the bucket keeps old versions."""
         client("s3").delete_object(Bucket=self._bucket, Key=key.original)
+
+    def sent_after_purge(self, key: AssetKey) -> datetime | None:
+        """When the original that lies here was stored, if a purge had deleted it before; None: none had."""
+        pages = (
+            client("s3")
+            .get_paginator("list_object_versions")
+            .paginate(Bucket=self._bucket, Prefix=key.original)
+        )
+        stored: datetime | None = None
+        deleted = False
+        for page in pages:
+            deleted = deleted or bool(page.get("DeleteMarkers"))
+            for entry in page.get("Versions", []):
+                stored = entry["LastModified"] if entry["IsLatest"] else stored
+        return stored if deleted else None
 
     def has(self, key: AssetKey) -> bool:
         """Whether the original lies here."""

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from catalog.domain.assets import (
+    AWAITED_FOR,
     Asset,
     AssetBeingDeletedError,
     AssetStateError,
@@ -56,6 +57,7 @@ class Outcome(StrEnum):
     REJECTED = "original rejected"
     DUPLICATE_EVENT = "duplicate event"
     ORIGINAL_GONE = "original gone before ingest"
+    UNANNOUNCED = "original sent again after its purge, and not announced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,8 @@ def ingest_upload(
     known = assets.find(key)
     if known and known.status is Status.DELETING:
         raise AssetBeingDeletedError(key.id)
-    if known and _is_settled(known):
-        return Ingested(Outcome.DUPLICATE_EVENT, known)
+    if nothing_new := _is_no_news(key, known, originals=originals, now=clock()):
+        return Ingested(nothing_new, known)
     complete = partial(
         _complete,
         assets=assets,
@@ -145,6 +147,27 @@ def ingest_upload(
     asset, jobs = complete(search.asset, now=clock())
     outcome = Outcome.NEAR_DUPLICATE if search.asset.near_duplicate else Outcome.ACCEPTED
     return Ingested(outcome, asset, jobs, search.compared, search.capped, search.unseen, fault)
+
+
+def _is_no_news(key: AssetKey, known: Asset | None, *, originals: Originals, now: datetime) -> Outcome | None:
+    """How an event ends that brings nothing; None for one that is to be followed up."""
+    if known is None:
+        sent_again = _was_sent_after_its_purge(key, originals=originals, now=now)
+        return Outcome.UNANNOUNCED if sent_again else None
+    return Outcome.DUPLICATE_EVENT if _is_settled(known) else None
+
+
+def _was_sent_after_its_purge(key: AssetKey, *, originals: Originals, now: datetime) -> bool:
+    """Whether bytes that nobody announced since came after their purge, by a ticket of before; they go.
+
+    An announcement is kept for a day.  An object half as old may have been announced, and its event have
+    waited among dead letters meanwhile: that is accepted.
+    """
+    sent_at = originals.sent_after_purge(key)
+    if sent_at is None or now - sent_at > AWAITED_FOR / 2:
+        return False
+    originals.delete(key)  # which leaves a version, as a purge does: no function destroys an original
+    return True
 
 
 def _is_settled(asset: Asset) -> bool:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from catalog.domain.assets import Asset, AssetBeingDeletedError, AssetStateError, Status
+from catalog.domain.assets import (
+    STALLED_AFTER,
+    Asset,
+    AssetBeingDeletedError,
+    AssetStateError,
+    Status,
+)
 from catalog.domain.uploads import Announcement, UploadTicket
 
 if TYPE_CHECKING:
@@ -87,7 +93,14 @@ def request_upload(
                 correlation_id=correlation_id,
                 now=now,
             )
-    return UploadTicket(key, originals.presign_upload(key, announced, now=now))
+    repairs = known is not None and _is_to_be_repaired(known, now)
+    return UploadTicket(key, originals.presign_upload(key, announced, repairs=repairs, now=now))
+
+
+def _is_to_be_repaired(asset: Asset, now: datetime) -> bool:
+    """Whether an object may lie there already that is wrong, or whose event came to nothing."""
+    waits_in_vain = asset.status is Status.AWAITING_UPLOAD and now - asset.created_at > STALLED_AFTER
+    return asset.rejection is not None or asset.status is Status.PROCESSING or waits_in_vain
 
 
 def _wants_bytes(asset: Asset, now: datetime) -> bool:
