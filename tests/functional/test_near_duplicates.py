@@ -146,16 +146,19 @@ def test_of_two_that_are_linked_either_may_be_purged_and_the_other_stays_as_it_i
     assert cloud.asset(id_of(other)).links == 0
 
 
-def test_what_others_are_linked_to_joins_no_third_one(cloud: Cloud) -> None:
+def test_of_two_groups_of_links_a_person_makes_one_under_the_larger_image(cloud: Cloud) -> None:
     cloud.configure(NEAR_DUPLICATE_ACTION="link")
     upload_both(cloud)
     cloud.upload(OTHER)
 
     decide(cloud, PHOTO, OTHER, "same")
+    render_all(cloud)
 
-    assert cloud.get(id_of(PHOTO)).json["near_duplicate_of"] is None
-    assert cloud.get(id_of(OTHER)).json["near_duplicate_of"] == id_of(PHOTO)
-    assert cloud.asset(id_of(PHOTO)).links == 2
+    larger, smaller = sorted((PHOTO, OTHER), key=len, reverse=True)
+    assert cloud.get(id_of(larger)).json["near_duplicate_of"] is None
+    linked = [cloud.get(id_of(data)).json["near_duplicate_of"] for data in (smaller, HALF)]
+    assert linked == [id_of(larger)] * 2
+    assert cloud.asset(id_of(larger)).links == 2
 
 
 def test_off_looks_for_nothing(cloud: Cloud) -> None:
