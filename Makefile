@@ -51,6 +51,7 @@ check: environments ## Format, lint, types, import rules, templates, IAM policie
 	$(DEV)/cfn-lint $(TEMPLATES)
 	$(SAM) validate --lint --region us-east-1
 	$(DEV)/python -m infra.audit --allow-offline
+	$(DEV)/python -m infra.wheels --allow-offline
 
 audit: environments ## Known vulnerabilities of every pinned package; fails where it could not ask
 	$(DEV)/python -m infra.audit
