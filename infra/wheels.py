@@ -3,9 +3,9 @@
     python -m infra.wheels [--allow-offline]
 
 Apple silicon and arm64 Linux, where nobody has run this yet: the check is that the pinned versions can be
-installed there, nothing built from source, for all but benchmarks and fuzzing (atheris has no such wheels).  The
-status is 1 where one cannot, and where the index could not be asked; with --allow-offline that last one is said
-and let pass.
+installed there, nothing built from source, for all but benchmarks and fuzzing (atheris has no such wheels).
+The status is 1 where one cannot, and where the index could not be asked; with --allow-offline that last one
+is said and let pass.
 """
 
 import argparse
@@ -60,9 +60,8 @@ def main() -> None:
         for platform in PLATFORMS:
             found = [(file, missing(file, platform)) for file in requirements() if file.name != "bench.txt"]
             lacking += [f"{file.relative_to(environments.ROOT)}: {why}" for file, why in found if why]
-            print(
-                f"{platform}: {sum(why is None for _, why in found)} of {len(found)} files of pins have wheels"
-            )
+            whole = sum(why is None for _, why in found)
+            print(f"{platform}: {whole} of {len(found)} files of pins have wheels")
     except UnreachableIndexError as error:
         print(f"NOT CHECKED, the package index could not be reached: {error}", file=sys.stderr)
         sys.exit(0 if offline_is_fine else 1)
