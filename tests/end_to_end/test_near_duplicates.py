@@ -43,7 +43,7 @@ def test_a_half_size_webp_sends_no_render_job_and_shows_the_renditions_of_its_ph
 def test_the_canonical_image_cannot_be_purged_while_shared_and_distinct_gives_renditions_of_its_own(
     deployment: Deployment,
 ) -> None:
-    picture = noisy_scene(62, (900, 700))
+    picture = noisy_scene(63, (900, 700))
     with deployment.client("shared", Scope.READ, Scope.WRITE, Scope.ADMIN) as shared:
         photo, half = (
             settled(shared, jpeg_bytes(picture, 92)),
