@@ -9,6 +9,7 @@ import pytest
 import requests
 from PIL import Image as Pillow
 
+from catalog.domain.tenants import Scope
 from infra.local.client import CatalogClient, Image, Ticket
 from tests.builders.images import (
     avif_bytes,
@@ -185,3 +186,18 @@ def test_a_page_may_fetch_a_rendition(acme: CatalogClient) -> None:
     answer = requests.get(image.renditions[0].url, headers={"Origin": "https://shop.example"}, timeout=30)
 
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_a_dry_run_shows_a_picture_of_what_would_go(deployment: Deployment) -> None:
+    with deployment.client("tidy", Scope.READ, Scope.WRITE, Scope.ADMIN) as tidy:
+        image = settled(tidy, jpeg_bytes(product_photo(33)))
+
+        proposal = tidy.call("POST", "/purge", json={"older_than_days": 0}).json()
+
+    (shown,) = proposal["candidates_shown"]
+    assert shown["id"] == image.id
+    picture = requests.get(shown["url"], timeout=30)
+    assert (picture.status_code, len(picture.content)) == (
+        200,
+        min(rendition.size_bytes for rendition in image.renditions),
+    )
