@@ -1,6 +1,7 @@
 """DOC"""
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -11,9 +12,10 @@ from catalog.domain.near_duplicates import Verdict
 from imaging.resizing import resized
 from imaging.verification.fine import fine_score
 from imaging.verification.hidden import hidden_score
-from imaging.verification.measures import chroma_scores, luma_maps, luma_scores
+from imaging.verification.measures import Scores, worst
 from imaging.verification.planes import Plane, opponent, samples
-from imaging.verification.registration import predicted, resampled
+from imaging.verification.registration import resampled
+from imaging.verification.suspicion import compared, is_edited, is_reframed
 from imaging.verification.verdicts import Refusal, Verification, named
 
 __all__ = ["Refusal", "Verification", "is_near_blank", "verify"]
@@ -31,22 +33,25 @@ def verify(left: Image.Image, right: Image.Image, *, scale: float | None = None)
     """Whether two images, RGB in sRGB and upright, are one image re-encoded or resized."""
     small, large = sorted((left, right), key=lambda image: (image.width * image.height, image.width))
     frame = {Refusal.ASPECT: _aspect(large, small), Refusal.RESOLUTION: _resolution(large, small)}
-    if max(frame.values()) > 1:
+    if frame[Refusal.RESOLUTION] > 1:
         return _verdict(frame)
+    if frame[Refusal.ASPECT] > 1:
+        return _verdict(frame, suspected=is_reframed(large, small, COMPARE_SIDE))
     size = _compare_size(small)
     first, second = opponent(resized(large, size)), opponent(resized(small, size))
     # The softer is predicted from the sharper: a filter can remove detail, not invent it.
-    if large.size == small.size and _sharpness(first[0]) < _sharpness(second[0]):
+    if large.size == small.size and _sharpness(first) < _sharpness(second):
         large, small, first, second = small, large, second, first
-    others = [samples(x) for x in resampled(large.convert("L"), size)] if large.size != size else []
-    maps = luma_maps(predicted(first[0], second[0], others), second[0])
-    noise = maps.noise()
+    others = [samples(luma) for luma in resampled(large.convert("L"), size)] if large.size != size else []
     # Of what the larger one shows at the compare side, how much longer a side is than here: 1 loses nothing.
     lost = max(1.0, min(COMPARE_SIDE, max(large.size)) / max(size))
-    scores = frame | luma_scores(maps, noise, lost) | chroma_scores(first[1:], second[1:], noise, lost)
-    if max(scores.values()) > 1 and _is_mirrored(first[0], second[0]):
-        return Verification(Verdict.DIFFERENT, named(scores), Refusal.MIRRORED)
-    if max(scores.values()) <= 1 and max(small.size) > _FINER:
+    pair = compared(first, second, others, lost)
+    scores = frame | worst(pair.fractions)
+    if not pair.agrees:
+        if _is_mirrored(first[0], second[0]):
+            return Verification(Verdict.DIFFERENT, named(scores), Refusal.MIRRORED)
+        return _verdict(scores, suspected=is_edited(pair) or is_reframed(large, small, COMPARE_SIDE))
+    if max(small.size) > _FINER:
         scores[Refusal.FINE_DETAIL] = fine_score(large, small, max(large.size) / max(small.size))
     if max(scores.values()) <= 1:
         scores[Refusal.HIDDEN] = hidden_score(large, small, scale or max(large.size) / max(small.size))
@@ -63,12 +68,14 @@ def is_near_blank(image: Image.Image) -> bool:
     return float(luma.std()) < _BLANK_DEVIATION
 
 
-def _verdict(scores: dict[Refusal, float]) -> Verification:
-    worst = max(scores, key=lambda name: scores[name])
-    if scores[worst] <= 1:
+def _verdict(scores: Scores, *, suspected: bool = False) -> Verification:
+    worst_of_all = max(scores, key=lambda name: scores[name])
+    if scores[worst_of_all] <= 1:
         return Verification(Verdict.SAME, named(scores))
-    verdict = Verdict.TOO_SMALL if worst is Refusal.HIDDEN else Verdict.DIFFERENT
-    return Verification(verdict, named(scores), worst)
+    verdict = Verdict.SUSPECTED if suspected else Verdict.DIFFERENT
+    if worst_of_all is Refusal.HIDDEN:
+        verdict = Verdict.TOO_SMALL
+    return Verification(verdict, named(scores), worst_of_all)
 
 
 def _aspect(large: Image.Image, small: Image.Image) -> float:
@@ -90,10 +97,11 @@ def _compare_size(small: Image.Image) -> tuple[int, int]:
     return max(1, round(small.width * scale)), max(1, round(small.height * scale))
 
 
-def _sharpness(luma: Plane) -> tuple[float, bytes]:
-    """The mean step between neighbours, in grey levels; the pixels themselves settle a draw."""
+def _sharpness(planes: Sequence[Plane]) -> tuple[float, list[bytes]]:
+    """The mean step of luma between neighbours, in grey levels; the pixels themselves settle a draw."""
+    luma = planes[0]
     steps = np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean()
-    return float(steps), luma.tobytes()
+    return float(steps), [plane.tobytes() for plane in planes]
 
 
 def _is_mirrored(left: Plane, right: Plane) -> bool:

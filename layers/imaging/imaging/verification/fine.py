@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
 from imaging.resizing import resized
-from imaging.verification.measures import Mask, luma_maps, luma_scores
+from imaging.verification.measures import Mask, halved_mask, luma_fractions, luma_maps
 from imaging.verification.planes import Plane, samples, window_mean
 from imaging.verification.registration import predicted, resampled
 from imaging.verification.verdicts import Refusal
@@ -43,9 +43,12 @@ def fine_score(large: Image.Image, small: Image.Image, lost: float) -> float:
     judged = inside.copy()
     judged[:, len(doubtful) * _width(boxes) :] = False
     noise = maps.noise(inside & ~judged if typical else inside) + _UNSEEN_NOISE
-    scores = luma_scores(maps, noise, lost, judged)
-
-    return max(scores[of] for of in (Refusal.DETAIL, Refusal.PRESENCE, Refusal.TEXTURE))
+    fractions = luma_fractions(maps, noise, lost)
+    return max(
+        float(fractions[Refusal.DETAIL].max(where=judged, initial=0)),
+        float(fractions[Refusal.PRESENCE].max(where=judged, initial=0)),
+        float(fractions[Refusal.TEXTURE].max(where=halved_mask(judged), initial=0)),
+    )
 
 
 def _boxes(one: Image.Image, other: Image.Image) -> tuple[list[Box], list[Box]]:

@@ -25,7 +25,7 @@ _CHROMA_WINDOWS: Final = (4, 8, 12)  # at half scale, where 4:2:0 keeps chroma
 _ACTIVITY_CEILING: Final = 400.0
 _DETAIL_FLOOR, _PRESENCE_FLOOR = 30.0, 10.0
 _TONE_FLOOR, _TONE_ACTIVITY = np.float32(3), np.float32(0.02)
-_CHROMA_FLOOR, _CHROMA_ACTIVITY = 2.0, 0.05
+_CHROMA_FLOOR, _CHROMA_ACTIVITY = np.float32(2), np.float32(0.05)
 # Structure under 2.2 grey levels is what a codec may invent; above, more than half of it must be shared.
 _TEXTURE_FLOOR, _TEXTURE_UNSHARED = np.float32(3), np.float32(0.4)
 
@@ -34,9 +34,7 @@ _NOISE_FLOOR: Final = 0.03
 _DETAIL_TO_NOISE, _DETAIL_AT_MOST = 4.2, 1.8
 _PRESENCE_TO_NOISE, _PRESENCE_AT_LEAST, _PRESENCE_AT_MOST = 20.0, 0.6, 7.2
 _TONE: Final = 7.0
-_COLOUR_DETAIL: Final = 38.0
-_COLOUR_PART: Final = 16.0
-_COLOUR: Final = 9.0
+_COLOUR_DETAIL, _COLOUR_PART, _COLOUR = np.float32(38), np.float32(16), np.float32(9)
 # Print shrinks with the picture and shows less, a small part too: at half size a fifth less of detail is
 # allowed, a third less of presence and of colour.  Re-encodes keep far within each.
 _DETAIL_WHEN_SMALLER, _PRESENCE_WHEN_SMALLER, _COLOUR_WHEN_SMALLER = 0.25, 0.5, 0.5
@@ -45,6 +43,7 @@ _DETAIL_WHEN_SMALLER, _PRESENCE_WHEN_SMALLER, _COLOUR_WHEN_SMALLER = 0.25, 0.5, 
 _COARSE_NOISE, _COARSE_ALLOWANCE, _FINE_ALLOWANCE = 0.15, 1.5, 0.7
 
 Scores = dict[Refusal, float]
+Fractions = dict[Refusal, Plane]
 Mask = NDArray[np.bool_]
 
 
@@ -57,6 +56,11 @@ class LumaMaps:
     tone: Plane
     texture: Plane
     activity: Plane
+    # Energies: what the second image has more of than the first, what the two differ by, and what of the
+    # stronger no gain and offset make of the weaker.
+    gain: Plane
+    residue: Plane
+    added: Plane
 
     def noise(self, where: Mask | None = None) -> float:
         """What the busiest windows stay within: where a codec errs most.
@@ -83,12 +87,16 @@ def luma_maps(left: Plane, right: Plane) -> LumaMaps:
     unexplained = 1 - np.maximum(shared, 0) ** 2 / np.maximum(left_energy * right_energy, 1e-3)
     weaker = np.minimum(left_energy, right_energy)
     tone: Plane = (right_mean - left_mean) ** 2 / (activity * _TONE_ACTIVITY + _TONE_FLOOR)
+    residue = np.maximum(left_energy + right_energy - 2 * shared, 0)
     return LumaMaps(
         detail=np.maximum(weaker * unexplained, 0) / (expected + _DETAIL_FLOOR),
-        presence=np.maximum(left_energy + right_energy - 2 * shared, 0) / (expected + _PRESENCE_FLOOR),
+        presence=residue / (expected + _PRESENCE_FLOOR),
         tone=tone,
         texture=_texture(left_energy, right_energy, shared),
         activity=activity,
+        gain=right_energy - left_energy,
+        residue=residue,
+        added=np.maximum(left_energy, right_energy) * unexplained,
     )
 
 
@@ -105,34 +113,51 @@ def _texture(left_energy: Plane, right_energy: Plane, shared: Plane) -> Plane:
     return unshared
 
 
-def luma_scores(maps: LumaMaps, noise: float, lost: float, where: Mask | None = None) -> Scores:
-    """The worst window of each measure as a fraction of its limit.
+def luma_fractions(maps: LumaMaps, noise: float, lost: float) -> Fractions:
+    """Each measure as a fraction of its limit.
 
     `noise` is the pair's; `lost` how much longer a side is in the larger image than here: 1 loses nothing.
-    `where` leaves windows out.
     """
     detail_limit = min(_DETAIL_TO_NOISE * (noise + _NOISE_FLOOR), _DETAIL_AT_MOST)
     presence_limit = min(
         max(_PRESENCE_TO_NOISE * (noise + _NOISE_FLOOR), _PRESENCE_AT_LEAST), _PRESENCE_AT_MOST
     )
     return {
-        Refusal.DETAIL: _stricter(_DETAIL_WHEN_SMALLER, lost) * _worst(maps.detail, where) / detail_limit,
-        Refusal.PRESENCE: _stricter(_PRESENCE_WHEN_SMALLER, lost)
-        * _worst(maps.presence, where)
-        / presence_limit,
-        Refusal.TEXTURE: _worst(maps.texture, None if where is None else _halved_mask(where)),
-        Refusal.TONE: _worst(maps.tone, where) / (_TONE * max(_allowance(noise), 1.0)),
+        Refusal.DETAIL: maps.detail * np.float32(_stricter(_DETAIL_WHEN_SMALLER, lost) / detail_limit),
+        Refusal.PRESENCE: maps.presence
+        * np.float32(_stricter(_PRESENCE_WHEN_SMALLER, lost) / presence_limit),
+        Refusal.TEXTURE: maps.texture,
+        Refusal.TONE: maps.tone / np.float32(_TONE * max(_allowance(noise), 1.0)),
     }
 
 
-def _halved_mask(where: Mask) -> Mask:
+def chroma_fractions(left: Sequence[Plane], right: Sequence[Plane], noise: float, lost: float) -> Fractions:
+    """Differences of mean Cb and Cr in windows of three sizes, as fractions of their limits; half scale."""
+    fine, part, coarse = _CHROMA_WINDOWS
+    allowed = np.float32(_allowance(noise) / _stricter(_COLOUR_WHEN_SMALLER, lost))
+    activity: Plane = np.zeros((), np.float32)
+    differences = dict.fromkeys(_CHROMA_WINDOWS, activity)
+    for one, other in zip(map(halved, left), map(halved, right), strict=True):
+        activity = activity + np.minimum(variance(one, coarse), variance(other, coarse))
+        for window in _CHROMA_WINDOWS:
+            differences[window] = differences[window] + window_mean(one - other, window) ** 2
+    expected = (activity * _CHROMA_ACTIVITY + _CHROMA_FLOOR) * allowed
+    detail = np.maximum(differences[fine] / _COLOUR_DETAIL, differences[part] / _COLOUR_PART)
+    return {
+        Refusal.COLOUR_DETAIL: detail / expected,
+        Refusal.COLOUR: differences[coarse] / (expected * _COLOUR),
+    }
+
+
+def halved_mask(where: Mask) -> Mask:
     """As `halved` does: without the last row and column of an odd plane."""
     height, width = (side // 2 * 2 for side in where.shape)
     return where[:height:2, :width:2]
 
 
-def _worst(measure: Plane, where: Mask | None) -> float:
-    return float(measure.max() if where is None else measure.max(where=where, initial=0))
+def worst(fractions: Fractions) -> Scores:
+    """The worst window of each measure."""
+    return {of: float(fraction.max()) for of, fraction in fractions.items()}
 
 
 def _allowance(noise: float) -> float:
@@ -142,21 +167,3 @@ def _allowance(noise: float) -> float:
 
 def _stricter(by: float, lost: float) -> float:
     return 1 + by * (lost - 1)
-
-
-def chroma_scores(left: Sequence[Plane], right: Sequence[Plane], noise: float, lost: float) -> Scores:
-    """Differences of mean Cb and Cr in the worst window of three sizes, as fractions of their limits."""
-    fine, part, coarse = _CHROMA_WINDOWS
-    allowed = _allowance(noise) / _stricter(_COLOUR_WHEN_SMALLER, lost)
-    activity: Plane = np.zeros((), np.float32)
-    differences = dict.fromkeys(_CHROMA_WINDOWS, activity)
-    for one, other in zip(map(halved, left), map(halved, right), strict=True):
-        activity = activity + np.minimum(variance(one, coarse), variance(other, coarse))
-        for window in _CHROMA_WINDOWS:
-            differences[window] = differences[window] + window_mean(one - other, window) ** 2
-    expected = (_CHROMA_FLOOR + _CHROMA_ACTIVITY * activity) * allowed
-    worst = {window: float((difference / expected).max()) for window, difference in differences.items()}
-    return {
-        Refusal.COLOUR_DETAIL: max(worst[fine] / _COLOUR_DETAIL, worst[part] / _COLOUR_PART),
-        Refusal.COLOUR: worst[coarse] / _COLOUR,
-    }

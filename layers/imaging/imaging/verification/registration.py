@@ -1,5 +1,6 @@
 """One luma predicted from the other by a linear filter over the whole picture, and from nothing local."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -24,19 +25,19 @@ def resampled(luma: Image.Image, size: tuple[int, int]) -> list[Image.Image]:
     return [luma.resize(size, Resampling.BOX), pointwise, luma.resize(size, Resampling.NEAREST)]
 
 
-def predicted(source: Plane, target: Plane, others: list[Plane]) -> Plane:
+def predicted(source: Plane, target: Plane, others: Sequence[Plane] = ()) -> Plane:
     """`target` as far as one linear filter over `source` and its `others` (resampled versions) explains it.
 
     The weights sum to 1 and there is no constant: no lighter or flatter picture passes for the same one.
     """
-    shifts, step = _shifts(source), max(1, source.shape[0] // _ROWS_FITTED)
-    some = [(plane[::step] - source[::step]).ravel() for plane in shifts + others]
+    planes, step = [*_shifts(source), *others], max(1, source.shape[0] // _ROWS_FITTED)
+    some = [(plane[::step] - source[::step]).ravel() for plane in planes]
     terms = np.stack(some)
     gram = (terms @ terms.T).astype(np.float64) + _RIDGE * terms.shape[1] * np.eye(len(terms))
     sought = (target[::step] - source[::step]).ravel()
     weights = np.linalg.solve(gram, (terms @ sought).astype(np.float64)).astype(np.float32)
     prediction: Plane = source * (1 - weights.sum())
-    for weight, plane in zip(weights, shifts + others, strict=True):
+    for weight, plane in zip(weights, planes, strict=True):
         prediction += weight * plane
     return prediction
 
