@@ -48,6 +48,7 @@ _TIMES = {
         "created_at",
         "updated_at",
         "unused_since",
+        "lent_at",
         "announced_at",
         "expires_at",
         "seen_at",

@@ -36,6 +36,7 @@ from tests.functional.streams import history_of, recorded_changes
 SCENE = noisy_scene(7, (120, 90)).filter(ImageFilter.GaussianBlur(1))
 PHOTO, OTHER = jpeg_bytes(SCENE), jpeg_bytes(noisy_scene(8, (120, 90)))
 HALF = jpeg_bytes(SCENE.resize((60, 45), Image.Resampling.LANCZOS))
+COPY = jpeg_bytes(SCENE.resize((60, 45), Image.Resampling.LANCZOS), 60)  # the smaller of the two, in bytes
 BROKEN = half_of(PHOTO)
 PRESETS = json.dumps(
     [{"name": name, "width": side, "height": side} for name, side in (("thumb", 30), ("card", 60))]
@@ -128,6 +129,19 @@ def render_job_by_job(cloud: Cloud) -> None:
     render("card")(cloud)
 
 
+def members_follow(moved: bytes) -> Work:
+    job = json.dumps(
+        {
+            "tenant": "acme",
+            "id": id_of(moved),
+            "presets": [],
+            "correlation_id": "request-1",
+            "members": "",
+        }
+    )
+    return lambda cloud: cloud.render(job)
+
+
 def lose_original(data: bytes) -> Work:
     return lambda cloud: cloud.s3.delete_object(Bucket=cloud.originals, Key=key_of(data))
 
@@ -145,6 +159,32 @@ def status_is(status: str, of: bytes, near_duplicate_of: bytes | None = None) ->
         image = cloud.get(id_of(of)).json
         expected = id_of(near_duplicate_of) if near_duplicate_of else None
         assert (image["status"], image["near_duplicate_of"]) == (status, expected)
+
+    return check
+
+
+def is_one_group(canonical: bytes, *members: bytes) -> Work:
+    """All of them are ready and show the renditions of the one, which counts the others."""
+
+    def check(cloud: Cloud) -> None:
+        status_is("ready", canonical)(cloud)
+        shown = {stored.key for stored in cloud.asset(id_of(canonical)).renditions.values()}
+        assert len(shown) == len(json.loads(PRESETS))
+        for member in members:
+            status_is("ready", member, canonical)(cloud)
+            assert {stored.key for stored in cloud.asset(id_of(member)).renditions.values()} == shown
+        assert cloud.asset(id_of(canonical)).sharers == len(members)
+
+    return check
+
+
+def still_has_its_renditions(*photos: bytes) -> Work:
+    """Addresses that were given out are not dark."""
+
+    def check(cloud: Cloud) -> None:
+        stored = cloud.objects(cloud.renditions)
+        for data in photos:
+            assert len([key for key in stored if id_of(data) in key]) == len(json.loads(PRESETS))
 
     return check
 
@@ -405,6 +445,26 @@ SCENARIOS: dict[str, Scenario] = {
         in_turn(ingested(PHOTO, HALF), lose_original(PHOTO)),
         also=in_turn(status_is("rejected", PHOTO), status_is("ready", HALF)),
     ),
+    "ingest of what is larger than a group": Scenario(
+        ingest(PHOTO),
+        in_turn(uploaded(HALF, COPY), announced(PHOTO)),
+        also=in_turn(is_one_group(PHOTO, HALF, COPY), still_has_its_renditions(HALF)),
+    ),
+    "render of what is larger than a group": Scenario(
+        render_job_by_job,
+        in_turn(uploaded(HALF, COPY), ingested(PHOTO)),
+        also=in_turn(is_one_group(PHOTO, HALF, COPY), still_has_its_renditions(HALF)),
+    ),
+    "members that follow to a larger image": Scenario(
+        members_follow(HALF),
+        in_turn(uploaded(HALF, COPY), ingested(PHOTO), render_job_by_job),
+        also=in_turn(is_one_group(PHOTO, HALF, COPY), still_has_its_renditions(HALF)),
+    ),
+    "render of what is lost, and a group has joined": Scenario(
+        render("thumb"),
+        in_turn(uploaded(HALF, COPY), ingested(PHOTO), lose_original(PHOTO)),
+        also=in_turn(status_is("rejected", PHOTO), is_one_group(HALF, COPY)),
+    ),
     "a reference taken": Scenario(reference("PUT"), uploaded(PHOTO)),
     "a reference released": Scenario(reference("DELETE"), in_turn(uploaded(PHOTO), reference("PUT"))),
     "a person's distinct": Scenario(decide("distinct"), uploaded(PHOTO, HALF), also=status_is("ready", HALF)),
@@ -412,6 +472,26 @@ SCENARIOS: dict[str, Scenario] = {
         undo(),
         in_turn(uploaded(PHOTO, HALF), decide("distinct"), drained),
         also=status_is("ready", HALF, PHOTO),
+    ),
+    "a person's distinct between two duplicates of a third": Scenario(
+        decide("distinct", HALF, COPY),
+        uploaded(PHOTO, HALF, COPY),
+        also=in_turn(is_one_group(PHOTO, HALF), status_is("ready", COPY), still_has_its_renditions(COPY)),
+    ),
+    "a person's distinct between two duplicates of a third, taken back": Scenario(
+        undo(HALF, COPY),
+        in_turn(uploaded(PHOTO, HALF, COPY), decide("distinct", HALF, COPY), drained),
+        also=in_turn(is_one_group(PHOTO, HALF), status_is("ready", COPY)),
+    ),
+    "a person's distinct of two that follow to a larger image": Scenario(
+        decide("distinct", HALF, COPY),
+        in_turn(uploaded(HALF, COPY), ingested(PHOTO), render_job_by_job),
+        also=in_turn(is_one_group(PHOTO, HALF), status_is("ready", COPY), still_has_its_renditions(COPY)),
+    ),
+    "a person's same of two groups": Scenario(
+        decide("same", HALF, OTHER),
+        uploaded(HALF, COPY, OTHER),
+        also=in_turn(is_one_group(OTHER, HALF, COPY), still_has_its_renditions(HALF)),
     ),
     "a person's same": Scenario(
         decide("same", OTHER), uploaded(PHOTO, OTHER), differs={"near_duplicate_of": "", "near_duplicate": ""}

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -42,7 +43,8 @@ from catalog.domain.sources import Source, SourceFormat
 from catalog.use_cases.decisions import Decided, decide, undo
 from catalog.use_cases.near_duplicates import MOST_SETTLED
 from tests.builders.events import ACCOUNT, REGION
-from tests.functional.cloud import Cloud, Moment
+from tests.functional.cloud import Cloud, Killed, Moment
+from tests.functional.test_crashes import READS
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PRESETS = json.dumps([{"name": "thumb", "width": 9, "height": 9}, {"name": "card", "width": 8, "height": 8}])
@@ -413,6 +415,32 @@ def test_same_against_another_persons_distinct_says_why_it_changes_nothing(shop:
     assert again is not None
     assert (again.merged, again.apart) == (False, "distinct")
     assert shop.faults() == []
+
+
+@pytest.mark.parametrize("word", list(Decision))
+def test_whenever_a_word_on_two_groups_dies_nobody_is_left_behind_though_it_is_not_said_again(
+    shop: Shop, word: Decision
+) -> None:
+    other = {Decision.SAME: Picture("chair", 990, 990), Decision.DISTINCT: SMALL}[word]
+    for picture in (HALF, SMALL, Picture("lamp", 80, 62), other):
+        shop.upload(picture)
+        shop.come_to_rest()
+    shop.upload(LARGEST)
+    beginning, jobs = shop.cloud.moment(), list(shop.jobs)
+    with shop.cloud.watched_calls() as unharmed:
+        shop.say(HALF, other, word)
+
+    for number, call in enumerate(unharmed.made):
+        if READS.search(call):
+            continue  # what only reads leaves what the last write left
+        beginning.restore()
+        shop.jobs[:] = jobs
+        shop.cloud.cold_start()
+        with suppress(Killed), shop.cloud.watched_calls(kill_at=number, after=True):
+            shop.say(HALF, other, word)
+        shop.take_jobs()
+        shop.come_to_rest()
+        assert shop.faults() == [], f"killed after call {number}, {call}"
 
 
 # --- Groups of any size -------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ told that it was one.
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,10 +15,11 @@ import botocore.endpoint
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
-from catalog.adapters.pairs_table import Pairs
+from catalog.adapters.groups import Groups
 from catalog.domain.assets import AssetStateError, Status
 from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
 from tests.builders.images import half_of, jpeg_bytes, product_photo
+from tests.functional import test_crashes as groups
 from tests.functional.cloud import Cloud
 from tests.functional.test_near_duplicates import HALF, PHOTO, decide, id_of, render_all, undo
 from tests.functional.test_purge import daily_purge, unused
@@ -26,6 +27,22 @@ from tests.functional.test_purge import daily_purge, unused
 SMALL = jpeg_bytes(product_photo(1, (320, 240)))
 BROKEN = half_of(SMALL)
 ONE_PRESET = json.dumps([{"name": "thumb", "width": 100, "height": 100}])
+
+
+SMALL_FIRST = groups.in_turn(groups.uploaded(groups.HALF, groups.COPY), groups.announced(groups.PHOTO))
+# What is there before -> what happens to a group of two small images when, or after, a larger one came.
+GROUP_STORIES: dict[str, tuple[groups.Work, groups.Work]] = {
+    "ingest": (SMALL_FIRST, groups.ingest(groups.PHOTO)),
+    "render": (groups.in_turn(SMALL_FIRST, groups.ingest(groups.PHOTO)), groups.render_job_by_job),
+    "members": (
+        groups.in_turn(SMALL_FIRST, groups.ingest(groups.PHOTO), groups.render_job_by_job),
+        groups.members_follow(groups.HALF),
+    ),
+    "distinct": (
+        groups.uploaded(groups.PHOTO, groups.HALF, groups.COPY),
+        groups.decide("distinct", groups.HALF, groups.COPY),
+    ),
+}
 
 
 @contextmanager
@@ -156,6 +173,23 @@ def test_decisions_whose_calls_are_sent_twice_join_and_separate(cloud: Cloud) ->
     assert cloud.get(id_of(HALF)).json["status"] == "ready"
 
 
+def test_a_group_whose_calls_are_sent_twice_follows_to_a_larger_image_and_is_told_apart(cloud: Cloud) -> None:
+    cloud.configure(PRESETS=groups.PRESETS)
+    cloud.upload(groups.HALF)
+    cloud.upload(groups.COPY)
+    with every_answer_lost_once() as sent_again:
+        cloud.upload(groups.PHOTO)
+        cloud.drain()
+        groups.is_one_group(groups.PHOTO, groups.HALF, groups.COPY)(cloud)
+        assert decide(cloud, groups.HALF, groups.COPY, "distinct").status == 200
+        cloud.drain()
+
+    assert "DeleteItem" in sent_again
+    groups.is_one_group(groups.PHOTO, groups.HALF)(cloud)
+    groups.status_is("ready", groups.COPY)(cloud)
+    assert [fault for fault in cloud.broken_guarantees() if "is counted" not in fault] == []
+
+
 def test_a_tenant_whose_creation_is_sent_twice_is_created_and_gets_its_client(cloud: Cloud) -> None:
     with every_answer_lost_once():
         answer = cloud.call("tenants", "POST", "/tenants", body={"tenant": "initech"}, scope="catalog/admin")
@@ -190,12 +224,38 @@ def test_an_ingest_that_hears_an_error_at_any_call_ends_as_any_other_when_it_is_
         assert cloud.snapshot() == expected, f"lost the answer of call {number}, {unharmed.made[number]}"
 
 
+@pytest.mark.parametrize("of", ["ingest", "render", "members", "distinct"])
+def test_a_group_moves_and_parts_though_any_call_on_the_way_is_heard_as_an_error(
+    cloud: Cloud, of: str
+) -> None:
+    before, work = GROUP_STORIES[of]
+    cloud.configure(PRESETS=groups.PRESETS)
+    before(cloud)
+    beginning = cloud.moment()
+    with cloud.watched_calls() as unharmed:
+        work(cloud)
+    cloud.drain()
+    expected = cloud.snapshot()
+
+    for number, call in enumerate(unharmed.made):
+        if groups.READS.search(call):
+            continue
+        beginning.restore()
+        cloud.cold_start()
+        with suppress(Exception), answer_lost_for_good(number):  # a client asks again, a queue delivers again
+            work(cloud)
+        work(cloud)
+        cloud.drain()
+        assert cloud.snapshot() == expected, f"lost the answer of call {number}, {call}"
+
+
 def test_a_throttled_transaction_is_a_fault_and_not_another_writer(cloud: Cloud) -> None:
     cloud.configure(NEAR_DUPLICATE_ACTION="off")
     cloud.upload(PHOTO)
     cloud.upload(HALF, content_type="image/webp")
     one, other = cloud.asset(id_of(HALF)), cloud.asset(id_of(PHOTO))
     verdict = NearDuplicate(other.id, DecidedBy.PERSON, shares=True)
+    joining = Groups("AssetsTable", "PairsTable")
     make = botocore.client.BaseClient._make_api_call
 
     def lost(self: Any, operation: str, arguments: Any) -> Any:
@@ -206,9 +266,7 @@ def test_a_throttled_transaction_is_a_fault_and_not_another_writer(cloud: Cloud)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.client.BaseClient, "_make_api_call", lost)
         with pytest.raises(Exception, match="transaction") as raised:
-            cloud.assets.join(
-                one, other, verdict, shares=True, pairs=Pairs("PairsTable"), now=datetime.now(UTC)
-            )
+            joining.join(one, other, verdict, alone=True, now=datetime.now(UTC))
 
     assert not isinstance(raised.value, AssetStateError)
 

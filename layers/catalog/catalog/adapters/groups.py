@@ -292,10 +292,12 @@ class Groups:
         now: datetime,
         lent: bool = False,
     ) -> None:
-        """The asset is no member of `former` from here on; without references and members that is unused."""
+        """The asset is no member of `former` from here on, nor waits for it; without references and members
+        that is unused."""
         item = self._assets
         entry = self._entries(asset.tenant, _name("member", former.key, asset.id))
         transaction.delete(entry, condition=self._entries.pair.exists())
+        transaction.delete(self._entries(asset.tenant, _name("waiting", former.key, asset.id)))
         counter = _counter(item, shares)
         actions: list[Action] = [counter.add(-1), item.revision.add(1)]
         condition: Condition = counter > 0

@@ -214,7 +214,11 @@ def _bring_together(pair: Pair, *, deciding: Deciding, now: datetime) -> None:
     _unlink(one, two, deciding=deciding, now=now)
     for _ in range(_ATTEMPTS):
         first, second = (canonical_of(key, deciding.assets) for key in (one, two))
-        if first is None or second is None or first.id == second.id:
+        if first is None or second is None:
+            return
+        if first.id == second.id:
+            for key in (one, two):
+                _have_members_follow(key, deciding)
             return
         if not {first.status, second.status} <= _SETTLED:
             return
@@ -237,6 +241,16 @@ def _bring_together(pair: Pair, *, deciding: Deciding, now: datetime) -> None:
         for key, group in ((one, second), (two, first)):
             if _take_over(key, group, verdict, deciding=deciding, now=now):
                 return
+
+
+def _have_members_follow(key: AssetKey, deciding: Deciding) -> None:
+    """Send for those that still point at a smaller image on the way to the canonical one: whoever joined it
+    may have died before."""
+    asset = deciding.assets.find(key)
+    while asset and asset.near_duplicate:
+        if asset.has_members:
+            deciding.queue.send([members_job(asset)])
+        asset = deciding.assets.find(AssetKey(key.tenant, asset.near_duplicate.of))
 
 
 def _take_over(
