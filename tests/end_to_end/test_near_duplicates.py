@@ -3,8 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 from PIL import Image as Pillow
-from PIL import ImageOps
+from PIL import ImageFilter, ImageOps
 
 from catalog.adapters.asset_items import asset_of_image
 from catalog.domain.fingerprints import places
@@ -13,7 +14,7 @@ from catalog.domain.tenants import Scope
 from infra.local.client import CatalogClient, Image
 from infra.operator import reindex
 from tests.builders.images import jpeg_bytes, noisy_scene, webp_bytes
-from tests.end_to_end.deployment import Deployment, settled, within
+from tests.end_to_end.deployment import Deployment, settled, ticket_for, within
 
 
 def half_size_webp(picture: Pillow.Image) -> bytes:
@@ -135,3 +136,67 @@ def test_an_image_indexed_before_the_content_box_was_is_found_once_it_is_moved(
         assert (ended.value.code, '"moved": 1' in capsys.readouterr().out) == (0, True)
         half = settled(shop, half_size_webp(picture), "image/webp")
         assert half.document["near_duplicate_of"] == photo.id
+
+
+def soft_series(seed: int) -> tuple[bytes, list[bytes]]:
+    """A photo, and copies of it at 0.85 and half its size: soft enough to show all there is to see."""
+    picture = noisy_scene(seed, (900, 700)).filter(ImageFilter.GaussianBlur(3))
+    sizes = [(round(picture.width * scale), round(picture.height * scale)) for scale in (0.85, 0.5)]
+    copies = [picture.resize(size, Pillow.Resampling.LANCZOS) for size in sizes]
+    return jpeg_bytes(picture, 92), [jpeg_bytes(copies[0], 85), jpeg_bytes(copies[1], 80)]
+
+
+def test_the_original_that_comes_after_its_copies_is_canonical_and_no_address_given_out_goes_dark(
+    deployment: Deployment,
+) -> None:
+    original, copies = soft_series(90)
+    with deployment.client("small-first") as shop:
+        first = settled(shop, copies[0])
+        given_out = first.renditions
+        before = downloads(shop, first)
+
+        large = settled(shop, original)
+        last = settled(shop, copies[1])
+
+        assert (large.status, large.document["near_duplicate_of"]) == ("ready", None)
+        assert last.document["near_duplicate_of"] == large.id
+        moved = within(30, lambda: (now := shop.get(first.id)).near_duplicate_of == large.id and now, "moved")
+        within(30, lambda: downloads(shop, shop.get(first.id)) == downloads(shop, large), "shared")
+        assert moved.status == "ready"
+        assert downloads(shop, last) == downloads(shop, large) != before
+        assert shop.get(large.id).document["shared_by_count"] == 2
+        assert [shop.download(rendition) for rendition in given_out] == before
+        deployment.assert_queues_run_empty()
+
+
+def test_a_ticket_stores_one_version_and_brings_nothing_back_after_a_purge(deployment: Deployment) -> None:
+    data = jpeg_bytes(noisy_scene(91, (300, 200)))
+    s3, bucket = deployment.stack.client("s3"), deployment.output("OriginalsBucket")
+    with deployment.client("one-ticket", Scope.READ, Scope.WRITE, Scope.ADMIN) as shop:
+        ticket = ticket_for(shop, data)
+        key = f"originals/one-ticket/{ticket.id}"
+
+        def sent() -> int:
+            return requests.put(ticket.url, data=data, headers=ticket.headers, timeout=30).status_code
+
+        def versions() -> int:
+            return len(s3.list_object_versions(Bucket=bucket, Prefix=key).get("Versions", []))
+
+        assert [sent() for _ in range(3)] == [200, 412, 412]
+        assert versions() == 1
+        assert shop.wait(ticket.id, timeout_seconds=90).status == "ready"
+
+        proposed = shop.call("POST", "/purge", json={"older_than_days": 0}).json()
+        assert proposed["candidates"] == [ticket.id]
+        shop.confirm_purge(proposed["confirm_token"])
+        within(30, lambda: gone(shop, ticket.id), "purged")
+
+        sent()
+        within(60, lambda: deployment.objects_of(ticket.id, "OriginalsBucket") == [], "taken away")
+        deployment.assert_queues_run_empty()
+        assert gone(shop, ticket.id)
+        assert deployment.items_of(ticket.id) == []
+
+
+def gone(catalog: CatalogClient, id_: str) -> bool:
+    return catalog.call("GET", f"/images/{id_}").status_code == 404
