@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from catalog.adapters.pairs_table import Pairs
+from catalog.adapters.groups import Groups
 from catalog.adapters.usage_table import Counters
 from catalog.domain.assets import (
     AssetNotFoundError,
@@ -332,6 +332,7 @@ class History(RuleBasedStateMachine):
         super().__init__()
         self.cloud, self.records = cloud, records
         self.counters = Counters("UsageTable")
+        self.groups = Groups("AssetsTable", "PairsTable")
         self.now = NOW
 
     @initialize()
@@ -391,17 +392,15 @@ class History(RuleBasedStateMachine):
         asset, canonical = self.cloud.assets.find(key), self.cloud.assets.find(of)
         if asset and canonical and key != of:
             verdict = NearDuplicate(of.id, DecidedBy.PERSON, shares)
-            self.attempt(
-                lambda now: self.cloud.assets.join(
-                    asset, canonical, verdict, shares=shares, pairs=Pairs("PairsTable"), now=now
-                )
-            )
+            self.attempt(lambda now: self.groups.join(asset, canonical, verdict, alone=True, now=now))
 
     @rule(named=KEYS)
     def separate(self, named: tuple[str, int]) -> None:
         asset = self.cloud.assets.find(self.key(named))
         if asset:
-            self.attempt(lambda now: self.cloud.assets.separate(asset, now=now))
+            near = asset.near_duplicate
+            former = self.cloud.assets.find(AssetKey(asset.tenant, near.of)) if near else None
+            self.attempt(lambda now: self.groups.separate(asset, former, now=now))
 
     @rule(named=KEYS)
     def finish(self, named: tuple[str, int]) -> None:
