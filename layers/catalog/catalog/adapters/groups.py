@@ -77,6 +77,10 @@ class Groups:
         """The asset has been settled; said again, nothing changes."""
         self._entries(key.tenant, _name("waiting", key, id_)).delete()
 
+    def no_longer_member(self, key: AssetKey, id_: AssetId) -> None:
+        """Of an asset that is being deleted, whose counts go with it; said again, nothing changes."""
+        self._entries(key.tenant, _name("member", key, id_)).delete()
+
     def words(self, key: AssetKey) -> Mapping[AssetId, Decision]:
         """What a person said of this asset and others: a consistent read."""
         entries = self._query("word", key, "", None)

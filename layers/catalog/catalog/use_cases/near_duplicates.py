@@ -348,5 +348,6 @@ def let_go(asset: Asset, *, groups: Groups, assets: Assets, now: datetime) -> No
         while (member := assets.find(key)) and _points_at(asset, member):
             with suppress(AssetStateError):
                 groups.separate(member, asset, now=now)
+        groups.no_longer_member(asset.key, id_)  # it is being deleted itself, and would not find this asset
     for id_ in groups.waiting(asset.key, limit=None):
         groups.no_longer_waiting(asset.key, id_)
