@@ -28,6 +28,7 @@ from urllib3.util import Retry
 RETRIES: Final = 4
 TIMEOUT_SECONDS: Final = (5.0, 60.0)  # connect, read; a cold Lambda on a busy laptop takes some seconds
 SETTLED: Final = frozenset({"ready", "rejected"})
+HEALING: Final = frozenset({"checksum_mismatch", "original_missing", "original_archived"})
 
 _RETRIED_STATUSES: Final = (429, 500, 502, 503, 504)
 _TOKEN_MARGIN_SECONDS: Final = 60.0  # a token this close to its end is not used any more
@@ -118,6 +119,11 @@ class Image:
     @property
     def is_settled(self) -> bool:
         return self.status in SETTLED
+
+    @property
+    def heals(self) -> bool:
+        """Rejected for what was stored, not for these bytes: uploaded again, they are taken."""
+        return self.rejection_code in HEALING
 
     @property
     def in_use_count(self) -> int:
@@ -319,7 +325,8 @@ class CatalogClient:
     def put(self, ticket: Ticket, data: bytes) -> None:
         """Send the bytes to where the ticket says, with its headers.  Raises UploadRefusedError.
 
-        412 says that they are there: an earlier try arrived whose answer was lost, or somebody else's did.
+        412 says that an object is there: an earlier try arrived whose answer was lost, or another client's.
+        Should it hold other bytes, the image ends `rejected` with `checksum_mismatch`: upload it again.
         """
         answer = self._send(self._session(), "PUT", ticket.url, data=data, headers=ticket.headers)
         if not answer.ok and answer.status_code != HTTPStatus.PRECONDITION_FAILED:
