@@ -14,7 +14,7 @@ A perceptual hash only proposes.  Here the two are compared, cheapest first:
 6. **Edits** (`suspicion`: `tone`, `overlay`, `framing`), only for what is refused: the same shot with another
    tone, something on top or another frame is SUSPECTED.
 
-Every limit was set on half of a set of images and measured on the other half: docs/near-duplicates.md.
+Limits are measured, not derived; later ones have seen all of the images: docs/near-duplicates.md.
 """
 
 import math

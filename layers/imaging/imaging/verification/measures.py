@@ -1,7 +1,7 @@
 """What two registered pictures disagree on in their worst window, and the limits of it.
 
-Energies are in grey levels squared, sides in pixels.  Limits are measured, not derived, on half of a set of
-images and checked on the other half: docs/near-duplicates.md.
+Energies are in grey levels squared, sides in pixels.  Limits are measured, not derived; those of the first
+version on half of a set of images, later ones on all of it: docs/near-duplicates.md.
 """
 
 from collections.abc import Sequence
