@@ -10,10 +10,10 @@ from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.objects import Originals
-from catalog.compare_requests import compare_request
+from catalog.api.http import api, client_id, ok
+from catalog.api.inputs.comparisons import compare_request
+from catalog.api.representations import comparison_json
 from catalog.domain.keys import AssetKey
-from catalog.http import api, client_id, ok
-from catalog.representations import comparison_json
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.comparing import compare_image
 from imaging.comparison import compare

@@ -13,10 +13,10 @@ from catalog.adapters.groups import Groups
 from catalog.adapters.objects import Renditions
 from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.queues import RenderQueue
+from catalog.api.http import api, body_text, client_id, fitting, ok
+from catalog.api.inputs.pairs import decision_request, pair_in_path, pairs_request
+from catalog.api.representations import pair_json
 from catalog.domain.keys import AssetId, AssetKey
-from catalog.http import api, body_text, client_id, fitting, ok
-from catalog.representations import pair_json
-from catalog.requests import decision_request, pair_in_path, pairs_request
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.browsing import list_pairs
 from catalog.use_cases.decisions import Deciding, as_it_is, decide, undo

@@ -9,10 +9,10 @@ from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.objects import Renditions
+from catalog.api.http import api, client_id, ok
+from catalog.api.inputs.images import path_asset_id
+from catalog.api.representations import asset_json
 from catalog.domain.keys import AssetKey
-from catalog.http import api, client_id, ok
-from catalog.representations import asset_json
-from catalog.requests import path_asset_id
 from catalog.telemetry import count, logger, metrics
 
 clients = Clients(settings.clients_table())

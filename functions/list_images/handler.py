@@ -9,9 +9,9 @@ from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.objects import Renditions
-from catalog.http import api, client_id, fitting, ok
-from catalog.representations import listed_json
-from catalog.requests import list_request
+from catalog.api.http import api, client_id, fitting, ok
+from catalog.api.inputs.images import list_request
+from catalog.api.representations import listed_json
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.browsing import list_assets
 

@@ -9,10 +9,10 @@ from catalog import settings
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
+from catalog.api.http import api, client_id, ok, scopes
+from catalog.api.inputs.metrics import metrics_request
+from catalog.api.representations import metrics_json
 from catalog.domain.tenants import Scope
-from catalog.http import api, client_id, ok, scopes
-from catalog.representations import metrics_json
-from catalog.requests import metrics_request
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.metrics import metrics_of, metrics_of_all
 

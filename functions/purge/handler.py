@@ -20,13 +20,13 @@ from catalog.adapters.purge_runs_table import PurgeRuns
 from catalog.adapters.queues import PurgeJob, PurgeQueue, purge_job
 from catalog.adapters.signing import Signer
 from catalog.adapters.tenants_table import Tenants
+from catalog.api.http import accepted, api, body_text, client_id, fitting, ok
+from catalog.api.inputs.purge import purge_request, purge_runs_request
+from catalog.api.representations import candidate_json, proposal_json, run_json, summary_json
 from catalog.batches import QueueBatches
 from catalog.domain.hops import ChainTooLongError, next_hop
 from catalog.domain.keys import TenantId
 from catalog.domain.purge import CLAIMED_FOR, PurgeRun, RunClaimedError, RunState
-from catalog.http import accepted, api, body_text, client_id, fitting, ok
-from catalog.purge_requests import purge_request, purge_runs_request
-from catalog.representations import candidate_json, proposal_json, run_json, summary_json
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.purging import (
     confirm_purge,

@@ -12,11 +12,11 @@ from catalog.adapters.clients_table import Clients
 from catalog.adapters.objects import Originals, Renditions
 from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
+from catalog.api.http import api, body_text, client_id, created, ok, request_id
+from catalog.api.inputs.uploads import upload_request
+from catalog.api.representations import asset_json, ticket_json
 from catalog.domain.keys import AssetKey
 from catalog.domain.uploads import UploadTicket
-from catalog.http import api, body_text, client_id, created, ok, request_id
-from catalog.representations import asset_json, ticket_json
-from catalog.requests import upload_request
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.uploads import Allowance, request_upload
 

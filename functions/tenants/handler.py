@@ -15,12 +15,8 @@ from catalog.adapters.objects import Originals, Renditions
 from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
-from catalog.domain.keys import TenantId
-from catalog.domain.tenants import TenantStatus
-from catalog.http import accepted, api, body_text, client_id, created, ok
-from catalog.representations import client_json, credentials_json, tenant_json
-from catalog.telemetry import count, logger, metrics
-from catalog.tenant_requests import (
+from catalog.api.http import accepted, api, body_text, client_id, created, ok
+from catalog.api.inputs.tenants import (
     client_request,
     clients_request,
     limits_request,
@@ -29,6 +25,10 @@ from catalog.tenant_requests import (
     tenant_request,
     tenants_request,
 )
+from catalog.api.representations import client_json, credentials_json, tenant_json
+from catalog.domain.keys import TenantId
+from catalog.domain.tenants import TenantStatus
+from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.tenants import add_client, create_tenant, list_tenants, remove_tenant, revoke_client
 
 clock = partial(datetime.now, UTC)

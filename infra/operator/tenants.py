@@ -19,9 +19,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.identity import IdentityProvider
 from catalog.adapters.tenants_table import Tenants
+from catalog.api.representations import credentials_json
 from catalog.domain.keys import NotATenantIdError, tenant_id
 from catalog.domain.tenants import DEFAULT_SCOPES, ClientCredentials, Scope, TenantBeingRemovedError
-from catalog.representations import credentials_json
 from catalog.use_cases.tenants import create_client
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from catalog.compare_requests import MAX_BODY_BYTES
+from catalog.api.inputs.comparisons import MAX_BODY_BYTES
 from infra.local.client import CatalogClient
 from tests.builders.images import jpeg_bytes, noisy_scene, png_bytes, product_cutout, product_photo
 from tests.end_to_end.deployment import Deployment, settled

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from catalog.compare_requests import MAX_BODY_BYTES
+from catalog.api.inputs.comparisons import MAX_BODY_BYTES
 from tests.builders.events import api_event
 from tests.builders.hostile import ATTACKS
 from tests.builders.images import (

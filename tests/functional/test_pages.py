@@ -172,7 +172,7 @@ def test_pages_that_end_for_their_bytes_hold_everything_once_in_the_same_order(
     whole, pages = all_pages(cloud, function, path, of)
     assert pages == 1
 
-    monkeypatch.setattr("catalog.http.LONGEST_PAGE", 1)
+    monkeypatch.setattr("catalog.api.http.LONGEST_PAGE", 1)
     one_by_one, pages = all_pages(cloud, function, path, of)
 
     assert [name(entry) for entry in one_by_one] == [name(entry) for entry in whole]

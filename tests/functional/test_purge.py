@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cfnlint.decode import cfn_yaml
 
-from catalog import http
+from catalog.api import http
 from catalog.domain.purge import CLAIMED_FOR, CONFIRMATION_VALID_FOR
 from tests.builders.events import sqs_event
 from tests.builders.images import jpeg_bytes, product_photo

@@ -1,4 +1,4 @@
-"""Imports point one way: handler -> use case -> domain, with adapters passed in."""
+"""Imports point one way: handler -> api -> use case -> domain, with adapters passed in."""
 
 import ast
 import importlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog import http
+from catalog.api import http
 
 ROOT = Path(__file__).parents[2]
 CATALOG = ROOT / "layers" / "catalog" / "catalog"
@@ -59,6 +59,38 @@ def test_adapters_import_no_use_case_and_no_handler(path: Path) -> None:
     for name in imports(path, typing_too=True):
         if name.startswith("catalog"):
             assert package(name) in {"catalog.domain", "catalog.adapters"}, name
+
+
+def test_nothing_but_handlers_and_the_operators_commands_imports_where_the_catalog_speaks_http() -> None:
+    inside = CATALOG / "api"
+    others = [path for path in [*modules(CATALOG), *modules(IMAGING)] if inside not in path.parents]
+
+    assert others
+    assert not {
+        path.name: name
+        for path in others
+        for name in imports(path, typing_too=True)
+        if package(name) == "catalog.api"
+    }
+
+
+@pytest.mark.parametrize("path", modules(CATALOG / "api"), ids=lambda path: path.name)
+def test_where_the_catalog_speaks_http_no_adapter_is_known(path: Path) -> None:
+    for name in imports(path, typing_too=True):
+        assert package(name) != "catalog.adapters", name
+
+
+@pytest.mark.parametrize("path", modules(CATALOG / "api" / "inputs"), ids=lambda path: path.name)
+def test_inputs_import_the_domain_and_each_other(path: Path) -> None:
+    for name in imports(path, typing_too=True):
+        if name.startswith("catalog"):
+            known = ("catalog.domain.", "catalog.api.inputs.", "catalog.api.multipart.")
+            assert name.startswith(known), name
+
+
+def test_no_module_of_the_catalog_is_named_like_a_famous_library() -> None:
+    famous = {"requests", "requests.py", "http_client.py", "boto3.py", "pydantic.py", "flask.py"}
+    assert not famous & {path.name for path in CATALOG.rglob("*")}
 
 
 @pytest.mark.parametrize("path", modules(CATALOG), ids=lambda path: path.name)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.multipart import MultipartError, form_parts
+from catalog.api.multipart import MultipartError, form_parts
 
 TYPE = "multipart/form-data; boundary=frontier"
 IMAGE = b"\xff\xd8\r\n\r\n--\n--frontie\r\x00\xff\r\n"

@@ -12,20 +12,14 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from catalog import http
-from catalog.compare_requests import MAX_BODY_BYTES
-from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
-from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison
-from catalog.domain.keys import AssetId, AssetKey, TenantId
-from catalog.domain.near_duplicates import Apart, DecidedBy, Decision, Likeness, NearDuplicate, Pair, Verdict
-from catalog.domain.presets import DEFAULT_PRESETS, Format
-from catalog.domain.purge import Kept, PurgeRun, RunSource, RunState
-from catalog.domain.rejections import Rejection, RejectionCode
-from catalog.domain.sources import Source, SourceFormat
-from catalog.domain.uploads import DECLARED_TYPES, PresignedUpload, UploadTicket
-from catalog.domain.usage import Usage
-from catalog.purge_requests import purge_request
-from catalog.representations import (
+from catalog.api import http
+from catalog.api.inputs.comparisons import MAX_BODY_BYTES
+from catalog.api.inputs.fields import MAX_PAGE, InvalidRequestError
+from catalog.api.inputs.images import list_request, path_asset_id
+from catalog.api.inputs.metrics import metrics_request
+from catalog.api.inputs.purge import purge_request
+from catalog.api.inputs.uploads import upload_request
+from catalog.api.representations import (
     asset_json,
     candidate_json,
     comparison_json,
@@ -36,14 +30,16 @@ from catalog.representations import (
     summary_json,
     ticket_json,
 )
-from catalog.requests import (
-    MAX_PAGE,
-    InvalidRequestError,
-    list_request,
-    metrics_request,
-    path_asset_id,
-    upload_request,
-)
+from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
+from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison
+from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.near_duplicates import Apart, DecidedBy, Decision, Likeness, NearDuplicate, Pair, Verdict
+from catalog.domain.presets import DEFAULT_PRESETS, Format
+from catalog.domain.purge import Kept, PurgeRun, RunSource, RunState
+from catalog.domain.rejections import Rejection, RejectionCode
+from catalog.domain.sources import Source, SourceFormat
+from catalog.domain.uploads import DECLARED_TYPES, PresignedUpload, UploadTicket
+from catalog.domain.usage import Usage
 from catalog.use_cases.decisions import Decided
 from catalog.use_cases.metrics import Metrics
 from catalog.use_cases.purging import Proposal

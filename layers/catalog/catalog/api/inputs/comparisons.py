@@ -3,17 +3,17 @@
 import base64
 from typing import Final
 
-from catalog.domain.keys import AssetId
-from catalog.domain.uploads import DECLARED_TYPES
-from catalog.multipart import MultipartError, form_parts
-from catalog.requests import (
+from catalog.api.inputs.fields import (
     Fault,
     InvalidRequestError,
     UnsupportedTypeError,
     json_object,
-    path_asset_id,
     unknown_fields,
 )
+from catalog.api.inputs.images import path_asset_id
+from catalog.api.multipart import MultipartError, form_parts
+from catalog.domain.keys import AssetId
+from catalog.domain.uploads import DECLARED_TYPES
 
 # Lambda takes an event of 6 MiB, in which base64 makes 6,000,000 of these bytes; headers and claims have the
 # rest, 290 kB.

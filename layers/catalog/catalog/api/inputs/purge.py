@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from catalog.domain.keys import TenantId, tenant_id
-from catalog.requests import (
+from catalog.api.inputs.fields import (
     MAX_PAGE,
     Fault,
     InvalidRequestError,
@@ -14,6 +13,7 @@ from catalog.requests import (
     json_object,
     unknown_fields,
 )
+from catalog.domain.keys import TenantId, tenant_id
 
 _MOST_DAYS: Final = 3650
 

@@ -7,16 +7,16 @@ from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
 
+from catalog.api.inputs.fields import Fault, InvalidRequestError
 from catalog.domain.assets import MAX_REFERENCES
 from catalog.domain.rejections import ImageRejectedError
 from catalog.domain.tenants import UnknownClientError
-from catalog.requests import Fault, InvalidRequestError
 from catalog.telemetry import count, logger
 
 # The facts a caller can act on, with the stable code each is answered with.  By name: to import every error
 # there is would cost each function's cold start the modules of all the others.
 _ANSWERS: Final[Mapping[str, tuple[HTTPStatus, str, str | None]]] = {
-    "catalog.requests.InvalidRequestError": (HTTPStatus.BAD_REQUEST, "invalid_request", None),
+    "catalog.api.inputs.fields.InvalidRequestError": (HTTPStatus.BAD_REQUEST, "invalid_request", None),
     "catalog.use_cases.browsing.InvalidCursorError": (
         HTTPStatus.BAD_REQUEST,
         "invalid_cursor",
@@ -122,14 +122,22 @@ _ANSWERS: Final[Mapping[str, tuple[HTTPStatus, str, str | None]]] = {
         "not_found",
         "there is no such resource",
     ),
-    "catalog.requests.UploadTooLargeError": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", None),
-    "catalog.compare_requests.BodyTooLargeError": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", None),
+    "catalog.api.inputs.uploads.UploadTooLargeError": (
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "too_large",
+        None,
+    ),
+    "catalog.api.inputs.comparisons.BodyTooLargeError": (
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "too_large",
+        None,
+    ),
     "catalog.domain.uploads.OriginalTooLargeError": (
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "too_large",
         "this original is larger than an upload may be today",
     ),
-    "catalog.requests.UnsupportedTypeError": (
+    "catalog.api.inputs.fields.UnsupportedTypeError": (
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",
         None,

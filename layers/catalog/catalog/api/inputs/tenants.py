@@ -5,10 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from catalog.domain.keys import NotATenantIdError, TenantId, tenant_id
-from catalog.domain.limits import MAX_STORED_BYTES, MAX_UPLOADS_PER_MINUTE, NO_LIMITS, Limits
-from catalog.domain.tenants import DEFAULT_SCOPES, Scope
-from catalog.requests import (
+from catalog.api.inputs.fields import (
     MAX_PAGE,
     Fault,
     InvalidRequestError,
@@ -16,6 +13,9 @@ from catalog.requests import (
     json_object,
     unknown_fields,
 )
+from catalog.domain.keys import NotATenantIdError, TenantId, tenant_id
+from catalog.domain.limits import MAX_STORED_BYTES, MAX_UPLOADS_PER_MINUTE, NO_LIMITS, Limits
+from catalog.domain.tenants import DEFAULT_SCOPES, Scope
 
 _DEFAULT_PAGE: Final = 50
 _CLIENT_ID: Final = re.compile(r"[A-Za-z0-9_+]{1,128}")  # what Cognito gives out

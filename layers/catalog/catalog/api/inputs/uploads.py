@@ -1,0 +1,53 @@
+"""What is announced to be uploaded."""
+
+import re
+from typing import Final
+
+from catalog.api.inputs.fields import (
+    Fault,
+    InvalidRequestError,
+    UnsupportedTypeError,
+    json_object,
+    unknown_fields,
+)
+from catalog.domain.keys import AssetId, asset_id
+from catalog.domain.uploads import DECLARED_TYPES, Announcement
+
+_MAX_FILENAME: Final = 255  # characters
+# Control characters and lone surrogates: neither can be shown, and the latter cannot be stored.
+_UNSTORABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class UploadTooLargeError(ValueError):
+    """The announced size is over the limit."""
+
+
+def upload_request(body: str | None, *, max_upload_bytes: int) -> tuple[AssetId, Announcement]:
+    """The body of POST /v1/images.  Raises InvalidRequestError, UnsupportedTypeError, UploadTooLargeError."""
+    given = json_object(body)
+    faults = unknown_fields(given, {"sha256", "size_bytes", "content_type", "filename"})
+    sha256, size_bytes = given.get("sha256"), given.get("size_bytes")
+    content_type, filename = given.get("content_type"), given.get("filename")
+    if not (isinstance(sha256, str) and re.fullmatch(r"[0-9a-f]{64}", sha256)):
+        faults.append(Fault("sha256", "must be the SHA-256 of the bytes as 64 lower-case hex digits"))
+    if not isinstance(size_bytes, int) or isinstance(size_bytes, bool) or size_bytes < 1:
+        faults.append(Fault("size_bytes", "must be a whole number of bytes above 0"))
+    if not isinstance(content_type, str):
+        faults.append(Fault("content_type", "must be a media type"))
+    if (
+        not isinstance(filename, str)
+        or not 1 <= len(filename) <= _MAX_FILENAME
+        or _UNSTORABLE.search(filename)
+    ):
+        faults.append(
+            Fault("filename", f"must be 1 to {_MAX_FILENAME} characters without control characters")
+        )
+    if faults:
+        raise InvalidRequestError(faults)
+    assert isinstance(sha256, str) and isinstance(size_bytes, int)  # noqa: S101  checked above, for the types
+    assert isinstance(content_type, str) and isinstance(filename, str)  # noqa: S101
+    if content_type not in DECLARED_TYPES:
+        raise UnsupportedTypeError(f"content_type must be one of {', '.join(DECLARED_TYPES)}")
+    if size_bytes > max_upload_bytes:
+        raise UploadTooLargeError(f"size_bytes is {size_bytes}; at most {max_upload_bytes} are accepted")
+    return asset_id(sha256), Announcement(filename, content_type, size_bytes)
