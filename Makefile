@@ -19,7 +19,7 @@ TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-typescript storm fuzz bench check audit format up down deploy build requirements clean python \
+.PHONY: help demo test test-typescript storm fuzz bench check audit documents format up down deploy build requirements clean python \
   environments bench-environment doctor dead-letters redrive
 
 help: ## This list
@@ -43,15 +43,19 @@ deploy: environments ## Build and deploy the application to the emulator; PRESET
 
 # ── Before a commit ─────────────────────────────────────────────────────────────────────────────────────────
 
-check: environments ## Format, lint, types, import rules, templates, IAM policies, vulnerabilities
+check: environments ## Format, lint, types, import rules, templates, IAM policies, documents, vulnerabilities
 	$(DEV)/ruff format --check .
 	$(DEV)/ruff check .
 	$(DEV)/mypy layers functions
 	$(DEV)/pytest -q tests/unit/test_architecture.py tests/template/test_policies.py
 	$(DEV)/cfn-lint $(TEMPLATES)
 	$(SAM) validate --lint --region us-east-1
+	$(DEV)/python -m infra.documents --check
 	$(DEV)/python -m infra.audit --allow-offline
 	$(DEV)/python -m infra.wheels --allow-offline
+
+documents: environments ## Write the tables that documents take from code, template and contract
+	$(DEV)/python -m infra.documents
 
 audit: environments ## Known vulnerabilities of every pinned package; fails where it could not ask
 	$(DEV)/python -m infra.audit

@@ -1,0 +1,195 @@
+"""The parts of the documents that are written by a program: tables of what code, template and contract say.
+
+    python -m infra.documents            # write them
+    python -m infra.documents --check    # fail where one is stale, or where there are too many words
+
+A document marks the place, and names the function of this module that writes it (cog's markers):
+
+    <!-- [[[cog documents.settings() ]]] -->
+    <!-- [[[end]]] -->
+"""
+
+import ast
+import json
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from cfnlint.decode import cfn_yaml
+from cogapp import Cog
+
+import infra.operator  # noqa: F401 - puts the layers on the path
+from catalog.use_cases.ingestion import Outcome
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+README_WORDS: Final = 2_500
+ALL_WORDS: Final = 34_000
+
+
+def settings() -> None:
+    """Parameters of template.yaml: default, what is allowed, meaning."""
+    _table(
+        ("parameter", "default", "allowed", "meaning"),
+        (
+            (f"`{name}`", _code(_default(given)), _allowed(given), _line(given["Description"]))
+            for name, given in cfn_yaml.load(str(ROOT / "template.yaml"))["Parameters"].items()
+        ),
+    )
+
+
+def routes() -> None:
+    """Operations of docs/openapi.yaml, with the scope each needs."""
+    _table(
+        ("call", "scope", "what it does"),
+        (
+            (f"`{method.upper()} /v1{path}`", ", ".join(_scopes(operation)), _line(operation["summary"]))
+            for path, operations in _contract()["paths"].items()
+            for method, operation in operations.items()
+        ),
+    )
+
+
+def error_codes() -> None:
+    """Error codes of docs/openapi.yaml by status; what each means stands there."""
+    codes: defaultdict[str, set[str]] = defaultdict(set)
+    for operations in _contract()["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                codes[status] |= set(_error_codes(response))
+    _table(
+        ("status", "`error.code`"),
+        (
+            (status, ", ".join(f"`{code}`" for code in sorted(known)))
+            for status, known in sorted(codes.items())
+            if known
+        ),
+    )
+
+
+def rejections() -> None:
+    """Rejection codes of docs/openapi.yaml, with their meaning."""
+    code = _contract()["components"]["schemas"]["Rejection"]["properties"]["code"]
+    meanings = {
+        name: _line(meaning)
+        for name, meaning in re.findall(r"^- `(\w+)`: (.*?)(?=^- |\Z)", code["description"], re.M | re.S)
+    }
+    _table(("rejection", "meaning"), ((f"`{name}`", meanings[name]) for name in code["enum"]))
+
+
+def counters() -> None:
+    """Counters in CloudWatch by the function that counts."""
+    counted = {
+        handler.parent.name.replace("_", "-"): sorted(_counted(handler))
+        for handler in sorted(ROOT.glob("functions/*/handler.py"))
+    }
+    counted["every API function"] = sorted(
+        name for module in ROOT.glob("layers/catalog/catalog/**/http.py") for name in _counted(module)
+    )
+    _table(
+        ("function", "counters"),
+        ((function, ", ".join(f"`{name}`" for name in names)) for function, names in counted.items()),
+    )
+
+
+def main(arguments: Sequence[str], root: Path = ROOT) -> int:
+    """Write the generated parts of every document under `root`, or check them; the exit status."""
+    documents = markdown(root)
+    check = "--check" in arguments
+    mode = ["--check", "--diff"] if check else ["-r"]
+    status = Cog().main(
+        ["cog", "-P", "-p", "from infra import documents", "--verbosity=1", *mode, *map(str, documents)]
+    )
+    if status == 0 and check:
+        faults = too_long({path.relative_to(root).as_posix(): path.read_text() for path in documents})
+        print(*faults, sep="\n", end="\n" if faults else "", file=sys.stderr)
+        status = len(faults)
+    elif status:
+        print("error: a document is stale; run: make documents", file=sys.stderr)
+    return status
+
+
+def markdown(root: Path) -> list[Path]:
+    """Every Markdown file of the project; folders with a dot are what it installs and builds."""
+    folders = [folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
+    return sorted([*root.glob("*.md"), *(path for folder in folders for path in folder.rglob("*.md"))])
+
+
+def too_long(texts: Mapping[str, str]) -> list[str]:
+    """What is over the limits of words: the README, and all documents together."""
+    words = {path: len(text.split()) for path, text in texts.items()}
+    allowed = {
+        "README.md": (words.get("README.md", 0), README_WORDS),
+        "all Markdown": (sum(words.values()), ALL_WORDS),
+    }
+    return [
+        f"error: {what} has {number:,} words, at most {most:,} are allowed"
+        for what, (number, most) in allowed.items()
+        if number > most
+    ]
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    for row in (header, ["---"] * len(header), *rows):
+        print(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).removesuffix(".")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else "empty"
+
+
+def _default(parameter: Mapping[str, Any]) -> str:
+    default = str(parameter["Default"])
+    if default.startswith(("[", "{")):
+        return json.dumps(json.loads(default), separators=(",", ":"))
+    return default
+
+
+def _allowed(parameter: Mapping[str, Any]) -> str:
+    if "AllowedValues" in parameter:
+        return ", ".join(map(str, parameter["AllowedValues"]))
+    if "MinValue" in parameter:
+        return f"{parameter['MinValue']}-{parameter['MaxValue']}"
+    return ""
+
+
+def _contract() -> Any:
+    return yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
+
+
+def _scopes(operation: Mapping[str, Any]) -> list[str]:
+    return [scope for way in operation["security"] for scope in way["clientCredentials"]]
+
+
+def _error_codes(response: Mapping[str, Any]) -> Iterator[str]:
+    if "$ref" not in response:
+        return
+    shape = _contract()["components"]["responses"][response["$ref"].rsplit("/", 1)[1]]
+    for part in shape["content"]["application/json"]["schema"]["allOf"]:
+        if "properties" in part:
+            yield from part["properties"]["error"]["properties"]["code"]["enum"]
+
+
+def _counted(module: Path) -> set[str]:
+    """The first argument of every `count(...)`; ingest counts an outcome by its name."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "count":
+            if isinstance(node.args[0], ast.Constant):
+                names.add(str(node.args[0].value))
+            elif module.parent.name == "ingest":
+                names |= {outcome.name.title().replace("_", "") for outcome in Outcome}
+            else:
+                raise ValueError(f"{module}:{node.lineno} counts under a name that is not written there")
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,57 @@
+"""The generated parts of the documents: written from code, template and contract, and held to them."""
+
+from pathlib import Path
+
+import pytest
+
+from infra import documents
+
+MARKED = "# Rejections\n\n<!-- [[[cog documents.rejections() ]]] -->\n<!-- [[[end]]] -->\n\nThe end.\n"
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """A project of one document, just written."""
+    document = tmp_path / "docs" / "codes.md"
+    document.parent.mkdir()
+    document.write_text(MARKED)
+    assert documents.main([], tmp_path) == 0
+    return document
+
+
+def test_a_generated_part_says_what_the_contract_says(written: Path) -> None:
+    text = written.read_text()
+    assert "| `checksum_mismatch` | the object's SHA-256 is not its key" in text
+    assert text.startswith("# Rejections\n") and text.endswith("\nThe end.\n")
+
+
+def test_what_was_just_written_is_not_stale(written: Path) -> None:
+    assert documents.main(["--check"], written.parents[1]) == 0
+
+
+def test_a_stale_document_fails_the_check(written: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    written.write_text(written.read_text().replace("| `corrupt` |", "| `broken` |"))
+    assert documents.main(["--check"], written.parents[1]) != 0
+    assert "make documents" in capfd.readouterr().err
+
+
+def test_too_many_words_fail_the_check(written: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    readme = written.parents[1] / "README.md"
+    readme.write_text("word " * documents.README_WORDS)
+    assert documents.main(["--check"], written.parents[1]) == 0
+    readme.write_text("word " * (documents.README_WORDS + 1))
+    assert documents.main(["--check"], written.parents[1]) != 0
+    assert "README.md has" in capfd.readouterr().err
+
+
+def test_all_documents_together_have_a_limit_of_words() -> None:
+    half = "word " * (documents.ALL_WORDS // 2)
+    assert documents.too_long({"docs/a.md": half, "docs/b.md": half}) == []
+    assert len(documents.too_long({"docs/a.md": half, "docs/b.md": half, "docs/c.md": "one more"})) == 1
+
+
+def test_what_is_installed_or_built_is_no_document(written: Path) -> None:
+    root = written.parents[1]
+    (root / ".venvs").mkdir()
+    (root / ".venvs" / "readme.md").write_text("words")
+    assert documents.markdown(root) == [written]
