@@ -305,7 +305,7 @@ def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) ->
         )
         with CatalogClient(stack.api_url, stack.token_url, cleanup_credentials) as cleanup:
             broken += show(tour(catalog, cleanup, rows=rows, photos=photos), console=console)
-    emulator.checkpoint()  # what was sent survives a crash of the emulator or the laptop
+    emulator.save()  # what was sent survives a crash of the emulator or the laptop
     console.print(_next_steps(stack, credentials_file), highlight=False, markup=False, soft_wrap=True)
     console.print(summary(figures(rows)), style="bold", highlight=False)
     for promise in broken:

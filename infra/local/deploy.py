@@ -116,7 +116,7 @@ def ensure_deployed(
             cloudformation=stack.client("cloudformation"),
             apigateway=stack.client("apigateway"),
         )
-        emulator.checkpoint()
+        emulator.save()
         stamp.write_text(wanted)
     return stack
 

@@ -3,7 +3,8 @@
     python -m infra.local.emulator up|down|status [--port 4566] [--name demo]
 
 It has its own virtual environment and a bare process environment, because its Lambda workers inherit
-both.  State is written when it stops, so it is stopped with SIGTERM and waited for.
+both.  It saves its state every few seconds and when it stops (infra/local/ministack_process.py).  After a
+crash, `up` goes back to the last save.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from infra.local import environments
 
 STATE_ROOT: Final = environments.ROOT / ".local"
 REGION: Final = "us-east-1"
+_PROCESS: Final = Path(__file__).with_name("ministack_process.py")
 START_SECONDS: Final = 60  # a cold start takes 2-4 s; a loaded machine more
 STOP_SECONDS: Final = 60  # stopping writes the state of every service
 
@@ -96,18 +98,21 @@ class Emulator:
         return pid if self._is_ours(pid) else None
 
     def crashed(self) -> str | None:
-        """What was lost where it was ended by force: whatever came after its last saved state."""
+        """What a crash has cost; None if the emulator runs or was stopped in good order."""
         if not self._pid_file.exists() or self.pid():
             return None
-        if not self._checkpointed.exists():
-            return (
-                f"the emulator {self.name} did not stop in good order and had saved nothing: it begins anew"
-            )
-        saved = datetime.fromtimestamp(self._checkpointed.stat().st_mtime).astimezone()
+        if (saved_at := self.saved_at()) is None:
+            return f"the emulator {self.name} crashed before its first save: it starts empty"
         return (
-            f"the emulator {self.name} did not stop in good order: tables, queues and clients are as they"
-            f" were at {saved:%Y-%m-%d %H:%M:%S}, objects as they are; send again what came later"
+            f"the emulator {self.name} crashed: it is back as saved at {saved_at:%Y-%m-%d %H:%M:%S};"
+            " send again what came later"
         )
+
+    def saved_at(self) -> datetime | None:
+        """When its state was last saved; None before the first time."""
+        if not self._saved.exists():
+            return None
+        return datetime.fromtimestamp(self._saved.stat().st_mtime).astimezone()
 
     def up(self) -> None:
         """Start it, detached, and wait until it answers.  Does nothing when it runs already.
@@ -125,10 +130,7 @@ class Emulator:
             )
         if lost := self.crashed():
             print(lost, file=sys.stderr)
-        if self._pid_file.exists() and not self._checkpointed.exists():
-            # Ended by force before its state was ever saved: what it had put on disk already, the objects of
-            # buckets that no stack knows, would only stand in the way of a deployment.
-            shutil.rmtree(self.folder)
+            self.go_back_to_last_save()
         private(self.folder)
         # Here and not in the machine's own: workers that were killed leave their folders behind.
         shutil.rmtree(self._temporary, ignore_errors=True)
@@ -136,7 +138,7 @@ class Emulator:
         self._rewind_streams()
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [environments.command("emulator", "python"), "-m", "ministack"],
+                [environments.command("emulator", "python"), "-P", str(_PROCESS), str(self.folder)],
                 env=self._environ(),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -165,17 +167,18 @@ class Emulator:
                 )
             time.sleep(0.05)
         self._pid_file.unlink(missing_ok=True)
-        self._checkpointed.touch()
         shutil.rmtree(self._temporary, ignore_errors=True)
         return True
 
-    def checkpoint(self) -> None:
-        """Save its state, which it does only when it stops (2 s), so that a later crash falls back to now."""
-        self.down()
-        self.up()
+    def save(self) -> None:
+        """Save its state now.  Raises EmulatorError."""
+        try:
+            urllib.request.urlopen(f"{self.endpoint}/_catalog/save", data=b"", timeout=STOP_SECONDS).close()
+        except OSError as error:  # URLError is one
+            raise EmulatorError(f"the emulator could not save its state ({error}): {self.log}") from error
 
     def kill(self) -> None:
-        """End it as a power cut would: all but the bytes of objects falls back to the last checkpoint."""
+        """End it as a power cut would: the next `up` goes back to the last save."""
         pid = self.pid()
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -191,6 +194,19 @@ class Emulator:
             yield self
         finally:
             self.down()
+
+    def go_back_to_last_save(self) -> None:
+        """Remove the objects that came later: no record knows them, and S3 would refuse to store them again.
+
+        What was overwritten or deleted later stays so.
+        """
+        if not self._saved.exists():
+            shutil.rmtree(self.folder)
+            return
+        objects = self.folder / "s3"
+        known = {objects / line for line in self._saved.read_text().splitlines()}
+        for file in [file for file in objects.rglob("*") if file.is_file() and file not in known]:
+            file.unlink()
 
     def _rewind_streams(self) -> None:
         """Let functions read table streams from their beginning.
@@ -213,8 +229,9 @@ class Emulator:
         return self.folder / "tmp"
 
     @property
-    def _checkpointed(self) -> Path:
-        return self.folder / "checkpointed"
+    def _saved(self) -> Path:
+        """Lists the files of the objects that there were at the last save, and is as old as that."""
+        return self.folder / "saved"
 
     def _environ(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from datetime import UTC, datetime
 
 import requests
 
@@ -31,6 +32,22 @@ def test_workers_killed_in_the_middle_of_their_jobs_change_nothing_in_the_end(
         assert len(deployment.objects_of(image.id, "RenditionsBucket")) == 3
         for rendition in image.renditions:
             assert len(acme.download(rendition)) == rendition.size_bytes
+
+
+def test_a_crash_of_the_emulator_keeps_what_it_saved_while_it_ran(
+    deployment: Deployment, acme: CatalogClient
+) -> None:
+    emulator = deployment.stack.emulator
+    image = settled(acme, jpeg_bytes(product_photo(153)))
+    ready = datetime.now(UTC)
+    within(60, lambda: (emulator.saved_at() or ready) > ready, "saved since")
+
+    emulator.kill()
+    emulator.up()
+
+    assert acme.get(image.id).status == "ready"
+    for rendition in acme.get(image.id).renditions:
+        assert len(acme.download(rendition)) == rendition.size_bytes
 
 
 def test_an_event_delivered_again_and_again_changes_nothing(

@@ -1,4 +1,4 @@
-"""What a crash of the emulator costs is told, and what it keeps is nobody else's to read."""
+"""A crash of the emulator falls back to its last save, and only its user can read what it keeps."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Emulator:
 
 
 def test_an_emulator_that_was_stopped_in_good_order_has_lost_nothing(stopped: Emulator) -> None:
-    (stopped.folder / "checkpointed").touch()
+    (stopped.folder / "saved").touch()
 
     assert stopped.crashed() is None
 
@@ -25,10 +25,30 @@ def test_an_emulator_that_was_stopped_in_good_order_has_lost_nothing(stopped: Em
 def test_a_crash_says_from_when_the_state_is_or_that_there_is_none(stopped: Emulator) -> None:
     (stopped.folder / "emulator.pid").write_text("no number")
 
-    assert "had saved nothing" in (stopped.crashed() or "")
+    assert "crashed before its first save" in (stopped.crashed() or "")
 
-    (stopped.folder / "checkpointed").touch()
-    assert "tables, queues and clients are as they were at 2" in (stopped.crashed() or "")
+    (stopped.folder / "saved").touch()
+    assert "is back as saved at 2" in (stopped.crashed() or "")
+
+
+def test_after_a_crash_objects_that_came_after_the_last_save_are_gone(stopped: Emulator) -> None:
+    known, late = (stopped.folder / "s3" / "1" / "originals" / name for name in ("known", "late"))
+    known.parent.mkdir(parents=True)
+    known.touch()
+    late.touch()
+    (stopped.folder / "saved").write_text("1/originals/known")
+
+    stopped.go_back_to_last_save()
+
+    assert (known.exists(), late.exists()) == (True, False)
+
+
+def test_a_crash_before_the_first_save_leaves_nothing_in_the_way_of_a_deployment(stopped: Emulator) -> None:
+    (stopped.folder / "s3").mkdir()
+
+    stopped.go_back_to_last_save()
+
+    assert not stopped.folder.exists()
 
 
 def test_nobody_else_reads_what_the_emulator_keeps(stopped: Emulator) -> None:

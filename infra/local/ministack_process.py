@@ -1,0 +1,107 @@
+"""MiniStack as a process that saves its state while it runs, and not only when it stops.
+
+    .venvs/emulator/bin/python -P infra/local/ministack_process.py <folder>
+
+Runs in the emulator's environment, which lacks this project's packages.  While requests come in it saves
+every few seconds, all but the functions.  `POST /_catalog/save` saves these too.  After a crash,
+`Emulator.up` goes back to the last save.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ministack import app as ministack
+from ministack.core import persistence
+
+SAVE_PATH: Final = "/_catalog/save"
+ONLY_DEPLOYED: Final = "lambda"  # 44 MB with the layers, and only a deployment changes it
+SAVE_SECONDS: Final = 2.0  # between two saves at least
+MAX_SHARE: Final = 0.1  # of the time is spent on saving at most
+_TRIES: Final = 20  # a copy fails if another thread changes what is copied
+
+type Scope = Mapping[str, Any]
+type Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+type Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+class SavedMinistack:
+    """The ASGI application of MiniStack, with saves between its requests."""
+
+    def __init__(self, inner: Callable[[Scope, Receive, Send], Awaitable[None]], folder: Path) -> None:
+        self._inner = inner
+        self._folder = folder
+        self._changed = False
+        self._saving = asyncio.Lock()
+        self._saver: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._inner(scope, receive, send)  # saves the state itself when it ends
+            self._write_listing(self._listing())
+            return
+        if self._saver is None:
+            self._saver = asyncio.create_task(self._save_while_it_changes())
+        if scope.get("path") == SAVE_PATH and scope.get("method") == "POST":
+            status = 204 if await self.save(without=()) is not None else 503
+            await send({"type": "http.response.start", "status": status, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await self._inner(scope, receive, send)
+        self._changed = self._changed or scope.get("path") not in ministack._HEALTH_PATHS
+
+    async def save(self, *, without: Collection[str] = (ONLY_DEPLOYED,)) -> float | None:
+        """Save the services and return the seconds it took; None if no consistent copy could be made."""
+        async with self._saving:
+            for _ in range(_TRIES):
+                started = time.monotonic()
+                try:
+                    # Requests run on this thread, so they all wait: the copies are of one moment.
+                    states = {
+                        name: state()
+                        for name, state in ministack._build_persistence_save_dict().items()
+                        if name not in without
+                    }
+                except RuntimeError:  # a dictionary changed size: a poller's thread was at work
+                    await asyncio.sleep(0.01)
+                    continue
+                await asyncio.to_thread(self._write, states, self._listing())
+                return time.monotonic() - started
+        return None
+
+    async def _save_while_it_changes(self) -> None:
+        pause = SAVE_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            if self._changed:
+                self._changed = False
+                took = await self.save()
+                self._changed = self._changed or took is None
+                pause = max(SAVE_SECONDS, (took or 0) / MAX_SHARE)
+
+    def _write(self, states: Mapping[str, Any], listing: str) -> None:
+        for name, state in states.items():
+            if state is not None:
+                persistence.save_state(name, state)
+        self._write_listing(listing)
+
+    def _listing(self) -> str:
+        """The files of all objects.  MiniStack writes them at once: a crash leaves some without a record."""
+        objects = self._folder / "s3"
+        return "\n".join(
+            sorted(str(file.relative_to(objects)) for file in objects.rglob("*") if file.is_file())
+        )
+
+    def _write_listing(self, listing: str) -> None:
+        new = self._folder / "saved.tmp"
+        new.write_text(listing)
+        new.replace(self._folder / "saved")
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv.pop())
+    ministack.app = SavedMinistack(ministack.app, folder)
+    ministack.main()
