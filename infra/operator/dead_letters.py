@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import batched
+from operator import attrgetter
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
@@ -334,23 +335,50 @@ class DeadLetters:
         return max(failures)[1] if failures else None
 
     def _stopped(self, letter: DeadLetter) -> str | None:
-        """What Lambda itself last said of the function: it could not start, or was ended in the middle."""
+        """What Lambda itself last said of the function: it could not start, or it was ended while it ran."""
         group = f"/aws/lambda/{self.stack}/{letter.queue.function}"
         since = int(letter.sent_at.timestamp() * 1000)
-        said = [event for event in _events(group, '"Status: "', since) if "REPORT" in event["message"]]
-        if not said:
+        reports = sorted(
+            filter(None, map(_Report.read, _events(group, '"Status: "', since))), key=attrgetter("at")
+        )
+        if not reports:
             return None
-        last = max(said, key=lambda event: event["timestamp"])
-        why = " ".join(last["message"].partition("Status: ")[2].split())
-        if not last["message"].startswith("INIT_REPORT"):
-            return f"the function was ended: {why}"
-        before = [
+        last = reports[-1]
+        if not any(report.explains(last) for report in reports):
+            return f"the function was ended: {last.why}"
+        errors = [
             event["message"]
             for event in _events(group, '"[ERROR]"', since)
-            if event["logStreamName"] == last["logStreamName"] and event["timestamp"] <= last["timestamp"]
+            if event["logStreamName"] == last.stream and event["timestamp"] <= last.at
         ]
-        error = before[-1].removeprefix("[ERROR]").strip().splitlines()[0] if before else why
+        error = errors[-1].removeprefix("[ERROR]").strip().splitlines()[0] if errors else last.why
         return f"the function cannot start: {error}"[:_REASON_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """Lambda's text line about a failed start (INIT_REPORT) or a failed invocation (REPORT)."""
+
+    at: int
+    stream: str
+    of_start: bool
+    why: str
+
+    @classmethod
+    def read(cls, event: Mapping[str, Any]) -> "_Report | None":
+        name, _, why = event["message"].partition("Status: ")
+        if not name.startswith(("INIT_REPORT", "REPORT")):
+            return None
+        return cls(
+            at=event["timestamp"],
+            stream=event["logStreamName"],
+            of_start=name.startswith("INIT_REPORT"),
+            why=" ".join(why.split()),
+        )
+
+    def explains(self, last: "_Report") -> bool:
+        """Whether the function could not start: Lambda reports a failed start again as an invocation."""
+        return self.of_start and (self.stream, self.why) == (last.stream, last.why)
 
 
 def _events(group: str, pattern: str, since: int) -> list[dict[str, Any]]:

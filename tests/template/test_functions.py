@@ -38,6 +38,12 @@ def test_a_function_has_a_role_of_its_own_that_only_lambda_assumes(function):
 
 
 @EVERY_FUNCTION
+def test_lambda_logs_in_its_text_format_which_dead_letters_reads(function):
+    assert set(FUNCTIONS[function]["LoggingConfig"]) == {"LogGroup"}
+    assert "LoggingConfig" not in GLOBALS
+
+
+@EVERY_FUNCTION
 def test_a_function_may_use_no_wildcard_action_and_no_wildcard_resource(function):
     for statement in _inline_statements(function):
         assert statement["Effect"] == "Allow"
