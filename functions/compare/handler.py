@@ -15,15 +15,14 @@ from catalog.api.inputs.comparisons import compare_request
 from catalog.api.representations import comparison_json
 from catalog.domain.keys import AssetKey
 from catalog.telemetry import count, logger, metrics
-from catalog.use_cases.comparing import compare_image
+from catalog.use_cases.comparing import Comparing
 from imaging.comparison import compare
 
 clients = Clients(settings.clients_table())
-compare_with_presets = partial(
-    compare_image,
+comparing = Comparing(
     assets=Assets(settings.assets_table()),
     originals=Originals(settings.originals_bucket()),
-    compare=partial(compare, presets_per_job=settings.presets_per_job(), limits=settings.pixel_limits()),
+    measure=partial(compare, presets_per_job=settings.presets_per_job(), limits=settings.pixel_limits()),
     presets=settings.presets(),
     max_upload_bytes=settings.max_upload_bytes(),
 )
@@ -39,7 +38,7 @@ def post_comparison() -> Response[str]:
         is_base64=bool(event.is_base64_encoded),
         content_type=event.headers.get("Content-Type", ""),
     )
-    comparisons = compare_with_presets(given if isinstance(given, bytes) else AssetKey(tenant, given))
+    comparisons = comparing.compare(given if isinstance(given, bytes) else AssetKey(tenant, given))
     logger.info("image compared", tenant=tenant, stored=not isinstance(given, bytes))
     count("ImageCompared")
     return ok(comparison_json(comparisons))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from catalog.domain.assets import AssetNotFoundError, Status
@@ -15,29 +16,32 @@ if TYPE_CHECKING:
     from catalog.domain.comparisons import PresetComparison
     from catalog.domain.presets import Preset
 
-Compare = Callable[[bytes, Sequence["Preset"]], tuple["PresetComparison", ...]]
-"""Makes and measures every rendition of an original.  Raises ImageRejectedError for what cannot be."""
+Measure = Callable[[bytes, Sequence["Preset"]], tuple["PresetComparison", ...]]
+"""Makes and measures every rendition of an original.  Raises ImageRejectedError."""
 
-# Of these the original is known to be an image, and there to be read.
+# In these states the original has been decoded once and can be read.
 _COMPARABLE: Final = (Status.PROCESSING, Status.READY)
 
 
-def compare_image(
-    image: bytes | AssetKey,
-    *,
-    assets: Assets,
-    originals: Originals,
-    compare: Compare,
-    presets: Sequence[Preset],
-    max_upload_bytes: int,
-) -> tuple[PresetComparison, ...]:
-    """Raises AssetNotFoundError, OriginalTooLargeError, ImageRejectedError."""
-    if isinstance(image, bytes):
-        return compare(image, presets)
-    if assets.get(image).status not in _COMPARABLE:
-        raise AssetNotFoundError(image.id)
-    try:
-        original = originals.read(image, max_bytes=max_upload_bytes)
-    except OriginalMissingError as error:
-        raise AssetNotFoundError(image.id) from error
-    return compare(original, presets)
+@dataclass(frozen=True, slots=True)
+class Comparing:
+    """Compares the presets of this deployment."""
+
+    assets: Assets
+    originals: Originals
+    measure: Measure
+    presets: Sequence[Preset]
+    max_upload_bytes: int
+
+    def compare(self, image: bytes | AssetKey) -> tuple[PresetComparison, ...]:
+        """Raises AssetNotFoundError, OriginalTooLargeError, ImageRejectedError."""
+        data = image if isinstance(image, bytes) else self._original(image)
+        return self.measure(data, self.presets)
+
+    def _original(self, key: AssetKey) -> bytes:
+        if self.assets.get(key).status not in _COMPARABLE:
+            raise AssetNotFoundError(key.id)
+        try:
+            return self.originals.read(key, max_bytes=self.max_upload_bytes)
+        except OriginalMissingError as error:
+            raise AssetNotFoundError(key.id) from error
