@@ -1,6 +1,5 @@
 """POST /v1/images: announce bytes, get the asset they already are or a URL to send them to."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -18,13 +17,15 @@ from catalog.api.representations import asset_json, ticket_json
 from catalog.domain.keys import AssetKey
 from catalog.domain.uploads import UploadTicket
 from catalog.telemetry import count, logger, metrics
-from catalog.use_cases.uploads import Allowance, request_upload
+from catalog.use_cases.uploads import Uploads
 
 clients = Clients(settings.clients_table())
-tenants = Tenants(settings.tenants_table())
-counters = Counters(settings.usage_table())
-assets = Assets(settings.assets_table())
-originals = Originals(settings.originals_bucket())
+uploads = Uploads(
+    assets=Assets(settings.assets_table()),
+    originals=Originals(settings.originals_bucket()),
+    tenants=Tenants(settings.tenants_table()),
+    counters=Counters(settings.usage_table()),
+)
 renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
 max_upload_bytes = settings.max_upload_bytes()
 app = api(allow_origin=settings.cors_allow_origin())
@@ -33,17 +34,8 @@ app = api(allow_origin=settings.cors_allow_origin())
 @app.post("/images")
 def post_image() -> Response[str]:
     tenant = clients.tenant_of(client_id(app))
-    allowance = Allowance(tenant, tenants.limits_of(tenant), tenants, counters)
     id_, announced = upload_request(body_text(app), max_upload_bytes=max_upload_bytes)
-    result = request_upload(
-        AssetKey(tenant, id_),
-        announced,
-        allowance=allowance,
-        assets=assets,
-        originals=originals,
-        correlation_id=request_id(app),
-        now=datetime.now(UTC),
-    )
+    result = uploads.announce(AssetKey(tenant, id_), announced, correlation_id=request_id(app))
     if isinstance(result, UploadTicket):
         logger.info("upload offered", tenant=tenant, asset_id=id_, size_bytes=announced.size_bytes)
         count("UploadOffered")

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -271,9 +271,12 @@ class Cloud:
         """Functions remember nothing, as in a new process; their modules stay loaded."""
         for module in self._handlers.values():
             for collaborator in vars(module).values():
-                for remembered in getattr(collaborator, "__dict__", {}).values():
-                    if isinstance(remembered, Remembered):
-                        remembered._loaded.clear()
+                services = is_dataclass(collaborator) and not isinstance(collaborator, type)
+                held = [getattr(collaborator, f.name) for f in fields(collaborator)] if services else []
+                for adapter in (collaborator, *held):
+                    for remembered in getattr(adapter, "__dict__", {}).values():
+                        if isinstance(remembered, Remembered):
+                            remembered._loaded.clear()
 
     def configure(self, **environment: str) -> None:
         """Change settings; functions started from now on read them."""

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from functools import cache
@@ -37,7 +38,7 @@ from catalog.domain.purge import CLAIMED_FOR, PurgeRun, RunClaimedError, RunStat
 from catalog.domain.uploads import Announcement, UploadTicket
 from catalog.use_cases.decisions import RENDERED_AFTER, decide, undo
 from catalog.use_cases.purging import confirm_purge, propose_purge, purge_tenant
-from catalog.use_cases.uploads import Allowance, request_upload
+from catalog.use_cases.uploads import Uploads
 from tests.builders.guarantees import History
 from tests.builders.images import half_of, jpeg_bytes, noisy_scene
 from tests.functional.cloud import Cloud, Killed, Moment
@@ -204,7 +205,7 @@ class Catalog(RuleBasedStateMachine):
     @precondition(room)
     @rule(tenant=TENANTS, photo=ANY)
     def announce(self, tenant: str, photo: int) -> None:
-        function = self.cloud.function("request_upload")
+        uploads: Uploads = replace(self.cloud.function("request_upload").uploads, clock=self.clock)
         key, data = self.key(tenant, photo), PHOTOS[photo % len(PHOTOS)]
 
         def told(answer: Any) -> None:
@@ -213,16 +214,8 @@ class Catalog(RuleBasedStateMachine):
 
         self.start_for_client(
             f"announce {key.tenant}/{key.id[:4]}",
-            lambda: request_upload(
-                key,
-                Announcement("photo.jpg", "image/jpeg", len(data)),
-                allowance=Allowance(
-                    key.tenant, function.tenants.limits_of(key.tenant), function.tenants, function.counters
-                ),
-                assets=function.assets,
-                originals=function.originals,
-                correlation_id="request",
-                now=self.clock(),
+            lambda: uploads.announce(
+                key, Announcement("photo.jpg", "image/jpeg", len(data)), correlation_id="request"
             ),
             told,
         )

@@ -1,4 +1,4 @@
-"""Uploads: a client announces bytes and is told where to send them, or that they are here already."""
+"""Uploads: a client announces bytes and gets the asset they already are, or a ticket to send them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from catalog.domain.assets import (
     AssetStateError,
     Status,
 )
+from catalog.domain.clock import Clock, utc_now
 from catalog.domain.uploads import Announcement, UploadTicket
 
 if TYPE_CHECKING:
@@ -26,81 +27,67 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
-    """What a tenant may still upload.  Asks nothing of any table for a tenant without that limit."""
+class Uploads:
+    """Takes announcements, within what a tenant may upload."""
 
-    tenant: TenantId
-    limits: Limits
+    assets: Assets
+    originals: Originals
     tenants: Tenants
     counters: Counters
+    clock: Clock = utc_now
 
-    def spend(self, announced: Announcement, *, now: datetime) -> None:
-        """Raises StorageLimitReachedError, TooManyUploadsError.
+    def announce(
+        self, key: AssetKey, announced: Announcement, *, correlation_id: str
+    ) -> Asset | UploadTicket:
+        """The asset, where this tenant has these bytes; else a ticket to send them.
 
-        The stored bytes are those counted so far: uploads on their way are not among them, and the count
-        follows the table's stream by seconds.
+        Raises AssetBeingDeletedError while a purge is removing them, StorageLimitReachedError,
+        TooManyUploadsError, and UnknownClientError for a tenant that is being removed.  Only tickets are
+        limited: bytes that are here are answered whatever was spent.
+
+        A stalled asset, and one whose stored bytes were wrong or are gone, gets a ticket too: the client
+        repairs it by sending the bytes once more, without an operator.
         """
-        if self.limits.stored_bytes is not None:
-            stored = self.counters.total(self.tenant).usage.bytes_stored
-            self.limits.check_storage(stored, announced.size_bytes)
-        self.tenants.count_upload(self.tenant, self.limits, now=now)
+        limits, now = self.tenants.limits_of(key.tenant), self.clock()
+        known = self.assets.find(key)
+        if known and not _wants_bytes(known, now):
+            try:
+                return self.assets.note_duplicate(key, now=now)
+            except AssetStateError as error:
+                raise AssetBeingDeletedError(key.id) from error
+        self._spend(key.tenant, limits, announced, now)
+        if known and known.unused_since:
+            try:
+                # The new bytes were not unused for as long as the old ones: restart the time to the purge.
+                self.assets.unused_from(key, now)
+            except AssetStateError as error:
+                raise AssetBeingDeletedError(key.id) from error
+        if known is None or known.status is not Status.PROCESSING:
+            try:
+                self.assets.await_upload(
+                    key, announced, correlation_id=correlation_id, known=known is not None, now=now
+                )
+            except AssetStateError:
+                # Another client's identical upload arrived between the read and the write: read again.
+                return self.announce(key, announced, correlation_id=correlation_id)
+        repairs = known is not None and _needs_repair(known, now)
+        return UploadTicket(key, self.originals.presign_upload(key, announced, repairs=repairs, now=now))
+
+    def _spend(self, tenant: TenantId, limits: Limits, announced: Announcement, now: datetime) -> None:
+        """Raises StorageLimitReachedError, TooManyUploadsError.  A tenant without limits costs no request.
+
+        The stored bytes are those counted so far: uploads under way are not among them, and the count trails
+        the table's stream by seconds.
+        """
+        if limits.stored_bytes is not None:
+            limits.check_storage(self.counters.total(tenant).usage.bytes_stored, announced.size_bytes)
+        self.tenants.count_upload(tenant, limits, now=now)
 
 
-def request_upload(
-    key: AssetKey,
-    announced: Announcement,
-    *,
-    allowance: Allowance,
-    assets: Assets,
-    originals: Originals,
-    correlation_id: str,
-    now: datetime,
-) -> Asset | UploadTicket:
-    """The asset, where this tenant has these bytes; else a ticket to send them.
-
-    Raises AssetBeingDeletedError while a purge is removing them, StorageLimitReachedError,
-    TooManyUploadsError.  Only tickets are limited: bytes that are here are answered whatever was spent.
-
-    A stalled asset, and one whose stored bytes were wrong or have gone, get a ticket too: sending the bytes
-    once more is how a client repairs them without an operator.
-    """
-    known = assets.find(key)
-    if known and not _wants_bytes(known, now):
-        try:
-            return assets.note_duplicate(key, now=now)
-        except AssetStateError as error:
-            raise AssetBeingDeletedError(key.id) from error
-    allowance.spend(announced, now=now)
-    if known and known.unused_since:
-        try:
-            # What is sent now is not what has lain there unused: no purge may take it for that.
-            assets.unused_from(key, now)
-        except AssetStateError as error:
-            raise AssetBeingDeletedError(key.id) from error
-    if known is None or known.status is not Status.PROCESSING:
-        try:
-            assets.await_upload(
-                key, announced, correlation_id=correlation_id, known=known is not None, now=now
-            )
-        except AssetStateError:
-            # Another client's identical upload arrived between the read and the write: look again.
-            return request_upload(
-                key,
-                announced,
-                allowance=allowance,
-                assets=assets,
-                originals=originals,
-                correlation_id=correlation_id,
-                now=now,
-            )
-    repairs = known is not None and _is_to_be_repaired(known, now)
-    return UploadTicket(key, originals.presign_upload(key, announced, repairs=repairs, now=now))
-
-
-def _is_to_be_repaired(asset: Asset, now: datetime) -> bool:
-    """Whether an object may lie there already that is wrong, or whose event came to nothing."""
-    waits_in_vain = asset.status is Status.AWAITING_UPLOAD and now - asset.created_at > STALLED_AFTER
-    return asset.rejection is not None or asset.status is Status.PROCESSING or waits_in_vain
+def _needs_repair(asset: Asset, now: datetime) -> bool:
+    """Whether the bucket may hold wrong bytes, or bytes whose event was lost."""
+    overdue = asset.status is Status.AWAITING_UPLOAD and now - asset.created_at > STALLED_AFTER
+    return asset.rejection is not None or asset.status is Status.PROCESSING or overdue
 
 
 def _wants_bytes(asset: Asset, now: datetime) -> bool:
