@@ -14,11 +14,10 @@ from catalog.api.inputs.metrics import metrics_request
 from catalog.api.representations import metrics_json
 from catalog.domain.tenants import Scope
 from catalog.telemetry import count, logger, metrics
-from catalog.use_cases.metrics import metrics_of, metrics_of_all
+from catalog.use_cases.metrics import Metrics
 
 clients = Clients(settings.clients_table())
-tenants = Tenants(settings.tenants_table())
-counters = Counters(settings.usage_table())
+usage = Metrics(tenants=Tenants(settings.tenants_table()), counters=Counters(settings.usage_table()))
 app = api(allow_origin=settings.cors_allow_origin())
 
 
@@ -28,9 +27,9 @@ def get_metrics() -> Response[str]:
     own = clients.current_tenant_of(client_id(app)) if admin else clients.tenant_of(client_id(app))
     asked = metrics_request(app.current_event.query_string_parameters or {})
     if asked.every_tenant:
-        found = metrics_of_all(is_admin=admin, tenants=tenants, counters=counters)
+        found = usage.of_every_tenant(is_admin=admin)
     else:
-        found = metrics_of(asked.tenant or own, own=own, is_admin=admin, tenants=tenants, counters=counters)
+        found = usage.of(asked.tenant or own, own=own, is_admin=admin)
     count("MetricsRead")
     return ok(metrics_json(found))
 

@@ -14,8 +14,6 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -24,7 +22,7 @@ from catalog.adapters.assets_table import Assets
 from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
 from catalog.domain.keys import NotATenantIdError, TenantId, tenant_id
-from catalog.use_cases.usage import CountersContendedError, recount, repair
+from catalog.use_cases.counting import CountersContendedError, Recounting
 from infra.operator.tenants import stack_outputs
 
 
@@ -33,12 +31,9 @@ def recounted(tenant: TenantId, *, outputs: Mapping[str, str], mend: bool) -> di
 
     Raises CountersContendedError where the tenant is too busy to be repaired.
     """
-    assets, counters = Assets(outputs["AssetsTable"]), Counters(outputs["UsageTable"])
-    corrections = {}
-    if mend:
-        clock = partial(datetime.now, UTC)
-        corrections = {"corrections": repair(tenant, assets=assets, counters=counters, clock=clock)}
-    found = recount(tenant, assets=assets, counters=counters)
+    recounting = Recounting(Assets(outputs["AssetsTable"]), Counters(outputs["UsageTable"]))
+    corrections = {"corrections": recounting.repair(tenant)} if mend else {}
+    found = recounting.recount(tenant)
     return {
         "tenant": tenant,
         "agrees": found.agrees,

@@ -16,7 +16,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -36,7 +35,7 @@ from catalog.domain.keys import (
     tenant_id,
 )
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
-from catalog.use_cases.reindexing import Moved, reindex_asset
+from catalog.use_cases.reindexing import Moved, Reindexing
 from imaging.inspection import inspect
 from infra.operator.tenants import stack_outputs
 
@@ -50,8 +49,7 @@ def reindexed(
 ) -> dict[str, Any]:
     """Moves every image of a tenant in the order of their ids, from behind `after`."""
     assets = Assets(outputs["AssetsTable"])
-    move = partial(
-        reindex_asset,
+    reindexing = Reindexing(
         assets=assets,
         originals=Originals(outputs["OriginalsBucket"]),
         bands=HashBands(outputs["HashBandsTable"]),
@@ -61,7 +59,7 @@ def reindexed(
     counts = Counter[Moved](dict.fromkeys(Moved, 0))
     unreadable = []
     for id_ in assets.ids(tenant, after=after):
-        moved = move(AssetKey(tenant, id_))
+        moved = reindexing.reindex(AssetKey(tenant, id_))
         counts[moved] += 1
         if moved is Moved.UNREADABLE:
             unreadable.append(id_)

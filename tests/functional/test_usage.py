@@ -30,7 +30,7 @@ from catalog.domain.rejections import Rejection, RejectionCode
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import Announcement
 from catalog.domain.usage import NOTHING, CountersMovedError, Usage
-from catalog.use_cases.usage import CountersContendedError, recount, repair
+from catalog.use_cases.counting import CountersContendedError, Recounting
 from infra.operator import recount as operator
 from tests.builders.images import html_named_jpg, jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud, Killed
@@ -72,7 +72,7 @@ def total(counters: Counters, tenant: TenantId = ACME) -> Usage:
 
 
 def agrees(cloud: Cloud, counters: Counters, tenant: TenantId = ACME) -> bool:
-    return recount(tenant, assets=cloud.assets, counters=counters).agrees
+    return Recounting(cloud.assets, counters).recount(tenant).agrees
 
 
 # --- One history ------------------------------------------------------------------------------------------
@@ -277,16 +277,16 @@ def test_a_recount_finds_damage_and_repairs_it(
     damage(cloud, records)
 
     assert not agrees(cloud, counters)
-    assert repair(ACME, assets=cloud.assets, counters=counters, clock=clock) == 1
+    assert Recounting(cloud.assets, counters).repair(ACME) == 1
     assert agrees(cloud, counters)
-    assert repair(ACME, assets=cloud.assets, counters=counters, clock=clock) == 0
+    assert Recounting(cloud.assets, counters).repair(ACME) == 0
 
 
 def test_what_a_repair_has_counted_is_not_counted_again_when_its_records_come(
     cloud: Cloud, counters: Counters, records: Records
 ) -> None:
     cloud.upload(PHOTO)
-    repair(ACME, assets=cloud.assets, counters=counters, clock=clock)
+    Recounting(cloud.assets, counters).repair(ACME)
     deliver(cloud, records)
 
     assert total(counters).assets == 1
@@ -455,12 +455,8 @@ class History(RuleBasedStateMachine):
 
     @rule(tenant=st.sampled_from(["north", "south"]))
     def repair(self, tenant: str) -> None:
-        repair(
-            tenant_id(f"{tenant}-{self.example}"),
-            assets=self.cloud.assets,
-            counters=self.counters,
-            clock=lambda: self.now,
-        )
+        recounting = Recounting(self.cloud.assets, self.counters, lambda: self.now)
+        recounting.repair(tenant_id(f"{tenant}-{self.example}"))
 
     def teardown(self) -> None:
         """What was never delivered comes at last, newest first; then everything once more."""
@@ -474,8 +470,8 @@ class History(RuleBasedStateMachine):
 
     def check(self) -> None:
         for tenant in ("north", "south"):
-            found = recount(
-                tenant_id(f"{tenant}-{self.example}"), assets=self.cloud.assets, counters=self.counters
+            found = Recounting(self.cloud.assets, self.counters).recount(
+                tenant_id(f"{tenant}-{self.example}")
             )
             assert found.agrees, found
 

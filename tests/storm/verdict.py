@@ -23,7 +23,7 @@ from catalog.domain.keys import AssetId, tenant_id
 from catalog.domain.near_duplicates import is_hold
 from catalog.domain.presets import Preset
 from catalog.domain.purge import PurgeRun, RunState
-from catalog.use_cases.usage import recount
+from catalog.use_cases.counting import Recounting
 from imaging.geometry import placement
 from infra.local.client import CatalogClient, CatalogError
 from tests.builders.guarantees import Names, broken_guarantees, read_world
@@ -265,13 +265,14 @@ def no_tenant_sees_another(seen: Evidence) -> Iterable[str]:
 
 def metrics_equal_the_recount(seen: Evidence) -> Iterable[str]:
     """GET /v1/metrics against every asset added up, once the stream was followed; nothing is repaired."""
-    assets = Assets(seen.deployment.output("AssetsTable"))
-    counters = Counters(seen.deployment.output("UsageTable"))
+    recounting = Recounting(
+        Assets(seen.deployment.output("AssetsTable")), Counters(seen.deployment.output("UsageTable"))
+    )
     ends = time.monotonic() + _FOLLOWED_WITHIN_SECONDS
     while True:
         found = []
         for tenant in TENANTS:
-            there = recount(tenant_id(tenant), assets=assets, counters=counters)
+            there = recounting.recount(tenant_id(tenant))
             shown = seen.readers[tenant].metrics()
             told = {
                 "assets": shown.assets.get(tenant, 0),

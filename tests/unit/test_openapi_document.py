@@ -41,7 +41,7 @@ from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import DECLARED_TYPES, PresignedUpload, UploadTicket
 from catalog.domain.usage import Usage
 from catalog.use_cases.decisions import Decided
-from catalog.use_cases.metrics import Metrics
+from catalog.use_cases.metrics import UsageByTenant
 from catalog.use_cases.purging import Proposal
 from imaging.verification import Refusal
 from infra.operator.merges import WHY
@@ -232,7 +232,7 @@ def test_an_asset_is_answered_exactly_as_documented(asset: Asset) -> None:
 
 def test_metrics_are_answered_exactly_as_documented() -> None:
     usage = Usage(assets=1, bytes_originals=10, bytes_per_preset={"thumb": 4})
-    answered = metrics_json(Metrics({_KEY.tenant: usage, TenantId("globex"): Usage(rejected=2)}))
+    answered = metrics_json(UsageByTenant({_KEY.tenant: usage, TenantId("globex"): Usage(rejected=2)}))
     assert faults_of(answered, schema("Metrics")) == []
     assert list(answered) == list(SCHEMAS["Metrics"]["properties"])
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from catalog.domain.tenants import ClientCredentials, KnownClient, Tenant
     from catalog.domain.uploads import UploadTicket
     from catalog.use_cases.decisions import Decided
-    from catalog.use_cases.metrics import Metrics
+    from catalog.use_cases.metrics import UsageByTenant
     from catalog.use_cases.purging import Proposal
 
 UrlOf = Callable[[str], str]
@@ -238,11 +238,11 @@ def client_json(client: KnownClient) -> dict[str, Any]:
     }
 
 
-def metrics_json(metrics: Metrics) -> dict[str, Any]:
+def metrics_json(usage: UsageByTenant) -> dict[str, Any]:
     """Metrics in the shape of the original description, and more; bytes and counts."""
-    together = metrics.together
+    together = usage.together
     return {
-        "tenant_counts": {tenant: usage.assets for tenant, usage in sorted(metrics.by_tenant.items())},
+        "tenant_counts": {tenant: its.assets for tenant, its in sorted(usage.by_tenant.items())},
         "bytes_per_preset": dict(sorted(together.bytes_per_preset.items())),
         "bytes_originals": together.bytes_originals,
         "duplicates_avoided": together.duplicates_avoided,

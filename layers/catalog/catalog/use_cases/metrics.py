@@ -1,4 +1,4 @@
-"""Metrics: what the catalog holds and what it spared: the caller's tenant, and to administrators any."""
+"""Metrics: what a tenant stores and has saved; every tenant's for administrators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NotYourTenantError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
+class UsageByTenant:
     """The usage of one or more tenants."""
 
     by_tenant: Mapping[TenantId, Usage]
@@ -29,25 +29,29 @@ class Metrics:
         return sum(self.by_tenant.values(), NOTHING)
 
 
-def metrics_of(
-    tenant: TenantId, *, own: TenantId, is_admin: bool, tenants: Tenants, counters: Counters
-) -> Metrics:
-    """What one tenant has: one read, however many assets that is, and another to know a tenant not one's own.
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Reads the counters: a constant number of reads a tenant, however many assets it has."""
 
-    Raises NotYourTenantError, TenantNotFoundError.
-    """
-    if tenant != own:
-        _need(is_admin)
-        tenants.get(tenant)
-    return Metrics(counters.totals([tenant]))
+    tenants: Tenants
+    counters: Counters
+
+    def of(self, tenant: TenantId, *, own: TenantId, is_admin: bool) -> UsageByTenant:
+        """One read; for a tenant other than the caller's `own`, two.
+
+        Raises NotYourTenantError, TenantNotFoundError.
+        """
+        if tenant != own:
+            _require(is_admin)
+            self.tenants.get(tenant)
+        return UsageByTenant(self.counters.totals([tenant]))
+
+    def of_every_tenant(self, *, is_admin: bool) -> UsageByTenant:
+        """Two reads a tenant.  Raises NotYourTenantError."""
+        _require(is_admin)
+        return UsageByTenant(self.counters.totals(self.tenants.ids()))
 
 
-def metrics_of_all(*, is_admin: bool, tenants: Tenants, counters: Counters) -> Metrics:
-    """What every tenant has: two reads a tenant, however many assets that is.  Raises NotYourTenantError."""
-    _need(is_admin)
-    return Metrics(counters.totals(tenants.ids()))
-
-
-def _need(is_admin: bool) -> None:
+def _require(is_admin: bool) -> None:
     if not is_admin:
         raise NotYourTenantError

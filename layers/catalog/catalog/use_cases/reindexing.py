@@ -1,12 +1,13 @@
-"""Reindexing: what the near-duplicate index holds of an asset is moved from its first scheme to the present.
+"""Reindexing: move an asset's near-duplicate index entries from the first scheme to the present one.
 
-Its record names both schemes while it moves, so that a purge removes the bands of both; killed at any line,
-the next run completes it.
+The record names both schemes during the move, so that a purge removes the entries of both.  A run that was
+killed is completed by the next one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -29,46 +30,50 @@ class Moved(StrEnum):
     """What became of an asset."""
 
     MOVED = "moved"
-    CURRENT = "current"  # it is in the present scheme, or in none: near-blank, rejected or not here yet
+    CURRENT = "current"  # in the present scheme, or in none: near-blank, rejected or not here yet
     CHANGED = "changed"  # by somebody else at the same moment: look again
     UNREADABLE = "unreadable"  # its original is missing, or is refused
 
 
-def reindex_asset(
-    key: AssetKey,
-    *,
-    assets: Assets,
-    originals: Originals,
-    bands: HashBands,
-    inspect: Inspect,
-    max_upload_bytes: int,
-) -> Moved:
-    """Index an asset under the present scheme, and take it out of the first."""
-    asset = assets.find(key)
-    old = [indexed for indexed in asset.indexed_as if indexed.box is None] if asset else []
-    if asset is None or not old or asset.status not in {Status.PROCESSING, Status.READY}:
-        return Moved.CURRENT
-    try:
-        data = originals.read(key, max_bytes=max_upload_bytes)
-        inspection = inspect(data, old[0].algorithm)
-    except (OriginalMissingError, OriginalTooLargeError, ImageRejectedError):
-        return Moved.UNREADABLE
-    new = [inspection.fingerprint.indexed]
-    try:
-        asset = assets.move_in_index(asset, [*new, *old])
-    except AssetStateError:
-        return Moved.CHANGED
-    bands.add(key, inspection.fingerprint)
-    for indexed in old:
-        bands.remove(key, indexed)
-    try:
-        assets.move_in_index(asset, new)
-    except AssetStateError:
-        if _is_going(assets.find(key)):  # its purge may have removed the bands before they were written
-            bands.remove(key, inspection.fingerprint.indexed)
-        return Moved.CHANGED
-    return Moved.MOVED
+@dataclass(frozen=True, slots=True)
+class Reindexing:
+    """Moves assets to the present scheme."""
+
+    assets: Assets
+    originals: Originals
+    bands: HashBands
+    inspect: Inspect
+    max_upload_bytes: int
+
+    def reindex(self, key: AssetKey) -> Moved:
+        """Index an asset under the present scheme, and take it out of the first."""
+        asset = self.assets.find(key)
+        old = [indexed for indexed in asset.indexed_as if indexed.box is None] if asset else []
+        if asset is None or not old or asset.status not in {Status.PROCESSING, Status.READY}:
+            return Moved.CURRENT
+        try:
+            data = self.originals.read(key, max_bytes=self.max_upload_bytes)
+            inspection = self.inspect(data, old[0].algorithm)
+        except (OriginalMissingError, OriginalTooLargeError, ImageRejectedError):
+            return Moved.UNREADABLE
+        new = [inspection.fingerprint.indexed]
+        try:
+            asset = self.assets.move_in_index(asset, [*new, *old])
+        except AssetStateError:
+            return Moved.CHANGED
+        self.bands.add(key, inspection.fingerprint)
+        for indexed in old:
+            self.bands.remove(key, indexed)
+        try:
+            self.assets.move_in_index(asset, new)
+        except AssetStateError:
+            if _is_deleted(
+                self.assets.find(key)
+            ):  # its purge may have run before the new entries were written
+                self.bands.remove(key, inspection.fingerprint.indexed)
+            return Moved.CHANGED
+        return Moved.MOVED
 
 
-def _is_going(asset: Asset | None) -> bool:
+def _is_deleted(asset: Asset | None) -> bool:
     return asset is None or asset.status is Status.DELETING
