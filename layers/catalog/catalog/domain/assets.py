@@ -7,6 +7,7 @@ from enum import StrEnum
 from itertools import batched
 from typing import Final
 
+from catalog.domain.errors import CallerError, Kind
 from catalog.domain.fingerprints import Fingerprint, Indexed
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import NearDuplicate
@@ -40,20 +41,35 @@ MAX_LINKED: Final = 1_000
 ADDRESSES_LAST: Final = timedelta(hours=1)
 
 
-class AssetNotFoundError(LookupError):
+class AssetNotFoundError(CallerError):
     """This tenant has no such asset."""
 
+    kind = Kind.NOT_FOUND
+    code = "image_not_found"
+    message = "you have no image with this id"
 
-class AssetStateError(Exception):
+
+class AssetStateError(CallerError):
     """The asset is not, or no longer, in a state that allows the change."""
+
+    kind = Kind.CONFLICT
+    code = "image_state"
+    message = "this image is not in a state that allows it: rejected, being deleted, or not ready yet"
 
 
 class AssetBeingDeletedError(AssetStateError):
     """The asset is on its way out; what is asked can be asked again once it is gone."""
 
+    code = "image_being_deleted"
+    message = "this image is being deleted; try again in a minute"
 
-class TooManyReferencesError(Exception):
+
+class TooManyReferencesError(CallerError):
     """The asset has as many references as it can hold."""
+
+    kind = Kind.CONFLICT
+    code = "too_many_references"
+    message = f"an image has at most {MAX_REFERENCES} references"
 
 
 @dataclass(frozen=True, slots=True)

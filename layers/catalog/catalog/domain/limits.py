@@ -4,20 +4,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from catalog.domain.errors import CallerError, Kind, TooManyError
+
 MAX_UPLOADS_PER_MINUTE: Final = 1_000_000
 MAX_STORED_BYTES: Final = 10**15  # a petabyte
 
 
-class TooManyUploadsError(Exception):
+class TooManyUploadsError(TooManyError):
     """The tenant's uploads of this minute are used up; `retry_after` seconds from now there are new ones."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"again in {retry_after} s")
-        self.retry_after = retry_after
+    code = "too_many_uploads"
+    message = "your tenant's uploads of this minute are used up; Retry-After says when to go on"
 
 
-class StorageLimitReachedError(Exception):
+class StorageLimitReachedError(CallerError):
     """With these bytes the tenant would store more than it may."""
+
+    kind = Kind.FORBIDDEN
+    code = "storage_limit_reached"
+    message = "this upload would take your tenant over the bytes it may store"
 
 
 @dataclass(frozen=True, slots=True)

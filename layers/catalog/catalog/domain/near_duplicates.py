@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetId, TenantId
 
 # Candidates compared on pixels, likeliest first: each costs a read of an original and up to a second of CPU.
@@ -36,8 +37,12 @@ class Decision(StrEnum):
     DISTINCT = "distinct"
 
 
-class DuplicatePairNotFoundError(LookupError):
+class DuplicatePairNotFoundError(CallerError):
     """These two assets were never proposed as near-duplicates, and nobody said they are."""
+
+    kind = Kind.NOT_FOUND
+    code = "pair_not_found"
+    message = "these two images were never proposed as duplicates, and nothing was decided"
 
 
 class Verdict(StrEnum):

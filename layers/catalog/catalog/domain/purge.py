@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from catalog.domain.assets import AWAITED_FOR, Asset, Status
+from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetId, TenantId
 
 # Assets one run removes: at 50-100 ms each it ends within a minute; what is left is the next run's.
@@ -26,16 +27,28 @@ _LONGEST_TOKEN: Final = 1_024
 _SIGNATURE_BYTES: Final = 32
 
 
-class InvalidConfirmTokenError(Exception):
+class InvalidConfirmTokenError(CallerError):
     """No token of this API for this tenant: altered, foreign, or never given."""
 
+    kind = Kind.FORBIDDEN
+    code = "invalid_confirm_token"
+    message = "confirm_token is not one of a dry run of this tenant"
 
-class ConfirmTokenExpiredError(Exception):
+
+class ConfirmTokenExpiredError(CallerError):
     """The token was valid and is not any more; a new dry run gives a new one."""
 
+    kind = Kind.CONFLICT
+    code = "confirm_token_expired"
+    message = "confirm_token has expired; a new dry run gives a new one"
 
-class RunAlreadyConfirmedError(Exception):
+
+class RunAlreadyConfirmedError(CallerError):
     """The token has done its work; using it again deletes nothing."""
+
+    kind = Kind.CONFLICT
+    code = "confirm_token_used"
+    message = "confirm_token was used; GET /v1/purge/runs tells what became of the run"
 
 
 class RunClaimedError(Exception):

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from catalog.domain.errors import CallerError, Kind
+
 
 class RejectionCode(StrEnum):
     """Stable codes, part of the API: clients branch on them."""
@@ -40,9 +42,12 @@ class Rejection:
         return self.code in HEALING
 
 
-class ImageRejectedError(Exception):
+class ImageRejectedError(CallerError):
     """These bytes cannot become an asset.  Raised by checks and decoders, recorded by ingest."""
+
+    kind = Kind.UNUSABLE_IMAGE
 
     def __init__(self, code: RejectionCode, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
+        self.code, self.message = code, detail
         self.rejection = Rejection(code, detail)

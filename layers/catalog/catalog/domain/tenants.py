@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import TenantId
 from catalog.domain.limits import NO_LIMITS, Limits
 
@@ -34,32 +35,55 @@ class TenantStatus(StrEnum):
     REMOVED = "removed"
 
 
-class UnknownClientError(LookupError):
+class UnknownClientError(CallerError):
     """A valid token whose client belongs to no tenant, or to one that is being removed."""
 
+    kind = Kind.FORBIDDEN
+    code = "unknown_client"
+    message = "this client belongs to no tenant, or to one being removed"
 
-class ClientNotFoundError(LookupError):
+
+class ClientNotFoundError(CallerError):
     """This tenant has no such client."""
 
+    kind = Kind.NOT_FOUND
+    code = "client_not_found"
+    message = "this tenant has no such client"
 
-class TenantNotFoundError(LookupError):
+
+class TenantNotFoundError(CallerError):
     """There is no such tenant."""
 
+    kind = Kind.NOT_FOUND
+    code = "tenant_not_found"
+    message = "there is no such tenant"
 
-class TenantExistsError(Exception):
+
+class TenantExistsError(CallerError):
     """The tenant is here already, with whatever clients it has."""
 
+    kind = Kind.CONFLICT
+    code = "tenant_exists"
+    message = "this tenant exists; POST /v1/tenants/{tenant}/clients gives it another client"
 
-class TenantBeingRemovedError(Exception):
+
+class TenantBeingRemovedError(CallerError):
     """The tenant is on its way out: it gets no client and no upload, and its name is not free yet."""
+
+    kind = Kind.CONFLICT
+    code = "tenant_being_removed"
+    message = "this tenant is being removed"
 
 
 # Images, objects, pairs or counters of a tenant that one call looks at, or removes.
 REMAINS_AT_ONCE: Final = 1_000
 
 
-class TenantNotEmptyError(Exception):
+class TenantNotEmptyError(CallerError):
     """The tenant has assets, or objects of assets, which its removal would orphan: so many of each kind."""
+
+    kind = Kind.CONFLICT
+    code = "tenant_not_empty"
 
     def __init__(self, left: Mapping[str, int]) -> None:
         told = ", ".join(f"{kind}: {_counted(number)}" for kind, number in left.items() if number)
@@ -70,12 +94,22 @@ def _counted(number: int) -> str:
     return f"{number:,}" if number < REMAINS_AT_ONCE else f"{REMAINS_AT_ONCE:,} or more"
 
 
-class TenantNameTakenError(Exception):
+class TenantNameTakenError(CallerError):
     """A removed tenant had this name, and deleted objects of it can still be restored."""
 
+    kind = Kind.CONFLICT
+    code = "tenant_name_taken"
+    message = (
+        "a removed tenant had this name, and its deleted images are kept for some days more: take another"
+    )
 
-class OwnTenantError(Exception):
+
+class OwnTenantError(CallerError):
     """A client asked to remove the tenant it acts for: its own token would end before the removal does."""
+
+    kind = Kind.CONFLICT
+    code = "own_tenant"
+    message = "a client cannot remove the tenant it acts for"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetKey
 from catalog.domain.sources import SourceFormat
 
@@ -41,8 +42,12 @@ class OriginalMissingError(LookupError):
     """No object lies where the original should."""
 
 
-class OriginalTooLargeError(Exception):
+class OriginalTooLargeError(CallerError):
     """The object is larger than an upload may be; it was not read."""
+
+    kind = Kind.TOO_LARGE
+    code = "too_large"
+    message = "this original is larger than an upload may be today"
 
     def __init__(self, size_bytes: int) -> None:
         super().__init__(f"{size_bytes} bytes")

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from catalog.domain.assets import Asset, Status
+from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetId, TenantId, asset_id
 from catalog.domain.near_duplicates import Pair, Verdict
 
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
 _LONGEST_CURSOR: Final = 340
 
 
-class InvalidCursorError(ValueError):
+class InvalidCursorError(CallerError):
     """Not a cursor this API gave to this tenant."""
+
+    kind = Kind.INVALID
+    code = "invalid_cursor"
+    message = "cursor is not one this API gave you"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from catalog.domain.errors import CallerError, Kind
 from catalog.domain.usage import NOTHING, Usage
 
 if TYPE_CHECKING:
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
     from catalog.domain.keys import TenantId
 
 
-class NotYourTenantError(Exception):
+class NotYourTenantError(CallerError):
     """The caller names another tenant and is no administrator."""
+
+    kind = Kind.FORBIDDEN
+    code = "forbidden"
+    message = "only a token with the scope catalog/admin may name another tenant"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from catalog.api.inputs.fields import (
 )
 from catalog.api.inputs.images import path_asset_id
 from catalog.api.multipart import MultipartError, form_parts
+from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetId
 from catalog.domain.uploads import DECLARED_TYPES
 
@@ -20,8 +21,11 @@ from catalog.domain.uploads import DECLARED_TYPES
 MAX_BODY_BYTES: Final = 4_500_000
 
 
-class BodyTooLargeError(ValueError):
+class BodyTooLargeError(CallerError):
     """The body is larger than the request can carry; the message says what to do instead."""
+
+    kind = Kind.TOO_LARGE
+    code = "too_large"
 
 
 def compare_request(body: str | None, *, is_base64: bool, content_type: str) -> bytes | AssetId:

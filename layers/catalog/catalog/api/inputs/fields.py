@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import NotATenantIdError, tenant_id
 
 MAX_PAGE: Final = 100
@@ -18,16 +19,22 @@ class Fault:
     message: str
 
 
-class InvalidRequestError(ValueError):
+class InvalidRequestError(CallerError):
     """The request cannot be understood; `faults` names everything that is wrong with it."""
+
+    kind = Kind.INVALID
+    code = "invalid_request"
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
         self.faults = faults
 
 
-class UnsupportedTypeError(ValueError):
+class UnsupportedTypeError(CallerError):
     """The declared content type is none that this pipeline accepts."""
+
+    kind = Kind.UNSUPPORTED_TYPE
+    code = "unsupported_media_type"
 
 
 def json_object(body: str | bytes | None) -> dict[str, Any]:

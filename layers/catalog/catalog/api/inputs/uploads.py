@@ -10,6 +10,7 @@ from catalog.api.inputs.fields import (
     json_object,
     unknown_fields,
 )
+from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetId, asset_id
 from catalog.domain.uploads import DECLARED_TYPES, Announcement
 
@@ -18,8 +19,11 @@ _MAX_FILENAME: Final = 255  # characters
 _UNSTORABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-class UploadTooLargeError(ValueError):
+class UploadTooLargeError(CallerError):
     """The announced size is over the limit."""
+
+    kind = Kind.TOO_LARGE
+    code = "too_large"
 
 
 def upload_request(body: str | None, *, max_upload_bytes: int) -> tuple[AssetId, Announcement]:
