@@ -19,7 +19,7 @@ TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-typescript storm fuzz bench check audit documents format up down deploy build requirements clean python \
+.PHONY: help demo test test-typescript storm fuzz bench check lint audit documents format up down deploy build requirements clean python \
   environments bench-environment doctor dead-letters redrive
 
 help: ## This list
@@ -43,9 +43,11 @@ deploy: environments ## Build and deploy the application to the emulator; PRESET
 
 # ── Before a commit ─────────────────────────────────────────────────────────────────────────────────────────
 
-check: environments ## Format, lint, types, import rules, templates, IAM policies, documents, vulnerabilities
+lint: environments ## Format and lint, in seconds (.pre-commit-config.yaml)
 	$(DEV)/ruff format --check .
 	$(DEV)/ruff check .
+
+check: lint ## Format, lint, types, import rules, templates, IAM policies, documents, vulnerabilities
 	$(DEV)/mypy layers functions
 	$(DEV)/pytest -q tests/unit/test_architecture.py tests/template/test_policies.py
 	$(DEV)/cfn-lint $(TEMPLATES)
