@@ -17,14 +17,15 @@ class ProcessorTime:
     before its end is lost.  Without /proc, so anywhere but on Linux, there is nothing.
     """
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, proc: Path = Path("/proc")) -> None:
         self._root = root
+        self._proc = proc
         self._names: dict[int, str] = {}
         self._last: dict[int, float] = {}
 
     def look(self) -> Counter[str]:
         """CPU seconds so far, by name; of processes that have ended too."""
-        stats = dict(_stats())
+        stats = dict(_stats(self._proc))
         children: dict[int, list[int]] = {}
         for pid, (parent, _) in stats.items():
             children.setdefault(parent, []).append(pid)
@@ -35,17 +36,17 @@ class ProcessorTime:
             self._last[pid] = stats[pid][1]
             # A worker's environment is its own only once it has been started: asked again until then.
             if not self._names.get(pid):
-                self._names[pid] = _function(pid)
+                self._names[pid] = _function(self._proc, pid)
         total: Counter[str] = Counter()
         for pid, seconds in self._last.items():
             total[self._names[pid]] += seconds  # type: ignore[assignment]
         return total
 
 
-def _stats() -> list[tuple[int, tuple[int, float]]]:
+def _stats(proc: Path) -> list[tuple[int, tuple[int, float]]]:
     """Process id, parent's id and CPU seconds of every process."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
+    for path in proc.glob("[0-9]*/stat"):
         try:
             text = path.read_text()
         except (FileNotFoundError, ProcessLookupError):
@@ -56,9 +57,9 @@ def _stats() -> list[tuple[int, tuple[int, float]]]:
     return found
 
 
-def _function(pid: int) -> str:
+def _function(proc: Path, pid: int) -> str:
     try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        environment = (proc / str(pid) / "environ").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError):
         return ITSELF
     for variable in environment:
