@@ -62,7 +62,10 @@ documents: environments ## Write the tables that documents take from code, templ
 audit: environments ## Known vulnerabilities of every pinned package; fails where it could not ask
 	$(DEV)/python -m infra.audit
 
-test: environments ## Every test: unit, functional, template, then end-to-end; or TESTS="tests/unit -k preset"
+# What tests/clients needs besides: nothing unless it is asked for.
+NODE_PACKAGES := $(if $(filter tests tests/ tests/clients%,$(TESTS)),.venvs/node/node_modules)
+
+test: environments $(NODE_PACKAGES) ## Every test: unit, functional, template, then end-to-end; or TESTS="tests/unit -k preset"
 ifdef TESTS
 	$(DEV)/pytest $(TESTS)
 else
@@ -76,6 +79,7 @@ test-typescript: environments .venvs/node/node_modules
 	$(DEV)/pytest tests/clients
 
 .venvs/node/node_modules: requirements/node/package-lock.json
+	@command -v npm > /dev/null || { echo "error: tests/clients needs Node 20 or newer with npm" >&2; exit 1; }
 	mkdir -p .venvs/node && cp requirements/node/*.json .venvs/node/
 	npm ci --prefix .venvs/node --no-audit --no-fund --loglevel error && touch $@
 

@@ -33,6 +33,7 @@ export { announced, confirmation, dryRun, unconfirmed };
 
 
 def run(tool: str, *arguments: str | Path) -> None:
+    assert (TOOLS / tool).exists(), "`make test TESTS=tests/clients` installs what this needs"
     done = subprocess.run([TOOLS / tool, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
