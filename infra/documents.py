@@ -95,6 +95,21 @@ def counters() -> None:
     )
 
 
+def rooms() -> None:
+    """A diagram of which room imports which; dotted where it needs types only."""
+    arrows: defaultdict[tuple[str, str], bool] = defaultdict(bool)
+    for base, folder in ((".", "functions"), ("layers/catalog", "catalog"), ("layers/imaging", "imaging")):
+        for module in sorted((ROOT / base / folder).rglob("*.py")):
+            room = _room(module.relative_to(ROOT / base).parts)
+            for name, runs in _imports(ast.parse(module.read_text())):
+                arrows[room, _room(name.split("."))] |= runs
+    print("```mermaid", "flowchart LR", sep="\n")
+    for (room, other), runs in sorted(arrows.items()):
+        if room != other:
+            print(f"    {room} {'-->' if runs else '-.->'} {other}")
+    print("```")
+
+
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
     """Write the generated parts of every document under `root`, or check them; the exit status."""
     documents = markdown(root)
@@ -189,6 +204,20 @@ def _counted(module: Path) -> set[str]:
             else:
                 raise ValueError(f"{module}:{node.lineno} counts under a name that is not written there")
     return names
+
+
+def _room(parts: Sequence[str]) -> str:
+    """The folder of the catalog, or its only layer's."""
+    return parts[1].removesuffix(".py") if parts[0] == "catalog" else parts[0]
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
+    """Names of ours that a module imports, and whether it does when it runs or only for types."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] in {"catalog", "imaging"}:
+            yield from ((f"{node.module}.{alias.name}", True) for alias in node.names)
+        types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        yield from ((name, runs and not types) for name, runs in _imports(node))
 
 
 if __name__ == "__main__":

@@ -55,3 +55,11 @@ def test_what_is_installed_or_built_is_no_document(written: Path) -> None:
     (root / ".venvs").mkdir()
     (root / ".venvs" / "readme.md").write_text("words")
     assert documents.markdown(root) == [written]
+
+
+def test_the_diagram_of_rooms_draws_imports_for_types_dotted(capsys: pytest.CaptureFixture[str]) -> None:
+    documents.rooms()
+    drawn = capsys.readouterr().out
+    assert "    imaging --> domain\n" in drawn
+    assert "    use_cases -.-> adapters\n" in drawn
+    assert "    domain -" not in drawn
