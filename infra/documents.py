@@ -26,7 +26,7 @@ import infra.operator  # noqa: F401 - puts the layers on the path
 from catalog.use_cases.ingestion import Outcome
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-README_WORDS: Final = 2_500
+README_WORDS: Final = 700
 ALL_WORDS: Final = 34_000
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 # What these imports make stays for good: to look for garbage in it, now and at every collection to come, is a
-# tenth of an API function's cold start (docs/performance.md).
+# tenth of an API function's cold start (docs/decisions.md).
 gc.disable()
 import botocore.session  # noqa: E402
 from botocore.config import Config  # noqa: E402
