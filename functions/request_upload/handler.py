@@ -9,6 +9,7 @@ from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.objects import Originals, Renditions
+from catalog.adapters.queues import UploadsQueue
 from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
 from catalog.api.http import api, body_text, client_id, created, ok, request_id
@@ -23,6 +24,7 @@ clients = Clients(settings.clients_table())
 uploads = Uploads(
     assets=Assets(settings.assets_table()),
     originals=Originals(settings.originals_bucket()),
+    queue=UploadsQueue(settings.uploads_queue_url()),
     tenants=Tenants(settings.tenants_table()),
     counters=Counters(settings.usage_table()),
 )

@@ -19,6 +19,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from catalog.adapters.assets_table import Assets
+from catalog.adapters.queues import UploadsQueue
 from catalog.adapters.sdk import client
 from catalog.adapters.tenants_table import Tenants
 from catalog.domain.assets import Status
@@ -71,9 +72,7 @@ def restore(key: AssetKey, *, outputs: Mapping[str, str]) -> Restored:
         raise NothingToRestoreError(key.id)
     for marker in markers:
         client("s3").delete_object(Bucket=bucket, Key=key.original, VersionId=marker["VersionId"])
-    # Nothing is created by removing a marker, so S3 tells nobody.
-    event = {"Records": [{"s3": {"bucket": {"name": bucket}, "object": {"key": key.original}}}]}
-    client("sqs").send_message(QueueUrl=outputs["UploadsQueueUrl"], MessageBody=json.dumps(event))
+    UploadsQueue(outputs["UploadsQueueUrl"]).notify(key)  # S3 sends nothing where a marker is removed
     return Restored(
         key=key,
         size_bytes=newest["Size"],

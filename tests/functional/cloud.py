@@ -247,6 +247,7 @@ class Cloud:
             ORIGINALS_BUCKET=cloud.originals,
             RENDITIONS_BUCKET=cloud.renditions,
             RENDER_QUEUE_URL=cloud.render_queue,
+            UPLOADS_QUEUE_URL=cloud.uploads_queue,
             PRESETS=PRESETS,
             PRESETS_PER_JOB="1",
             MAX_UPLOAD_BYTES=str(10 * 1024 * 1024),

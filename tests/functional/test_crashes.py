@@ -20,6 +20,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from catalog.adapters.usage_table import Counters
+from catalog.domain.assets import STALLED_AFTER
 from catalog.domain.keys import AssetKey, tenant_id
 from catalog.domain.limits import Limits
 from catalog.domain.tenants import LATE_UPLOADS_END_AFTER
@@ -113,6 +114,28 @@ def in_turn(*works: Work) -> Work:
             work(cloud)
 
     return all_of_them
+
+
+def stalled(cloud: Cloud) -> None:
+    """Its render jobs were lost, half an hour ago and longer."""
+    cloud.take_jobs()
+    cloud.dynamodb.update_item(
+        TableName="AssetsTable",
+        Key={"tenant": {"S": "acme"}, "id": {"S": id_of(PHOTO)}},
+        UpdateExpression="SET updated_at = :then",
+        ExpressionAttributeValues={":then": {"S": (cloud.now() - 2 * STALLED_AFTER).isoformat()}},
+    )
+
+
+def other_bytes(cloud: Cloud) -> None:
+    cloud.announce(PHOTO)
+    cloud.store(OTHER, as_id=id_of(PHOTO))
+
+
+def is_offered_again(cloud: Cloud) -> None:
+    """S3 would take the right bytes: nothing lies in their place."""
+    assert cloud.objects(cloud.originals) == []
+    assert cloud.announce(PHOTO).status == 201
 
 
 def ingest(*photos: bytes) -> Work:
@@ -411,6 +434,10 @@ ORPHAN_CLIENT = "a client whose secret nobody got goes with its tenant, or answe
 
 SCENARIOS: dict[str, Scenario] = {
     "an upload request": Scenario(lambda cloud: cloud.announce(PHOTO)),
+    "an upload request for an image whose jobs were lost": Scenario(
+        lambda cloud: cloud.announce(PHOTO), in_turn(ingested(PHOTO), stalled), also=status_is("ready", PHOTO)
+    ),
+    "ingest of other bytes than the key's": Scenario(ingest(PHOTO), other_bytes, also=is_offered_again),
     "an upload request of a limited tenant": Scenario(
         lambda cloud: cloud.announce(PHOTO), limited, differs={"uploads": COUNTED_TWICE}
     ),

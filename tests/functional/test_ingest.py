@@ -5,9 +5,12 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 
+from catalog.adapters.objects import Originals
 from catalog.domain.assets import Status
 from catalog.domain.keys import AssetKey
+from catalog.domain.uploads import TICKETS_LAST
 from tests.builders.events import s3_notification, sqs_event
 from tests.builders.images import half_of, jpeg_bytes, png_bomb, product_photo
 from tests.functional.cloud import Cloud
@@ -99,6 +102,7 @@ def test_bytes_under_anothers_key_are_rejected_as_checksum_mismatch(cloud: Cloud
     assert cloud.ingest(key) == NO_FAILURES
 
     assert cloud.get(ID).json["rejection"]["code"] == "checksum_mismatch"
+    assert cloud.objects(cloud.originals) == []  # else S3 would refuse the right ones
 
 
 def test_the_right_bytes_heal_a_checksum_mismatch(cloud: Cloud) -> None:
@@ -240,6 +244,47 @@ def test_what_is_sent_after_its_purge_and_not_announced_does_not_come_back(cloud
     assert versions(cloud, key) == (2, 2)  # of which the operator may restore it
     assert cloud.take_jobs() == []
     assert cloud.upload(PHOTO)["status"] == "ready"  # announced
+
+
+def test_what_is_sent_over_and_over_after_its_purge_stays_in_its_place_until_its_tickets_expire(
+    cloud: Cloud,
+) -> None:
+    purge(cloud, cloud.upload(PHOTO)["id"])
+    cloud.ingest(cloud.store(PHOTO))
+    key = cloud.store(PHOTO)  # the third version within 15 minutes
+
+    with pytest.raises(BatchProcessingError):
+        cloud.ingest(key)
+    assert cloud.objects(cloud.originals) == [key]  # S3 answers 412 to the next PUT
+    assert cloud.get(ID).status == 404
+
+    ingest = cloud.function("ingest").ingest
+    ingest(AssetKey.of_original(key), clock=lambda: datetime.now(UTC) + TICKETS_LAST)
+
+    assert cloud.objects(cloud.originals) == []
+    assert cloud.get(ID).status == 404
+
+
+def test_bytes_that_wait_for_their_tickets_to_expire_are_accepted_once_they_are_announced(
+    cloud: Cloud,
+) -> None:
+    purge(cloud, cloud.upload(PHOTO)["id"])
+    cloud.ingest(cloud.store(PHOTO))
+    key = cloud.store(PHOTO)
+
+    cloud.announce(PHOTO)  # and its PUT is answered 412
+    cloud.ingest(key)  # the message returns
+
+    assert cloud.get(ID).json["status"] == "processing"
+
+
+def test_deleting_an_original_again_leaves_one_delete_marker(cloud: Cloud) -> None:
+    key = cloud.store(PHOTO)
+
+    for _ in range(3):
+        Originals(cloud.originals).delete(AssetKey.of_original(key))
+
+    assert versions(cloud, key) == (1, 1)
 
 
 def test_an_upload_that_was_announced_after_a_purge_and_waited_for_days_is_accepted(cloud: Cloud) -> None:

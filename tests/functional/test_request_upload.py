@@ -34,20 +34,40 @@ def test_unknown_bytes_get_a_url_that_signs_their_length_type_and_checksum(cloud
     assert cloud.asset(ID).status == "awaiting_upload"
 
 
-def test_a_ticket_that_repairs_may_replace_what_is_stored(cloud: Cloud) -> None:
-    cloud.announce(PHOTO)
+def announced_an_hour_ago(cloud: Cloud) -> None:
     created = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     cloud.dynamodb.update_item(
         TableName="AssetsTable",
         Key={"tenant": {"S": "acme"}, "id": {"S": ID}},
-        UpdateExpression="SET created_at = :c",  # the bytes may have come, and their event have been lost
+        UpdateExpression="SET created_at = :c",
         ExpressionAttributeValues={":c": {"S": created}},
     )
 
+
+def test_every_ticket_stores_once_and_an_upload_whose_event_was_lost_is_ingested_again(cloud: Cloud) -> None:
+    cloud.announce(PHOTO)
+    cloud.store(PHOTO)  # and nobody hears of it
+    assert cloud.announce(PHOTO).status == 201
+    assert cloud.take_messages(cloud.uploads_queue) == []
+    announced_an_hour_ago(cloud)
+
     upload = cloud.announce(PHOTO).json["upload"]
 
-    assert "if-none-match" not in upload["headers"]
-    assert "if-none-match" not in parse_qs(urlsplit(upload["url"]).query)["X-Amz-SignedHeaders"][0]
+    assert upload["headers"]["if-none-match"] == "*"  # S3 answers 412: the bytes are there
+    assert "if-none-match" in parse_qs(urlsplit(upload["url"]).query)["X-Amz-SignedHeaders"][0]
+    cloud.drain()
+    assert cloud.get(ID).json["status"] == "ready"
+
+
+def test_an_upload_that_never_came_may_still_come(cloud: Cloud) -> None:
+    cloud.announce(PHOTO)
+    announced_an_hour_ago(cloud)
+
+    assert cloud.announce(PHOTO).status == 201
+    cloud.drain()
+
+    assert cloud.asset(ID).status == "awaiting_upload"
+    assert cloud.upload(PHOTO)["status"] == "ready"
 
 
 def test_asking_again_before_sending_gets_another_url(cloud: Cloud) -> None:
@@ -114,6 +134,9 @@ def test_a_stalled_asset_is_offered_another_upload_and_a_fresh_one_is_not(cloud:
 
     assert cloud.announce(PHOTO).status == 201
     assert cloud.asset(ID).status == "processing"
+    cloud.take_jobs()  # those of its first event were lost
+    cloud.drain()
+    assert cloud.asset(ID).status == "ready"
 
 
 def test_every_upload_that_was_not_sent_is_counted_on_its_asset(cloud: Cloud) -> None:

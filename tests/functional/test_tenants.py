@@ -8,11 +8,11 @@ import pytest
 
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.identity import IdentityProvider
-from catalog.adapters.objects import UPLOAD_URL_SECONDS
 from catalog.adapters.remembered import REMEMBERED_SECONDS
 from catalog.adapters.tenants_table import Tenants
 from catalog.domain.keys import tenant_id
 from catalog.domain.tenants import LATE_UPLOADS_END_AFTER, Client, Scope
+from catalog.domain.uploads import TICKETS_LAST
 from catalog.use_cases.tenants import create_client
 from tests.builders.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Answer, Cloud
@@ -458,7 +458,7 @@ def test_a_removal_takes_the_clients_at_once_and_the_record_when_no_upload_can_c
 
 
 def test_the_wait_outlasts_what_a_function_remembers_and_every_upload_url() -> None:
-    assert timedelta(seconds=REMEMBERED_SECONDS + 28 + UPLOAD_URL_SECONDS) < LATE_UPLOADS_END_AFTER
+    assert timedelta(seconds=REMEMBERED_SECONDS + 28) + TICKETS_LAST < LATE_UPLOADS_END_AFTER
 
 
 def test_a_tenant_being_removed_gets_no_upload_even_for_a_client_that_is_still_known(cloud: Cloud) -> None:

@@ -54,7 +54,7 @@ def noncurrent(bucket):
 
 def test_an_original_that_is_sent_over_and_over_is_stored_a_few_times_after_a_day():
     few = [rule for rule in noncurrent("OriginalsBucket") if "NewerNoncurrentVersions" in rule]
-    assert few == [{"NoncurrentDays": 1, "NewerNoncurrentVersions": 4}]
+    assert few == [{"NoncurrentDays": 1, "NewerNoncurrentVersions": 2}]
 
 
 @pytest.mark.parametrize("bucket", sorted(BUCKETS))

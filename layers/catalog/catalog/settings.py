@@ -66,6 +66,10 @@ def renditions_base_url() -> str | None:
     return os.environ.get("RENDITIONS_BASE_URL", "").rstrip("/") or None
 
 
+def uploads_queue_url() -> str:
+    return text("UPLOADS_QUEUE_URL")
+
+
 def render_queue_url() -> str:
     return text("RENDER_QUEUE_URL")
 

@@ -1,7 +1,7 @@
 """The S3 buckets: originals, which clients write through presigned URLs, and renditions, which they read."""
 
 import base64
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -10,13 +10,13 @@ from catalog.adapters.sdk import client
 from catalog.domain.keys import ORIGINALS_PREFIX, RENDITIONS_PREFIX, AssetKey, TenantId
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from catalog.domain.uploads import (
+    TICKETS_LAST,
     Announcement,
     OriginalMissingError,
     OriginalTooLargeError,
     PresignedUpload,
 )
 
-UPLOAD_URL_SECONDS: Final = 900
 DOWNLOAD_URL_SECONDS: Final = 3600
 
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"  # a changed rendition has a changed key
@@ -32,14 +32,13 @@ class Originals:
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
 
-    def presign_upload(
-        self, key: AssetKey, announced: Announcement, *, repairs: bool, now: datetime
-    ) -> PresignedUpload:
-        """A URL for a PUT of the announced bytes, valid for UPLOAD_URL_SECONDS.
+    def presign_upload(self, key: AssetKey, announced: Announcement, *, now: datetime) -> PresignedUpload:
+        """A URL for a PUT of the announced bytes, valid for TICKETS_LAST.
 
-        Unless it `repairs`, S3 takes them only while no object is there (`If-None-Match: *`): each PUT more
-        would be stored as a version more.
+        S3 takes them only while no object is there (`If-None-Match: *`): each further PUT would store another
+        version.
         """
+        seconds = int(TICKETS_LAST.total_seconds())
         checksum = base64.b64encode(bytes.fromhex(key.id)).decode()
         url = client("s3").generate_presigned_url(
             "put_object",
@@ -49,17 +48,17 @@ class Originals:
                 "ContentLength": announced.size_bytes,
                 "ContentType": announced.content_type,
                 "ChecksumSHA256": checksum,
-                **({} if repairs else {"IfNoneMatch": "*"}),
+                "IfNoneMatch": "*",
             },
-            ExpiresIn=UPLOAD_URL_SECONDS,
+            ExpiresIn=seconds,
         )
         headers = {
             "content-length": str(announced.size_bytes),
             "content-type": announced.content_type,
             "x-amz-checksum-sha256": checksum,
-            **({} if repairs else {"if-none-match": "*"}),
+            "if-none-match": "*",
         }
-        return PresignedUpload(url, headers, now + timedelta(seconds=UPLOAD_URL_SECONDS))
+        return PresignedUpload(url, headers, now + TICKETS_LAST)
 
     def read(self, key: AssetKey, *, max_bytes: int) -> bytes:
         """The original's bytes.
@@ -91,23 +90,26 @@ class Originals:
         )
 
     def delete(self, key: AssetKey) -> None:
-        """Remove the original; its version stays restorable as long as the bucket keeps old versions."""
-        client("s3").delete_object(Bucket=self._bucket, Key=key.original)
+        """Remove the original; its version stays restorable as long as the bucket keeps old versions.
 
-    def sent_after_purge(self, key: AssetKey) -> datetime | None:
-        """When the original that lies here was stored, if a purge had deleted it before; None: none had."""
+        Deleting again adds no delete marker: the lifecycle keeps only the newest two entries of a key.
+        """
+        if self.has(key):
+            client("s3").delete_object(Bucket=self._bucket, Key=key.original)
+
+    def stored_after_purge(self, key: AssetKey) -> list[datetime]:
+        """When each version of an original was stored, newest first; none if it was never deleted."""
         pages = (
             client("s3")
             .get_paginator("list_object_versions")
             .paginate(Bucket=self._bucket, Prefix=key.original)
         )
-        stored: datetime | None = None
+        stored: list[datetime] = []
         deleted = False
         for page in pages:
             deleted = deleted or bool(page.get("DeleteMarkers"))
-            for entry in page.get("Versions", []):
-                stored = entry["LastModified"] if entry["IsLatest"] else stored
-        return stored if deleted else None
+            stored += [entry["LastModified"] for entry in page.get("Versions", [])]
+        return sorted(stored, reverse=True) if deleted else []
 
     def has(self, key: AssetKey) -> bool:
         """Whether the original lies here."""

@@ -10,13 +10,25 @@ from typing import Final
 from catalog.adapters.sdk import client
 from catalog.domain.assets import RenderJob
 from catalog.domain.hops import next_hop
-from catalog.domain.keys import TenantId, asset_id, tenant_id
+from catalog.domain.keys import AssetKey, TenantId, asset_id, tenant_id
 
 _BATCH: Final = 10  # messages SendMessageBatch takes
 
 
 class JobsNotSentError(Exception):
     """SQS refused some of a batch; the caller's event is retried and sends what is still missing."""
+
+
+class UploadsQueue:
+    """Carries S3's notifications of originals that arrived."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def notify(self, key: AssetKey) -> None:
+        """Send the notification of an original once more.  Ingest ignores it where no object lies."""
+        body = json.dumps({"Records": [{"s3": {"object": {"key": key.original}}}]})
+        client("sqs").send_message(QueueUrl=self._url, MessageBody=body)
 
 
 class RenderQueue:

@@ -1,12 +1,17 @@
 """Uploads: what a client announces, the leave it gets to send it, and what may then lie in the bucket."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetKey
 from catalog.domain.sources import SourceFormat
+
+# A presigned PUT is good for this long.
+TICKETS_LAST: Final = timedelta(minutes=15)
+# Versions of one original that are stored within that time, before ingest leaves the last one in its place.
+MOST_VERSIONS: Final = 3
 
 # What a client may declare.  The content decides in the end; this keeps obvious mistakes from being sent.
 DECLARED_TYPES: Final = tuple(f"image/{kind}" for kind in SourceFormat)
@@ -36,6 +41,10 @@ class UploadTicket:
 
     key: AssetKey
     upload: PresignedUpload
+
+
+class SentOverAndOverError(Exception):
+    """Purged bytes that nobody announced are sent again and again; once their tickets expire they go."""
 
 
 class OriginalMissingError(LookupError):

@@ -23,7 +23,13 @@ from catalog.domain.assets import (
     render_jobs,
 )
 from catalog.domain.rejections import ImageRejectedError, Rejection, RejectionCode
-from catalog.domain.uploads import OriginalMissingError, OriginalTooLargeError
+from catalog.domain.uploads import (
+    MOST_VERSIONS,
+    TICKETS_LAST,
+    OriginalMissingError,
+    OriginalTooLargeError,
+    SentOverAndOverError,
+)
 from catalog.use_cases.near_duplicates import (
     NearDuplicates,
     Search,
@@ -158,14 +164,17 @@ def _is_no_news(key: AssetKey, known: Asset | None, *, originals: Originals, now
 
 
 def _was_sent_after_its_purge(key: AssetKey, *, originals: Originals, now: datetime) -> bool:
-    """Whether bytes that nobody announced since came after their purge, by a ticket of before; they go.
+    """Whether bytes came after their purge, by a ticket of before, and unannounced since; they are deleted.
 
     An announcement is kept for a day.  An object half as old may have been announced, and its event have
-    waited among dead letters meanwhile: that is accepted.
+    waited among dead letters meanwhile: that is accepted.  Raises SentOverAndOverError: while the object is
+    there, S3 refuses further PUTs.
     """
-    sent_at = originals.sent_after_purge(key)
-    if sent_at is None or now - sent_at > AWAITED_FOR / 2:
+    stored = originals.stored_after_purge(key)
+    if not stored or now - stored[0] > AWAITED_FOR / 2:
         return False
+    if sum(now - sent_at < TICKETS_LAST for sent_at in stored) >= MOST_VERSIONS:
+        raise SentOverAndOverError(key.id)
     originals.delete(key)  # which leaves a version, as a purge does: no function destroys an original
     return True
 
@@ -208,6 +217,8 @@ def _accept_or_reject(
     rejected = reject_original(
         key, rejection, size_bytes=size_bytes, assets=assets, originals=originals, now=clock()
     )
+    if rejection.heals_with_the_bytes:
+        originals.delete(key)  # S3 refuses the right bytes while others lie here
     return rejected, None
 
 

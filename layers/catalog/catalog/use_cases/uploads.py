@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from catalog.adapters.assets_table import Assets
     from catalog.adapters.objects import Originals
+    from catalog.adapters.queues import UploadsQueue
     from catalog.adapters.tenants_table import Tenants
     from catalog.adapters.usage_table import Counters
     from catalog.domain.keys import AssetKey, TenantId
@@ -32,6 +33,7 @@ class Uploads:
 
     assets: Assets
     originals: Originals
+    queue: UploadsQueue
     tenants: Tenants
     counters: Counters
     clock: Clock = utc_now
@@ -45,8 +47,8 @@ class Uploads:
         TooManyUploadsError, and UnknownClientError for a tenant that is being removed.  Only tickets are
         limited: bytes that are here are answered whatever was spent.
 
-        A stalled asset, and one whose stored bytes were wrong or are gone, gets a ticket too: the client
-        repairs it by sending the bytes once more, without an operator.
+        A stalled asset, and one whose stored bytes were wrong or are gone, gets a ticket too, and what is
+        stored is ingested again: the client repairs it without an operator.
         """
         limits, now = self.tenants.limits_of(key.tenant), self.clock()
         known = self.assets.find(key)
@@ -70,8 +72,10 @@ class Uploads:
             except AssetStateError:
                 # Another client's identical upload arrived between the read and the write: read again.
                 return self.announce(key, announced, correlation_id=correlation_id)
-        repairs = known is not None and _needs_repair(known, now)
-        return UploadTicket(key, self.originals.presign_upload(key, announced, repairs=repairs, now=now))
+        if known and _may_be_stored(known, now):
+            # S3 would refuse the PUT then: ingest accepts the object, or deletes it if it is wrong.
+            self.queue.notify(key)
+        return UploadTicket(key, self.originals.presign_upload(key, announced, now=now))
 
     def _spend(self, tenant: TenantId, limits: Limits, announced: Announcement, now: datetime) -> None:
         """Raises StorageLimitReachedError, TooManyUploadsError.  A tenant without limits costs no request.
@@ -84,7 +88,7 @@ class Uploads:
         self.tenants.count_upload(tenant, limits, now=now)
 
 
-def _needs_repair(asset: Asset, now: datetime) -> bool:
+def _may_be_stored(asset: Asset, now: datetime) -> bool:
     """Whether the bucket may hold wrong bytes, or bytes whose event was lost."""
     overdue = asset.status is Status.AWAITING_UPLOAD and now - asset.created_at > STALLED_AFTER
     return asset.rejection is not None or asset.status is Status.PROCESSING or overdue
