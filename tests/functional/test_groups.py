@@ -497,10 +497,67 @@ def test_ten_thousand_placeholders_of_one_picture_join_and_the_item_stays_small(
     assert shop.cloud.get(asset.id).json["references"] == ["sku-1"]
 
 
+def followed(shop: Shop, moved: Picture, *, many: int) -> None:
+    """All of so many members point at the larger image, and are counted."""
+    assert shop.asset(LARGEST).sharers == many + 1
+    assert shop.asset(moved).sharers == 0
+    assert shop.asset(moved).unused_since is not None
+    assert [fault for fault in shop.faults() if "no original" not in fault] == []
+
+
+def test_more_members_than_one_job_moves_follow_to_a_larger_image_though_a_worker_dies(shop: Shop) -> None:
+    many = near_duplicates.MOST_SETTLED + 1
+    joined(shop, HALF, many=many)
+    shop.upload(LARGEST)
+    moves: list[int] = []
+    while shop.jobs:
+        job = shop.jobs[0]
+        dies = "members" in job and len(moves) % 7 == 0  # some in the middle of their members
+        with suppress(Killed), shop.cloud.watched_calls(kill_at=12 if dies else None, after=True) as calls:
+            shop.work()
+        moves.append(calls.made.count("dynamodb:TransactWriteItems"))
+        if dies:
+            shop.take_jobs()
+            shop.jobs.append(job)
+
+    assert sum(moves) == many
+    followed(shop, HALF, many=many)
+
+
+def test_wherever_a_worker_dies_while_members_follow_all_of_them_do(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(near_duplicates, "MOST_SETTLED", 2)
+    joined(shop, HALF, many=4)
+    shop.upload(LARGEST)
+    while "members" not in shop.jobs[0]:
+        shop.work()
+    beginning, jobs = shop.cloud.moment(), list(shop.jobs)
+    with shop.cloud.watched_calls() as unharmed:
+        shop.come_to_rest()
+    followed(shop, HALF, many=4)
+
+    for number, call in enumerate(unharmed.made):
+        if READS.search(call) or call in {"sqs:ReceiveMessage", "sqs:DeleteMessage"}:
+            continue  # the latter are this test's own
+        beginning.restore()
+        shop.jobs[:] = jobs
+        shop.cloud.cold_start()
+        job = ""
+        with suppress(Killed), shop.cloud.watched_calls(kill_at=number, after=True):
+            while shop.jobs:
+                job = shop.jobs[0]
+                shop.work()
+        shop.take_jobs()
+        shop.jobs.append(job)  # it returns
+        shop.come_to_rest()
+        followed(shop, HALF, many=4)
+
+
 def test_a_group_of_any_size_follows_to_a_larger_image_in_bounded_jobs_whichever_come_twice(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    most, few = 20, 45  # not MOST_SETTLED: moto's time for as many grows with their square
+    most, few = 4, 9
     monkeypatch.setattr(near_duplicates, "MOST_SETTLED", most)
     joined(shop, HALF, many=few)
     shop.upload(LARGEST)
@@ -515,10 +572,7 @@ def test_a_group_of_any_size_follows_to_a_larger_image_in_bounded_jobs_whichever
 
     assert max(sizes) <= most
     assert sum(sizes) == few
-    assert shop.asset(LARGEST).sharers == few + 1
-    assert shop.asset(HALF).sharers == 0
-    assert shop.asset(HALF).unused_since is not None
-    assert [fault for fault in shop.faults() if "no original" not in fault] == []
+    followed(shop, HALF, many=few)
 
 
 # --- Those of before ----------------------------------------------------------------------------------------
