@@ -13,10 +13,11 @@ from catalog.adapters.groups import Groups
 from catalog.adapters.objects import Renditions
 from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.queues import RenderQueue
-from catalog.api.http import api, body_text, client_id, fitting, ok
+from catalog.api.http import api, body_text, client_id, listed, ok
 from catalog.api.inputs.pairs import decision_request, pair_in_path, pairs_request
 from catalog.api.representations import pair_json
 from catalog.domain.keys import AssetId, AssetKey
+from catalog.domain.near_duplicates import Pair
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.browsing import list_pairs
 from catalog.use_cases.decisions import Deciding, as_it_is, decide, undo
@@ -41,20 +42,13 @@ app = api(allow_origin=settings.cors_allow_origin())
 def get_duplicates() -> Response[str]:
     tenant = clients.tenant_of(client_id(app))
     asked = pairs_request(app.current_event.query_string_parameters or {})
-    page = list_pairs(
-        tenant,
-        limit=asked.limit,
-        cursor=asked.cursor,
-        verdict=asked.likeness,
-        pairs=pairs,
-        assets=assets,
-    )
+    page = list_pairs(tenant, asked.page, verdict=asked.likeness, pairs=pairs, assets=assets)
     count("PageRead")
-    shown = fitting(
-        pair_json(as_it_is(pair, page.assets, deciding=deciding), page.assets, url_of=renditions.url)
-        for pair in page.pairs
-    )
-    return ok({"duplicates": shown, "cursor": page.first(len(shown)).cursor})
+
+    def shown(pair: Pair) -> dict[str, Any]:
+        return pair_json(as_it_is(pair, page.assets, deciding=deciding), page.assets, url_of=renditions.url)
+
+    return listed("duplicates", page.pairs.map(shown))
 
 
 @app.put("/images/<id_>/duplicates/<other>")

@@ -1,5 +1,6 @@
 """GET /v1/images: a page of the tenant's assets, newest first."""
 
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -9,11 +10,10 @@ from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.objects import Renditions
-from catalog.api.http import api, client_id, fitting, ok
+from catalog.api.http import api, client_id, listed
 from catalog.api.inputs.images import list_request
 from catalog.api.representations import listed_json
 from catalog.telemetry import count, logger, metrics
-from catalog.use_cases.browsing import list_assets
 
 clients = Clients(settings.clients_table())
 assets = Assets(settings.assets_table())
@@ -25,10 +25,9 @@ app = api(allow_origin=settings.cors_allow_origin())
 def get_images() -> Response[str]:
     tenant = clients.tenant_of(client_id(app))
     asked = list_request(app.current_event.query_string_parameters or {})
-    page = list_assets(tenant, limit=asked.limit, cursor=asked.cursor, status=asked.status, assets=assets)
-    images = fitting(listed_json(asset, url_of=renditions.url) for asset in page.assets)
+    page = assets.page(tenant, asked.page, status=asked.status)
     count("PageRead")
-    return ok({"images": images, "cursor": page.first(len(images)).cursor})
+    return listed("images", page.map(partial(listed_json, url_of=renditions.url)))
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")

@@ -20,7 +20,7 @@ from catalog.adapters.purge_runs_table import PurgeRuns
 from catalog.adapters.queues import PurgeJob, PurgeQueue, purge_job
 from catalog.adapters.signing import Signer
 from catalog.adapters.tenants_table import Tenants
-from catalog.api.http import accepted, api, body_text, client_id, fitting, ok
+from catalog.api.http import accepted, api, body_text, client_id, fitting, listed, ok
 from catalog.api.inputs.purge import purge_request, purge_runs_request
 from catalog.api.representations import candidate_json, proposal_json, run_json, summary_json
 from catalog.batches import QueueBatches
@@ -95,10 +95,9 @@ def post_purge() -> Response[str]:
 def get_runs() -> Response[str]:
     asked = purge_runs_request(app.current_event.query_string_parameters or {})
     tenant = tenant_named(asked.tenant, client_id(app))
-    page, cursor = runs.page(tenant, limit=asked.limit, after=asked.cursor)
+    page = runs.page(tenant, asked.page)
     count("PageRead")
-    shown = fitting(summary_json(run) for run in page)
-    return ok({"runs": shown, "cursor": cursor if len(shown) == len(page) else page[len(shown) - 1].id})
+    return listed("runs", page.map(summary_json))
 
 
 def tenant_named(named: TenantId | None, caller: str) -> TenantId:

@@ -15,21 +15,20 @@ from catalog.adapters.objects import Originals, Renditions
 from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
-from catalog.api.http import accepted, api, body_text, client_id, created, ok
+from catalog.api.http import accepted, api, body_text, client_id, created, listed, ok
 from catalog.api.inputs.tenants import (
     client_request,
-    clients_request,
     limits_request,
+    list_request,
     path_client_id,
     path_tenant,
     tenant_request,
-    tenants_request,
 )
 from catalog.api.representations import client_json, credentials_json, tenant_json
 from catalog.domain.keys import TenantId
 from catalog.domain.tenants import TenantStatus
 from catalog.telemetry import count, logger, metrics
-from catalog.use_cases.tenants import add_client, create_tenant, list_tenants, remove_tenant, revoke_client
+from catalog.use_cases.tenants import add_client, create_tenant, remove_tenant, revoke_client
 
 clock = partial(datetime.now, UTC)
 clients = Clients(settings.clients_table())
@@ -65,10 +64,9 @@ def post_tenant() -> Response[str]:
 @app.get("/tenants")
 def get_tenants() -> Response[str]:
     caller()
-    asked = tenants_request(app.current_event.query_string_parameters or {})
-    page = list_tenants(limit=asked.limit, cursor=asked.cursor, tenants=tenants)
+    page = tenants.page(list_request(app.current_event.query_string_parameters or {}))
     count("PageRead")
-    return ok({"tenants": [tenant_json(tenant) for tenant in page.tenants], "cursor": page.cursor})
+    return listed("tenants", page.map(tenant_json))
 
 
 @app.delete("/tenants/<tenant>")
@@ -119,11 +117,11 @@ def post_client(tenant: str) -> Response[str]:
 @app.get("/tenants/<tenant>/clients")
 def get_clients(tenant: str) -> Response[str]:
     caller()
-    asked = clients_request(app.current_event.query_string_parameters or {})
+    asked = list_request(app.current_event.query_string_parameters or {})
     found = tenants.get(path_tenant(tenant))
-    page, cursor = clients.page(found.id, limit=asked.limit, after=asked.cursor)
+    page = clients.page(found.id, asked)
     count("PageRead")
-    return ok({"tenant": found.id, "clients": [client_json(client) for client in page], "cursor": cursor})
+    return listed("clients", page.map(client_json), tenant=found.id)
 
 
 @app.delete("/tenants/<tenant>/clients/<gone>")

@@ -10,6 +10,7 @@ import pytest
 from catalog.domain.assets import MAX_REFERENCES, Asset, PerceptualHashes, Rendition, Status
 from catalog.domain.keys import AssetId, asset_id, tenant_id
 from catalog.domain.near_duplicates import Decision, Likeness, Pair, Verdict
+from catalog.domain.paging import Page
 from catalog.domain.purge import Kept, PurgeRun, RunSource, RunState
 from tests.builders.events import api_event
 from tests.builders.images import jpeg_bytes, product_photo
@@ -46,6 +47,11 @@ def worst_asset(number: int) -> Asset:
     )
 
 
+def page_of[T](entries: list[T]) -> Page[T]:
+    """The last page of a list."""
+    return Page(tuple(entries), tuple(f"behind {number}" for number in range(1, len(entries) + 1)))
+
+
 def answered(cloud: Cloud, function: str, path: str, limit: int) -> tuple[int, dict[str, Any]]:
     """The bytes of what the function hands to API Gateway, and what it says."""
     event = api_event("GET", path, client_id="client-of-acme", query={"limit": str(limit)})
@@ -60,7 +66,7 @@ def test_the_worst_page_of_images_is_one_answer_and_says_where_it_goes_on(
     module = cloud.function("list_images")
     monkeypatch.setattr(module.renditions, "url", lambda key: f"{URL}{key}")
     worst = [worst_asset(number) for number in range(100)]
-    monkeypatch.setattr(module.assets, "page", lambda *_, **__: (worst, None))
+    monkeypatch.setattr(module.assets, "page", lambda *_, **__: page_of(worst))
 
     length, page = answered(cloud, "list_images", "/images", 100)
 
@@ -82,7 +88,7 @@ def test_the_worst_page_of_pairs_is_one_answer_and_says_where_it_goes_on(
         for n in range(50)
     ]
     named = {id_of(number): worst_asset(number) for number in range(100)}
-    monkeypatch.setattr(module.pairs, "page", lambda *_, **__: (pairs, None))
+    monkeypatch.setattr(module.pairs, "page", lambda *_, **__: page_of(pairs))
     monkeypatch.setattr(module.assets, "many", lambda *_, **__: named)
 
     length, page = answered(cloud, "duplicates", "/duplicates", 50)
@@ -112,12 +118,12 @@ def test_the_worst_page_of_purge_runs_is_one_answer_and_says_where_it_goes_on(
         )
         for number in range(100)
     ]
-    monkeypatch.setattr(cloud.function("purge").runs, "page", lambda *_, **__: (runs, None))
+    monkeypatch.setattr(cloud.function("purge").runs, "page", lambda *_, **__: page_of(runs))
 
     length, page = answered(cloud, "purge", "/purge/runs", 100)
 
     assert length < LAMBDA_ANSWERS
-    assert page["cursor"] == page["runs"][-1]["run_id"]
+    assert page["cursor"] == f"behind {len(page['runs'])}"
 
 
 def all_pages(cloud: Cloud, function: str, path: str, of: str) -> tuple[list[Any], int]:

@@ -21,6 +21,7 @@ from catalog.adapters.usage_table import Counters
 from catalog.domain.assets import Asset, Status
 from catalog.domain.keys import AssetId, tenant_id
 from catalog.domain.near_duplicates import is_hold
+from catalog.domain.paging import PageRequest
 from catalog.domain.presets import Preset
 from catalog.domain.purge import PurgeRun, RunState
 from catalog.use_cases.counting import Recounting
@@ -105,7 +106,7 @@ class Evidence:
             presets,
             readers,
             assets,
-            {tenant: tuple(runs.page(tenant_id(tenant), limit=1000, after=None)[0]) for tenant in TENANTS},
+            {tenant: tuple(runs.page(tenant_id(tenant), PageRequest(1000)).entries) for tenant in TENANTS},
             {
                 bucket: tuple(_latest(deployment, bucket))
                 for bucket in ("OriginalsBucket", "RenditionsBucket")

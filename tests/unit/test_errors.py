@@ -30,6 +30,7 @@ _INTERNAL = {
     "OriginalMissingError": "a use case makes it a rejection or image_not_found",
     "PurgeRunNotFoundError": "a use case makes it invalid_confirm_token",
     "RunClaimedError": "the worker looks again later",
+    "SentOverAndOverError": "fails a message, which is delivered again",
     "SettingError": "fails the cold start",
 }
 # What the document has and no class: answers of API Gateway, and of what nobody foresaw.

@@ -1,7 +1,7 @@
 """docs/openapi.yaml is the contract: valid, complete, and what the code answers."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +12,13 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from catalog.api.inputs import images, tenants
 from catalog.api.inputs.comparisons import MAX_BODY_BYTES
-from catalog.api.inputs.fields import MAX_PAGE, InvalidRequestError
-from catalog.api.inputs.images import list_request, path_asset_id
+from catalog.api.inputs.fields import InvalidRequestError
+from catalog.api.inputs.images import path_asset_id
 from catalog.api.inputs.metrics import metrics_request
-from catalog.api.inputs.purge import purge_request
+from catalog.api.inputs.pairs import pairs_request
+from catalog.api.inputs.purge import purge_request, purge_runs_request
 from catalog.api.inputs.uploads import upload_request
 from catalog.api.representations import (
     asset_json,
@@ -33,6 +35,7 @@ from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
 from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import Apart, DecidedBy, Decision, Likeness, NearDuplicate, Pair, Verdict
+from catalog.domain.paging import PageRequest
 from catalog.domain.presets import DEFAULT_PRESETS, Format
 from catalog.domain.purge import Kept, PurgeRun, RunSource, RunState
 from catalog.domain.rejections import Rejection, RejectionCode
@@ -327,12 +330,25 @@ def test_the_document_and_the_code_accept_the_same_announcements(change: dict[st
     assert accepted == (faults_of(body, schema("Announcement")) == [])
 
 
-def test_the_page_limit_and_its_default_are_those_of_the_code() -> None:
-    limit = DOCUMENT["paths"]["/images"]["get"]["parameters"][0]["schema"]
-    assert limit["maximum"] == MAX_PAGE
-    assert limit["default"] == list_request({}).limit
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [
+        ("/images", lambda query: images.list_request(query).page),
+        ("/duplicates", lambda query: pairs_request(query).page),
+        ("/purge/runs", lambda query: purge_runs_request(query).page),
+        ("/tenants", tenants.list_request),
+        ("/tenants/{tenant}/clients", tenants.list_request),
+    ],
+)
+def test_the_page_limit_and_its_default_are_those_of_the_code(
+    path: str, page: Callable[[dict[str, str]], PageRequest]
+) -> None:
+    parameters = [resolved(each) for each in DOCUMENT["paths"][path]["get"]["parameters"]]
+    limit = next(each["schema"] for each in parameters if each["name"] == "limit")
+    assert page({}).limit == limit["default"]
+    assert page({"limit": str(limit["maximum"])}).limit == limit["maximum"]
     with pytest.raises(InvalidRequestError):
-        list_request({"limit": str(limit["maximum"] + 1)})
+        page({"limit": str(limit["maximum"] + 1)})
 
 
 @pytest.mark.parametrize("id_", ["5c" * 32, "5C" * 32, "5c" * 33, "x"])

@@ -20,6 +20,7 @@ from catalog.adapters.asset_items import (
     stored_index,
     stored_rendition,
 )
+from catalog.adapters.pages import Cursors, moment
 from catalog.adapters.tables import bind, timestamp
 from catalog.domain.assets import (
     ADDRESSES_LAST,
@@ -35,13 +36,15 @@ from catalog.domain.assets import (
     TooManyReferencesError,
 )
 from catalog.domain.fingerprints import Indexed
-from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.keys import AssetId, AssetKey, TenantId, asset_id, tenant_id
+from catalog.domain.paging import Page, PageRequest
 from catalog.domain.presets import Preset
 from catalog.domain.rejections import HEALING, Rejection
 from catalog.domain.uploads import Announcement
 
 # Items a status filter may look at for one page: 1,000 index entries of about 250 bytes, 31 read units.
 _FILTERED_SCAN: Final = 1_000
+_CURSORS: Final = Cursors(tenant=tenant_id, created_at=moment, id=asset_id)
 
 
 class Assets:
@@ -362,38 +365,25 @@ class Assets:
             if self.find(key) is not None:
                 raise AssetStateError(key.id) from error
 
-    def page(
-        self, tenant: TenantId, *, limit: int, after: tuple[str, str] | None, status: Status | None
-    ) -> tuple[list[Asset], tuple[str, str] | None]:
-        """At most `limit` assets, newest first, from behind the position `after` (created_at, id).
+    def page(self, tenant: TenantId, asked: PageRequest, *, status: Status | None = None) -> Page[Asset]:
+        """The assets of a tenant, newest first.  Raises InvalidCursorError.
 
-        Returns the assets and the next position, None at the end.  With a `status`, one call looks at no more
-        than 1,000 index entries, so a page may be short or empty while more follow.
+        With a `status`, one call looks at no more than 1,000 index entries, so a page may be short or empty
+        while more follow.
         """
-        looked_at = _FILTERED_SCAN if status else limit
-        last_key: dict[str, dict[str, Any]] | None = None
-        if after is not None:
-            last_key = {"tenant": {"S": tenant}, "created_at": {"S": after[0]}, "id": {"S": after[1]}}
+        looked_at = _FILTERED_SCAN if status else asked.limit
         index = self._model.by_created_at.query(
             tenant,
             limit=looked_at,
             page_size=looked_at,
-            last_evaluated_key=last_key,
+            last_evaluated_key=_CURSORS.key(asked.cursor, tenant=tenant),
             scan_index_forward=False,
         )
-        entries = [
-            (entry.created_at, entry.id) for entry in index if status is None or entry.status == status
-        ]
-        chosen = entries[:limit]
-        position: tuple[str, str] | None = None
-        if len(entries) > limit:
-            position = chosen[-1]
-        elif resume := index.last_evaluated_key:
-            position = (resume["created_at"]["S"], resume["id"]["S"])
-        found = {
-            item.id: asset_of(item) for item in self._model.batch_get([(tenant, id_) for _, id_ in chosen])
-        }
-        return [found[id_] for _, id_ in chosen if id_ in found], position
+        page = _CURSORS.page(
+            index, asked.limit, wanted=lambda entry: status is None or entry.status == status
+        )
+        found = self.many(tenant, (AssetId(entry.id) for entry in page.entries))
+        return page.map(lambda entry: found.get(AssetId(entry.id)))
 
     def _write(
         self,

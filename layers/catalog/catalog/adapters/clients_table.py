@@ -3,15 +3,18 @@
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Final
 
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
+from catalog.adapters.pages import Cursors, matching
 from catalog.adapters.remembered import Remembered
 from catalog.adapters.tables import bind, timestamp
-from catalog.domain.keys import TenantId
+from catalog.domain.keys import TenantId, tenant_id
+from catalog.domain.paging import Page, PageRequest
 from catalog.domain.tenants import (
     DEFAULT_SCOPES,
     Client,
@@ -41,6 +44,9 @@ class _ClientItem(Model):
     scopes = UnicodeAttribute(null=True)  # as OAuth writes them: with a space between
 
     by_tenant = _ByTenant()
+
+
+_CURSORS: Final = Cursors(tenant=tenant_id, client_id=matching("[A-Za-z0-9_+]{1,128}"))
 
 
 class Clients:
@@ -75,25 +81,21 @@ class Clients:
         """Every client of a tenant, but for one that was added this moment."""
         return [Client(item.client_id, tenant) for item in self._model.by_tenant.query(tenant)]
 
-    def page(
-        self, tenant: TenantId, *, limit: int, after: str | None
-    ) -> tuple[list[KnownClient], str | None]:
-        """At most `limit` clients of a tenant, from behind the client `after`, in the index's own order.
+    def page(self, tenant: TenantId, asked: PageRequest) -> Page[KnownClient]:
+        """The clients of a tenant, in the index's own order.  Raises InvalidCursorError.
 
-        Returns them and the next position, None at the end.  One added this moment may be missing; one that
-        is gone never shows.
+        One added this moment may be missing; one that is gone never shows.
         """
         index = self._model.by_tenant.query(
             tenant,
-            limit=limit,
-            page_size=limit,
-            last_evaluated_key={"tenant": {"S": tenant}, "client_id": {"S": after}} if after else None,
+            limit=asked.limit,
+            page_size=asked.limit,
+            last_evaluated_key=_CURSORS.key(asked.cursor, tenant=tenant),
         )
-        ids = [item.client_id for item in index]
-        last = index.last_evaluated_key
-        found = {item.client_id: item for item in self._model.batch_get(ids, consistent_read=True)}
-        clients = [_known(found[id_]) for id_ in ids if id_ in found]
-        return clients, last["client_id"]["S"] if last else None
+        page = _CURSORS.page(index, asked.limit)
+        ids = [entry.client_id for entry in page.entries]
+        found = {item.client_id: _known(item) for item in self._model.batch_get(ids, consistent_read=True)}
+        return page.map(lambda entry: found.get(entry.client_id))
 
     def add(self, client: Client, *, scopes: Sequence[Scope] = DEFAULT_SCOPES, now: datetime) -> None:
         """Record a client of a tenant; recording it again changes nothing."""

@@ -2,15 +2,16 @@
 
 import json
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
+from catalog.adapters.pages import Cursors, matching, moment
 from catalog.adapters.tables import bind, timestamp
-from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.keys import AssetId, AssetKey, TenantId, tenant_id
 from catalog.domain.near_duplicates import (
     Decision,
     DuplicatePairNotFoundError,
@@ -19,6 +20,7 @@ from catalog.domain.near_duplicates import (
     Verdict,
     in_order,
 )
+from catalog.domain.paging import Page, PageRequest
 
 
 class _BySeenAt(GlobalSecondaryIndex["_PairItem"]):
@@ -50,6 +52,7 @@ class _PairItem(Model):
 
 # Items one filtered page looks at: of about 500 bytes, 25 read units at most.
 _FILTERED_SCAN: Final = 200
+_CURSORS: Final = Cursors(tenant=tenant_id, seen_at=moment, pair=matching("[0-9a-f]{64}#[0-9a-f]{64}"))
 
 
 def _verdict(item: _PairItem) -> Verdict:
@@ -113,33 +116,28 @@ class Pairs:
             ]
         )
 
-    def page(
-        self, tenant: TenantId, *, limit: int, after: tuple[str, str] | None, verdict: Verdict | None = None
-    ) -> tuple[list[Pair], tuple[str, str] | None]:
-        """At most `limit` pairs, newest first, from behind the position `after` (seen_at, pair).
+    def page(self, tenant: TenantId, asked: PageRequest, *, verdict: Verdict | None = None) -> Page[Pair]:
+        """The pairs of a tenant, newest first.  Raises InvalidCursorError.
 
         With a `verdict`, those that the pixels say it of; one call looks at no more than 200 pairs, so a page
         may be short or empty while more follow.
         """
-        looked_at = _FILTERED_SCAN if verdict else limit
-        resume: dict[str, dict[str, Any]] | None = None
-        if after is not None:
-            resume = {"tenant": {"S": tenant}, "seen_at": {"S": after[0]}, "pair": {"S": after[1]}}
+        looked_at = _FILTERED_SCAN if verdict else asked.limit
         items = self._model.by_seen_at.query(
-            tenant, limit=looked_at, page_size=looked_at, last_evaluated_key=resume, scan_index_forward=False
+            tenant,
+            limit=looked_at,
+            page_size=looked_at,
+            last_evaluated_key=_CURSORS.key(asked.cursor, tenant=tenant),
+            scan_index_forward=False,
         )
-        entries = [
-            (item, pair)
-            for item, pair in ((item, _pair(item)) for item in items)
-            if verdict is None or (pair.likeness is not None and pair.likeness.verdict is verdict)
-        ]
-        chosen = entries[:limit]
-        position: tuple[str, str] | None = None
-        if len(entries) > limit:
-            position = (chosen[-1][0].seen_at, chosen[-1][0].pair)
-        elif last := items.last_evaluated_key:
-            position = (last["seen_at"]["S"], last["pair"]["S"])
-        return [pair for _, pair in chosen], position
+
+        def wanted(item: _PairItem) -> bool:
+            if verdict is None:
+                return True
+            likeness = _pair(item).likeness
+            return likeness is not None and likeness.verdict is verdict
+
+        return _CURSORS.page(items, asked.limit, wanted=wanted).map(_pair)
 
     def forget_tenant(self, tenant: TenantId, *, most: int) -> bool:
         """Remove up to `most` pairs of a tenant, whatever was decided; True where none is left."""

@@ -18,8 +18,10 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
+from catalog.adapters.pages import Cursors, matching
 from catalog.adapters.tables import bind, timestamp
-from catalog.domain.keys import AssetId, TenantId
+from catalog.domain.keys import AssetId, TenantId, tenant_id
+from catalog.domain.paging import Page, PageRequest
 from catalog.domain.purge import (
     CLAIMED_FOR,
     RUNS_KEPT_FOR,
@@ -37,6 +39,7 @@ from catalog.domain.purge import (
 _REFUSED: Final = "ConditionalCheckFailedException"
 # Unfinished runs a new one looks for: more than one is the exception.
 _UNFINISHED: Final = 10
+_CURSORS: Final = Cursors(tenant=tenant_id, run_id=matching("[0-9TZa-f-]{1,64}"))
 
 
 class _ByRunningSince(GlobalSecondaryIndex["_PurgeRunItem"]):
@@ -256,17 +259,16 @@ class PurgeRuns:
         runs = (self.get(tenant, entry.run_id) for entry in entries)
         return [run for run in runs if run.state is RunState.RUNNING]
 
-    def page(self, tenant: TenantId, *, limit: int, after: str | None) -> tuple[list[PurgeRun], str | None]:
-        """At most `limit` runs, newest first, from behind the run `after`; and where the next page begins."""
-        resume: dict[str, dict[str, Any]] | None = None
-        if after is not None:
-            resume = {"tenant": {"S": tenant}, "run_id": {"S": after}}
+    def page(self, tenant: TenantId, asked: PageRequest) -> Page[PurgeRun]:
+        """The runs of a tenant, newest first.  Raises InvalidCursorError."""
         items = self._model.query(
-            tenant, limit=limit, page_size=limit, last_evaluated_key=resume, scan_index_forward=False
+            tenant,
+            limit=asked.limit,
+            page_size=asked.limit,
+            last_evaluated_key=_CURSORS.key(asked.cursor, tenant=tenant),
+            scan_index_forward=False,
         )
-        runs = [_run(item) for item in items]
-        last = items.last_evaluated_key
-        return runs, last["run_id"]["S"] if last else None
+        return _CURSORS.page(items, asked.limit).map(_run)
 
     def _item(self, tenant: TenantId, run_id: str) -> _PurgeRunItem:
         return self._model.get(tenant, run_id, consistent_read=True)

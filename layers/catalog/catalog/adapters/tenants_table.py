@@ -11,10 +11,12 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
+from catalog.adapters.pages import Cursors
 from catalog.adapters.remembered import Remembered
 from catalog.adapters.tables import bind, timestamp
-from catalog.domain.keys import TenantId
+from catalog.domain.keys import TenantId, tenant_id
 from catalog.domain.limits import Limits, TooManyUploadsError, minute_of, seconds_to_next_minute
+from catalog.domain.paging import Page, PageRequest
 from catalog.domain.tenants import (
     Tenant,
     TenantBeingRemovedError,
@@ -25,6 +27,7 @@ from catalog.domain.tenants import (
 )
 
 _REFUSED: Final = "ConditionalCheckFailedException"
+_CURSORS: Final = Cursors(tenant=tenant_id)
 
 
 class _TenantItem(Model):
@@ -86,19 +89,12 @@ class Tenants:
             raise TenantBeingRemovedError(tenant)
         return found
 
-    def page(self, *, limit: int, after: TenantId | None) -> tuple[list[Tenant], TenantId | None]:
-        """At most `limit` tenants, in an order of the table's own, from behind the tenant `after`.
-
-        Returns them and the next position, None at the end.
-        """
+    def page(self, asked: PageRequest) -> Page[Tenant]:
+        """Tenants, in an order of the table's own.  Raises InvalidCursorError."""
         items = self._model.scan(
-            limit=limit,
-            page_size=limit,
-            last_evaluated_key={"tenant": {"S": after}} if after else None,
+            limit=asked.limit, page_size=asked.limit, last_evaluated_key=_CURSORS.key(asked.cursor)
         )
-        found = [_tenant(item) for item in items]
-        last = items.last_evaluated_key
-        return found, TenantId(last["tenant"]["S"]) if last else None
+        return _CURSORS.page(items, asked.limit).map(_tenant)
 
     def ids(self) -> Iterator[TenantId]:
         """Every tenant, those that are being removed too: the table has one small item each."""

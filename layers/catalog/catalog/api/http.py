@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from catalog.api.inputs.fields import Fault, InvalidRequestError
 from catalog.domain.errors import CallerError, Kind, TooManyError
+from catalog.domain.paging import Page
 from catalog.domain.tenants import UnknownClientError
 from catalog.telemetry import count, logger
 
@@ -75,6 +76,12 @@ def fitting[T](shown: Iterable[T]) -> list[T]:
             break
         kept.append(entry)
     return kept
+
+
+def listed(name: str, page: Page[Any], **facts: Any) -> Response[str]:
+    """200: as much of a page of a list as one answer takes, and the cursor of what follows that."""
+    shown = fitting(page.entries)
+    return ok(facts | {name: shown, "cursor": page.first(len(shown)).cursor})
 
 
 def ok(body: Any) -> Response[str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from catalog.domain.assets import Status
-from catalog.domain.keys import AssetKey, NotATenantIdError, tenant_id
+from catalog.domain.keys import AssetKey
 from catalog.domain.limits import NO_LIMITS, Limits
 from catalog.domain.tenants import (
     REMAINS_AT_ONCE,
@@ -20,7 +19,6 @@ from catalog.domain.tenants import (
     TenantNameTakenError,
     TenantNotEmptyError,
 )
-from catalog.use_cases.browsing import InvalidCursorError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -151,24 +149,6 @@ def remove_tenant(
         return found
     tenants.forget(found)
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class TenantPage:
-    """Some tenants and the cursor of the next page, None at the end."""
-
-    tenants: tuple[Tenant, ...]
-    cursor: str | None
-
-
-def list_tenants(*, limit: int, cursor: str | None, tenants: Tenants) -> TenantPage:
-    """Raises InvalidCursorError."""
-    try:
-        after = tenant_id(cursor) if cursor else None
-    except NotATenantIdError as error:
-        raise InvalidCursorError(repr(cursor)[:80]) from error
-    found, position = tenants.page(limit=limit, after=after)
-    return TenantPage(tuple(found), position)
 
 
 def _new_client(

@@ -1,14 +1,17 @@
 """The fields of a request: what can be wrong with any of them."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
 from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import NotATenantIdError, tenant_id
+from catalog.domain.paging import PageRequest
 
 MAX_PAGE: Final = 100
+PAGE_FIELDS: Final = frozenset({"limit", "cursor"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def json_object(body: str | bytes | None) -> dict[str, Any]:
     return value
 
 
-def unknown_fields(given: Mapping[str, Any], known: set[str]) -> list[Fault]:
+def unknown_fields(given: Mapping[str, Any], known: Set[str]) -> list[Fault]:
     """A fault for every field that the request does not have."""
     return [Fault(name[:80], "is not a field of this request") for name in sorted(set(given) - known)]
 
@@ -59,3 +62,14 @@ def is_tenant_id(value: object) -> bool:
         return isinstance(value, str) and bool(tenant_id(value))
     except NotATenantIdError:
         return False
+
+
+def page_request(
+    query: Mapping[str, str], faults: list[Fault], *, default: int = 50, most: int = MAX_PAGE
+) -> PageRequest:
+    """The page that a query asks for; a `limit` that is not 1 to `most` is added to the faults."""
+    limit = query.get("limit", str(default))
+    if not (re.fullmatch(rf"[0-9]{{1,{len(str(most))}}}", limit) and 1 <= int(limit) <= most):
+        faults.append(Fault("limit", f"must be a whole number from 1 to {most}"))
+        limit = str(default)
+    return PageRequest(int(limit), query.get("cursor") or None)

@@ -1,38 +1,32 @@
 """Which images are asked for."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
-from catalog.api.inputs.fields import MAX_PAGE, Fault, InvalidRequestError, unknown_fields
+from catalog.api.inputs.fields import PAGE_FIELDS, Fault, InvalidRequestError, page_request, unknown_fields
 from catalog.domain.assets import Status
 from catalog.domain.keys import AssetId, NotAnAssetIdError, asset_id
-
-_DEFAULT_PAGE: Final = 50
+from catalog.domain.paging import PageRequest
 
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """A page of at most `limit` assets."""
+    """A page of assets; of those of one `status`, if one is named."""
 
-    limit: int
-    cursor: str | None
+    page: PageRequest
     status: Status | None
 
 
 def list_request(query: Mapping[str, str]) -> ListRequest:
     """The query of GET /v1/images.  Raises InvalidRequestError."""
-    faults = unknown_fields(query, {"limit", "cursor", "status"})
-    limit = query.get("limit", str(_DEFAULT_PAGE))
-    if not (re.fullmatch(r"[0-9]{1,3}", limit) and 1 <= int(limit) <= MAX_PAGE):
-        faults.append(Fault("limit", f"must be a whole number from 1 to {MAX_PAGE}"))
+    faults = unknown_fields(query, PAGE_FIELDS | {"status"})
+    page = page_request(query, faults)
     status = query.get("status")
     if status is not None and status not in list(Status):
         faults.append(Fault("status", f"must be one of {', '.join(Status)}"))
     if faults:
         raise InvalidRequestError(faults)
-    return ListRequest(int(limit), query.get("cursor") or None, Status(status) if status else None)
+    return ListRequest(page, Status(status) if status else None)
 
 
 def path_asset_id(text: str) -> AssetId:

@@ -1,38 +1,42 @@
 """Which pairs of near-duplicates are asked for, and what is decided of one."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from catalog.api.inputs.fields import Fault, InvalidRequestError, json_object, unknown_fields
+from catalog.api.inputs.fields import (
+    PAGE_FIELDS,
+    Fault,
+    InvalidRequestError,
+    json_object,
+    page_request,
+    unknown_fields,
+)
 from catalog.api.inputs.images import path_asset_id
 from catalog.domain.keys import AssetId
 from catalog.domain.near_duplicates import Decision, Verdict
+from catalog.domain.paging import PageRequest
 
 _MOST_PAIRS: Final = 50  # each names two images, and one batch reads 100
 
 
 @dataclass(frozen=True, slots=True)
 class PairsRequest:
-    """A page of at most `limit` pairs; of those of one `likeness`, if one is named."""
+    """A page of pairs; of those of one `likeness`, if one is named."""
 
-    limit: int
-    cursor: str | None
+    page: PageRequest
     likeness: Verdict | None = None
 
 
 def pairs_request(query: Mapping[str, str]) -> PairsRequest:
     """The query of GET /v1/duplicates.  Raises InvalidRequestError."""
-    faults = unknown_fields(query, {"limit", "cursor", "likeness"})
-    limit, likeness = query.get("limit", "20"), query.get("likeness")
-    if not (re.fullmatch(r"[0-9]{1,2}", limit) and 1 <= int(limit) <= _MOST_PAIRS):
-        faults.append(Fault("limit", f"must be a whole number from 1 to {_MOST_PAIRS}"))
+    faults = unknown_fields(query, PAGE_FIELDS | {"likeness"})
+    page, likeness = page_request(query, faults, default=20, most=_MOST_PAIRS), query.get("likeness")
     if likeness is not None and likeness not in list(Verdict):
         faults.append(Fault("likeness", f"must be one of {', '.join(Verdict)}"))
     if faults:
         raise InvalidRequestError(faults)
-    return PairsRequest(int(limit), query.get("cursor") or None, Verdict(likeness) if likeness else None)
+    return PairsRequest(page, Verdict(likeness) if likeness else None)
 
 
 def decision_request(body: str | None) -> Decision:

@@ -1,19 +1,20 @@
 """What administrators ask of the purge, checked."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from catalog.api.inputs.fields import (
-    MAX_PAGE,
+    PAGE_FIELDS,
     Fault,
     InvalidRequestError,
     is_tenant_id,
     json_object,
+    page_request,
     unknown_fields,
 )
 from catalog.domain.keys import TenantId, tenant_id
+from catalog.domain.paging import PageRequest
 
 _MOST_DAYS: Final = 3650
 
@@ -60,25 +61,19 @@ def purge_request(body: str | None) -> PurgeRequest:
 
 @dataclass(frozen=True, slots=True)
 class PurgeRunsRequest:
-    """A page of at most `limit` runs."""
+    """A page of the runs of the named tenant, or of the caller's."""
 
     tenant: TenantId | None
-    limit: int
-    cursor: str | None
+    page: PageRequest
 
 
 def purge_runs_request(query: Mapping[str, str]) -> PurgeRunsRequest:
     """The query of GET /v1/purge/runs.  Raises InvalidRequestError."""
-    faults = unknown_fields(query, {"tenant", "limit", "cursor"})
-    limit = query.get("limit", "20")
-    if not (re.fullmatch(r"[0-9]{1,3}", limit) and 1 <= int(limit) <= MAX_PAGE):
-        faults.append(Fault("limit", f"must be a whole number from 1 to {MAX_PAGE}"))
-    cursor = query.get("cursor") or None
-    if cursor is not None and not re.fullmatch(r"[0-9TZa-f-]{1,64}", cursor):
-        faults.append(Fault("cursor", "is not one this API gave you"))
+    faults = unknown_fields(query, PAGE_FIELDS | {"tenant"})
+    page = page_request(query, faults, default=20)
     tenant = query.get("tenant")
     if tenant is not None and not is_tenant_id(tenant):
         faults.append(Fault("tenant", "must be a tenant id"))
     if faults:
         raise InvalidRequestError(faults)
-    return PurgeRunsRequest(tenant_id(tenant) if tenant else None, int(limit), cursor)
+    return PurgeRunsRequest(tenant_id(tenant) if tenant else None, page)

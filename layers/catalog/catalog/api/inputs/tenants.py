@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from catalog.api.inputs.fields import (
-    MAX_PAGE,
+    PAGE_FIELDS,
     Fault,
     InvalidRequestError,
     is_tenant_id,
     json_object,
+    page_request,
     unknown_fields,
 )
 from catalog.domain.keys import NotATenantIdError, TenantId, tenant_id
 from catalog.domain.limits import MAX_STORED_BYTES, MAX_UPLOADS_PER_MINUTE, NO_LIMITS, Limits
+from catalog.domain.paging import PageRequest
 from catalog.domain.tenants import DEFAULT_SCOPES, Scope
 
-_DEFAULT_PAGE: Final = 50
 _CLIENT_ID: Final = re.compile(r"[A-Za-z0-9_+]{1,128}")  # what Cognito gives out
 _TENANT_ID: Final = "must be 1 to 63 of a-z, 0-9 and inner hyphens"
 
@@ -64,39 +65,13 @@ def limits_request(body: str | None) -> Limits:
     return limits
 
 
-@dataclass(frozen=True, slots=True)
-class TenantsRequest:
-    """A page of at most `limit` tenants."""
-
-    limit: int
-    cursor: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ClientsRequest:
-    """A page of at most `limit` clients of a tenant."""
-
-    limit: int
-    cursor: str | None
-
-
-def tenants_request(query: Mapping[str, str]) -> TenantsRequest:
-    """The query of GET /v1/tenants.  Raises InvalidRequestError."""
-    faults = unknown_fields(query, {"limit", "cursor"})
-    limit = query.get("limit", str(_DEFAULT_PAGE))
-    if not (re.fullmatch(r"[0-9]{1,3}", limit) and 1 <= int(limit) <= MAX_PAGE):
-        faults.append(Fault("limit", f"must be a whole number from 1 to {MAX_PAGE}"))
+def list_request(query: Mapping[str, str]) -> PageRequest:
+    """The query of GET /v1/tenants and GET /v1/tenants/{tenant}/clients.  Raises InvalidRequestError."""
+    faults = unknown_fields(query, PAGE_FIELDS)
+    page = page_request(query, faults)
     if faults:
         raise InvalidRequestError(faults)
-    return TenantsRequest(int(limit), query.get("cursor") or None)
-
-
-def clients_request(query: Mapping[str, str]) -> ClientsRequest:
-    """The query of GET /v1/tenants/{tenant}/clients.  Raises InvalidRequestError."""
-    asked = tenants_request(query)
-    if asked.cursor is not None and not _CLIENT_ID.fullmatch(asked.cursor):
-        raise InvalidRequestError([Fault("cursor", "must be the cursor of the page before")])
-    return ClientsRequest(asked.limit, asked.cursor)
+    return page
 
 
 def path_tenant(text: str) -> TenantId:
