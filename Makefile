@@ -65,6 +65,9 @@ audit: environments ## Known vulnerabilities of every pinned package; fails wher
 # What tests/clients needs besides: nothing unless it is asked for.
 NODE_PACKAGES := $(if $(filter tests tests/ tests/clients%,$(TESTS)),.venvs/node/node_modules)
 
+wheels: environments ## Download every pinned wheel for arm64 macOS and Linux, and check its hash
+	$(DEV)/python -m infra.wheels --download
+
 test: environments $(NODE_PACKAGES) ## Every test: unit, functional, template, then end-to-end; or TESTS="tests/unit -k preset"
 ifdef TESTS
 	$(DEV)/pytest $(TESTS)

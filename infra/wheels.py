@@ -1,11 +1,11 @@
-"""Ask the package index whether every pin has a wheel for the laptops of today, without installing any.
+"""Check that every pin has a wheel for Apple silicon and for arm64 Linux, where nobody has run this yet.
 
-    python -m infra.wheels [--allow-offline]
+    python -m infra.wheels [--download] [--allow-offline]
 
-Apple silicon and arm64 Linux, where nobody has run this yet: the check is that the pinned versions can be
-installed there, nothing built from source, for all but benchmarks and fuzzing (atheris has no such wheels).
-The status is 1 where one cannot, and where the index could not be asked; with --allow-offline that last one
-is said and let pass.
+Asks the package index for each pinned version.  With --download it downloads the wheels, checks their
+hashes, unpacks them into a temporary folder and deletes that.  The benchmarks' packages are left out: atheris
+has no such wheels.  The exit status is 1 if a wheel is missing or the index cannot be reached;
+--allow-offline accepts the latter and says so.
 """
 
 import argparse
@@ -27,15 +27,16 @@ class UnreachableIndexError(Exception):
     """The package index could not be asked."""
 
 
-def missing(file: Path, platform: str) -> str | None:
-    """Why what a file of requirements pins cannot be installed there; None where it can.
+def missing(file: Path, platform: str, *, download: bool = False) -> str | None:
+    """Why what a requirement file pins cannot be installed on a platform; None if it can.
 
     Raises UnreachableIndexError.
     """
     with tempfile.TemporaryDirectory() as target:
         asked = subprocess.run(
             [
-                *(environments.command("dev", "uv"), "pip", "install", "--dry-run", "--quiet", "--no-deps"),
+                *(environments.command("dev", "uv"), "pip", "install", "--quiet", "--no-deps"),
+                *(() if download else ("--dry-run",)),
                 *("--only-binary", ":all:", "--python-version", "3.13", "--python-platform", platform),
                 *("--target", target, "-r", str(file)),
             ],
@@ -54,17 +55,22 @@ def missing(file: Path, platform: str) -> str | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Whether every pin has a wheel for arm64 macOS and Linux.")
     parser.add_argument("--allow-offline", action="store_true", help="pass where the index cannot be asked")
-    offline_is_fine = parser.parse_args().allow_offline
+    parser.add_argument("--download", action="store_true", help="download every wheel and check its hash")
+    chosen = parser.parse_args()
     lacking: list[str] = []
     try:
         for platform in PLATFORMS:
-            found = [(file, missing(file, platform)) for file in requirements() if file.name != "bench.txt"]
+            found = [
+                (file, missing(file, platform, download=chosen.download))
+                for file in requirements()
+                if file.name != "bench.txt"
+            ]
             lacking += [f"{file.relative_to(environments.ROOT)}: {why}" for file, why in found if why]
             whole = sum(why is None for _, why in found)
-            print(f"{platform}: {whole} of {len(found)} files of pins have wheels")
+            print(f"{platform}: {whole} of {len(found)} requirement files have all their wheels")
     except UnreachableIndexError as error:
         print(f"NOT CHECKED, the package index could not be reached: {error}", file=sys.stderr)
-        sys.exit(0 if offline_is_fine else 1)
+        sys.exit(0 if chosen.allow_offline else 1)
     sys.exit("\n".join(lacking) if lacking else 0)
 
 

@@ -162,6 +162,17 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """Two images that were compared.  `likeness` is what their pixels say, `refusal` what differs."""
+
+    ids: tuple[str, str]
+    merged: bool
+    likeness: str | None
+    refusal: str | None
+    decision: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Encoding:
     """A rendition in one format.  `quality_metric` in bytes per pixel; `ssim` is 1.0 where it is ideal."""
 
@@ -365,6 +376,19 @@ class CatalogClient:
             if cursor is None:
                 return
 
+    def pairs(self, *, likeness: str | None = None) -> Iterator[Pair]:
+        """GET /duplicates: every pair of the tenant, newest first, page by page."""
+        cursor = None
+        while True:
+            asked = {"cursor": cursor, "likeness": likeness}
+            page = self._answer(
+                "GET", "/duplicates", params={k: v for k, v in asked.items() if v is not None}
+            )
+            yield from map(_pair, page["duplicates"])
+            cursor = page["cursor"]
+            if cursor is None:
+                return
+
     def wait(self, image_id: str, *, timeout_seconds: float = 60.0) -> Image:
         """The image once it is `ready` or `rejected`.  Raises NotSettledError when the time is up."""
         ends = time.monotonic() + timeout_seconds
@@ -486,6 +510,14 @@ def _image(document: Mapping[str, Any]) -> Image:
             for given in document["renditions"]
         ),
         document=document,
+    )
+
+
+def _pair(document: Mapping[str, Any]) -> Pair:
+    one, other = document["ids"]
+    return Pair(
+        (one, other),
+        **{name: document[name] for name in ("merged", "likeness", "refusal", "decision")},
     )
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image, ImageCms
 
-from infra.local.client import Rendition
+from infra.local.client import Pair, Rendition
 from infra.local.photos import Photo, printable, upright
 from infra.local.report import SENTENCES, End, Figures, Row, byte_size, figures, files_by_id, presets_of
 
@@ -71,10 +71,10 @@ class ContactSheet:
                 raise RenditionDiffersError(f"{rendition.id}: {len(data)} bytes, not {rendition.size_bytes}")
             _write_whole(path, data)
 
-    def write(self, rows: Sequence[Row]) -> Path:
-        """The page of these rows; returns where it is."""
+    def write(self, rows: Sequence[Row], suspected: Sequence[Pair] = ()) -> Path:
+        """The page of these rows and of the pairs that wait for a person; returns where it is."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self.page.write_text(self._html(rows), encoding="utf-8")
+        self.page.write_text(self._html(rows, suspected), encoding="utf-8")
         return self.page
 
     def _original(self, image_id: str) -> Path:
@@ -85,7 +85,7 @@ class ContactSheet:
         extension = PurePosixPath(urlsplit(rendition.url).path).suffix
         return self._folder / "renditions" / image_id / f"{rendition.id}{extension}"
 
-    def _html(self, rows: Sequence[Row]) -> str:
+    def _html(self, rows: Sequence[Row], suspected: Sequence[Pair]) -> str:
         presets, files = presets_of(rows), files_by_id(rows)
         pictured = [(row, row.id) for row in rows if row.id and row.renditions]
         plain = [row for row in rows if not row.renditions]
@@ -98,7 +98,7 @@ class ContactSheet:
             ),
             pictured="\n".join(_card(row, self._strip(row, id_, presets), files) for row, id_ in pictured),
             plain="\n".join(_card(row, "", files) for row in plain),
-            pairs=self._pairs(rows, files),
+            pairs=self._pairs(rows, files) + self._suspected(suspected, files),
         )
 
     def _strip(self, row: Row, id_: str, presets: Sequence[str]) -> str:
@@ -116,13 +116,29 @@ class ContactSheet:
         """Each near-duplicate beside the image whose picture it shows, where both are among the rows."""
         pairs = {(row.id, row.near_duplicate_of): row for row in rows if row.id}
         shown = [
-            f'<article data-end="{row.end}"><h2>{_text(files[of])} = {_text(files[id_])}</h2>'
-            f'<div class="strip">{self._figure(self._original(of), files[of], "first")}'
-            f"{self._figure(self._original(id_), files[id_], 'shows its renditions')}</div></article>"
+            self._pair(row.end, "=", {of: "first", id_: "shows its renditions"}, files)
             for (id_, of), row in pairs.items()
             if of in files
         ]
-        return f"<h1>Near-duplicates</h1>\n<section>\n{'\n'.join(shown)}\n</section>" if shown else ""
+        return _section("Near-duplicates", shown)
+
+    def _suspected(self, pairs: Sequence[Pair], files: Mapping[str, str]) -> str:
+        """Pairs that may be the same picture: each keeps its own renditions until a person decides."""
+        shown = [
+            self._pair(End.READY, "?", {one: f"differs: {pair.refusal}", other: ""}, files)
+            for pair in pairs
+            for one, other in [pair.ids]
+            if pair.decision is None and one in files and other in files
+        ]
+        return _section("The same picture? A person decides", shown)
+
+    def _pair(self, end: End, sign: str, said: Mapping[str, str], files: Mapping[str, str]) -> str:
+        """Two originals side by side; `said` has what to say of each, by id."""
+        pictures = [self._figure(self._original(id_), files[id_], words) for id_, words in said.items()]
+        return (
+            f'<article data-end="{end}"><h2>{f" {sign} ".join(_text(files[id_]) for id_ in said)}</h2>'
+            f'<div class="strip">{"".join(pictures)}</div></article>'
+        )
 
     def _figure(self, path: Path, title: str, facts: str) -> str:
         if not path.exists():
@@ -132,6 +148,10 @@ class ContactSheet:
             f'<figure><a href="{source}"><img src="{source}" alt="{_text(title)}" loading="lazy">'
             f"</a><figcaption><b>{_text(title)}</b> {_text(facts)}</figcaption></figure>"
         )
+
+
+def _section(title: str, articles: Sequence[str]) -> str:
+    return f"<h1>{title}</h1>\n<section>\n{'\n'.join(articles)}\n</section>\n" if articles else ""
 
 
 def _write_whole(path: Path, data: bytes) -> None:
@@ -220,7 +240,7 @@ _STYLE: Final = """
 body { margin: 0; background: var(--page); color: var(--ink);
   font: 15px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
 main { max-width: 1560px; margin: 0 auto; padding: 24px 16px 64px }
-h1 { font-size: 22px; margin: 0 0 12px }
+h1 { font-size: 22px; margin: 0 0 12px } section + h1 { margin-top: 32px }
 ul { display: flex; flex-wrap: wrap; gap: 6px 22px; list-style: none; margin: 0 0 16px; padding: 0;
   color: var(--soft) }
 ul b { color: var(--ink); font-size: 17px; font-variant-numeric: tabular-nums }
@@ -230,7 +250,7 @@ nav label { border: 1px solid var(--line); background: var(--card); border-radiu
 nav label:has(:checked) { background: var(--ink); color: var(--page); border-color: var(--ink) }
 nav label:has(:focus-visible) { outline: 2px solid var(--good); outline-offset: 2px }
 nav input { position: absolute; opacity: 0 }
-section { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 640px), 1fr)); gap: 14px;
+section { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 560px), 1fr)); gap: 14px;
   align-items: start }
 .plain { grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)); margin-top: 14px }
 article { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px }
@@ -239,7 +259,7 @@ h2 { font-size: 15px; margin: 0; overflow-wrap: anywhere }
 .end { font-size: 13px; font-weight: 600; text-align: right; color: var(--odd) }
 .ready { color: var(--good) } .incomplete, .unsettled { color: var(--bad) }
 p { margin: 1px 0 0; color: var(--soft); font-size: 13px; overflow-wrap: anywhere }
-.strip { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: 10px;
+.strip { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 320px)); gap: 10px;
   margin-top: 10px }
 figure { margin: 0; min-width: 0 }
 figure a, figure div { position: relative; display: grid; place-items: center; aspect-ratio: 1;

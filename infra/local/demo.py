@@ -283,7 +283,7 @@ def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) ->
         rows = sorted([*rows, *sent], key=lambda row: row.file)
         out.mkdir(parents=True, exist_ok=True)
         (out / "report.jsonl").write_text(json_lines(rows), encoding="utf-8")
-        page = sheet.write(rows)
+        page = sheet.write(rows, list(catalog.pairs(likeness="suspected")))
         console.print(table(rows, width=console.width))
         for remark in remarks(rows):
             console.print(remark, markup=False, highlight=False)

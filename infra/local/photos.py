@@ -113,6 +113,13 @@ def printable(text: str) -> str:
     )
 
 
+def shortened(text: str, length: int) -> str:
+    """`text` in at most `length` characters, printable, its middle left out: `product-ph…-front.jpg`."""
+    text = printable(text)
+    end = (length - 1) // 2
+    return text if len(text) <= length else f"{text[: length - 1 - end]}…{text[-end:]}"
+
+
 def _examined(path: Path, name: str) -> Photo | Unreadable:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer for ever

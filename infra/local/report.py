@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.local.client import Rendition
-from infra.local.photos import printable
+from infra.local.photos import printable, shortened
 
 
 class End(StrEnum):
@@ -50,6 +51,7 @@ SENTENCES: Final[Mapping[str, str]] = {
 }
 
 _NARROW: Final = 120  # columns: below, the presets share one
+_NARROW_NAME: Final = 24  # characters of a file's name there
 _SHOWN: Final = 10  # files; with more of them, the first so many and every one that is not ready
 
 _ONE_LINE_WIDTH: Final = 130  # columns; three presets and a name of 20 characters need as many
@@ -123,6 +125,7 @@ def table(rows: Sequence[Row], *, width: int) -> Table:
     """The rows for a terminal `width` columns wide; a column a preset, smallest first."""
     files = files_by_id(rows)
     presets = presets_of(rows) if width >= _NARROW else []
+    name = printable if width >= _NARROW else partial(shortened, length=_NARROW_NAME)
     between = " " if width >= _ONE_LINE_WIDTH else "\n"
     shown = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1 if width >= _ONE_LINE_WIDTH else 0))
     shown.add_column("File", overflow="fold", min_width=10, max_width=60)
@@ -137,9 +140,9 @@ def table(rows: Sequence[Row], *, width: int) -> Table:
     for row in notable(rows):
         by_preset = {rendition.preset: rendition for rendition in row.renditions}
         shown.add_row(
-            Text(printable(row.file)),
+            Text(name(row.file)),
             Text(f"{row.end}: {row.code}" if row.code else row.end, _STYLES[row.end]),
-            Text(printable(_duplicate_of(row, files))),
+            Text(name(_duplicate_of(row, files))),
             byte_size(row.size_bytes),
             *(_rendition_cell(by_preset.get(preset), between) for preset in presets),
             *([] if presets else [_renditions_cell(row)]),

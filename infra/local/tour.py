@@ -23,7 +23,7 @@ from rich.text import Text
 
 from infra.local.client import ApiError, CatalogClient, Image, Metrics, PresetComparison, Rendition, Ticket
 from infra.local.drawn_photos import draw_throwaways
-from infra.local.photos import Photo, printable, upright
+from infra.local.photos import Photo, printable, shortened, upright
 from infra.local.report import End, Row, byte_size, files_by_id
 
 THREADS: Final = 4
@@ -35,6 +35,7 @@ _COMPARED_PIXELS: Final = 4_000_000  # three presets in four formats take 2-4 s 
 _SHOWN: Final = 5  # images in the table of references
 _PASSES: Final = 5  # of emptying a tenant: a duplicate goes first, and then what it was a duplicate of
 _SKU_DIGITS: Final = 8
+_NAME_LENGTH: Final = 24  # characters of a file's name in a table
 _HALF_QUALITY: Final = 85
 _TRIED: Final = 3
 
@@ -135,20 +136,17 @@ def comparison(catalog: CatalogClient, photo: Photo) -> Act:
     started = time.monotonic()
     found = catalog.compare(photo.read(), content_type=photo.content_type)
     seconds = time.monotonic() - started
-    shown = _table(
-        "Preset", "Format", ("Bytes", "right"), ("Bytes/pixel", "right"), ("SSIM", "right"), "Upscaled", ""
-    )
+    shown = _table("Preset", "Format", ("Bytes", "right"), ("Bytes/pixel", "right"), ("SSIM", "right"), "")
     for preset in found.presets:
         for index, encoding in enumerate(preset.formats):
             chosen = encoding.format == preset.recommended_format
             best = chosen and preset.preset == found.recommended
             shown.add_row(
-                f"{preset.preset} {preset.width}x{preset.height}" if index == 0 else "",
+                ("" if index > 1 else _upscaled(preset) if index else _named(preset)),
                 encoding.format,
                 byte_size(encoding.size_bytes),
                 f"{encoding.quality_metric:.3f}",
                 f"{encoding.ssim:.3f}",
-                _upscaled(preset) if index == 0 else "",
                 "recommended" if best else "best of its preset" if chosen else "",
                 style="bold green" if best else "green" if chosen else "",
                 end_section=index == len(preset.formats) - 1,
@@ -160,8 +158,12 @@ def comparison(catalog: CatalogClient, photo: Photo) -> Act:
     return Act("Compare", "POST /v1/compare", shown, said)
 
 
+def _named(preset: PresetComparison) -> str:
+    return f"{preset.preset} {preset.width}x{preset.height}"
+
+
 def _upscaled(preset: PresetComparison) -> str:
-    return "would be: kept smaller" if preset.needs_upscaling else "no"
+    return "not enlarged" if preset.needs_upscaling else ""
 
 
 # --- Near-duplicates --------------------------------------------------------------------------------------
@@ -172,8 +174,7 @@ def near_duplicates(catalog: CatalogClient, photos: Sequence[Photo]) -> Act:
 
     Where the pixels leave a doubt, which is one photo in forty, the next is tried.
     """
-    shown = _table("Image", ("Pixels", "right"), ("Bytes", "right"), ("PUT to ready", "right"), "Renditions",
-                   "near_duplicate_of")  # fmt: skip
+    shown = _table("Image", ("Pixels", "right"), ("Bytes", "right"), ("Ready in", "right"), "Renditions")
     said, broken = "", []
     for photo in photos[:_TRIED]:
         half_name = f"{PurePosixPath(photo.filename).stem}-half.webp"
@@ -187,13 +188,12 @@ def near_duplicates(catalog: CatalogClient, photos: Sequence[Photo]) -> Act:
         for image in (original, half):
             catalog.refer(image.id, sku(image.id))  # the purge that follows is not about these
         shared = half.near_duplicate_of == original.id and half.shares_renditions
-        of = f"~ {photo.filename}" if half.near_duplicate_of == original.id else "none"
-        shown.add_row(*_facts(original), f"{original_seconds:.2f} s", _own(original), "")
+        linked = half.near_duplicate_of == original.id
+        shown.add_row(*_facts(original), f"{original_seconds:.2f} s", _own(original))
         shown.add_row(
             *_facts(half),
             f"{half_seconds:.2f} s",
-            _text(f"those of {photo.filename}" if shared else _own(half)),
-            _text(of),
+            "~ those of the one above" if shared else f"~ {_own(half)}" if linked else _own(half),
             end_section=True,
         )
         if shared:
@@ -201,7 +201,7 @@ def near_duplicates(catalog: CatalogClient, photos: Sequence[Photo]) -> Act:
             if _stored(half.renditions) != _stored(original.renditions):
                 broken.append(f"{half_name} does not show the renditions of {photo.filename}")
             break
-        said += f"{printable(half_name)} may show something else, to be sure it has renditions of its own\n"
+        said += f"{printable(half_name)} may show something else, so it has renditions of its own\n"
     return Act("Near-duplicates", "POST /v1/images", shown, said.rstrip(), tuple(broken))
 
 
@@ -274,11 +274,11 @@ def purge(catalog: CatalogClient) -> Act:
     used = catalog.refer(used.id, "SKU-IN-USE")
     proposed = catalog.propose_purge(older_than_days=0)
     token = proposed.confirm_token or ""
-    saved = catalog.refer(saved.id, "SKU-JUST-NOW")
+    saved = catalog.refer(saved.id, "SKU-LATE")
     confirmed = catalog.confirm_purge(token)
-    shown = _table("Image", ("Stored", "right"), "Dry run", "Before the confirmation", "Confirmed", "GET now")
+    shown = _table("Image", ("Stored", "right"), "Dry run", "Meanwhile", "Confirmed", "GET now")
     now = {image.id: _status(catalog, image.id) for image in (used, saved, unwanted)}
-    for image, change in ((used, ""), (saved, "taken by SKU-JUST-NOW"), (unwanted, "")):
+    for image, change in ((used, ""), (saved, "SKU-LATE takes it"), (unwanted, "")):
         found = image.id in proposed.candidates
         kept = confirmed.kept.get(image.id)
         shown.add_row(
@@ -287,7 +287,7 @@ def purge(catalog: CatalogClient) -> Act:
             "would go" if found else f"in use by {image.in_use_count}",
             change,
             f"kept: {kept}" if kept else "deleted" if found else "",
-            now[image.id],
+            now[image.id].replace("_", " "),
             style="green" if not found or kept else "yellow",
         )
     said = (
@@ -421,4 +421,5 @@ def _table(*columns: str | tuple[str, str]) -> Table:
 
 
 def _text(text: str) -> Text:
-    return Text(printable(text))
+    """A file's name or the like, short enough for a table on 80 columns."""
+    return Text(shortened(text, _NAME_LENGTH))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from infra.local.client import Rendition
+from infra.local.client import Pair, Rendition
 from infra.local.contact_sheet import ContactSheet, RenditionDiffersError
 from infra.local.photos import Photo
 from infra.local.report import End, Row
@@ -107,6 +107,24 @@ def test_a_near_duplicate_names_the_file_it_looks_like(tmp_path: Path) -> None:
     html = ContactSheet(tmp_path / "demo").write([ready(sent, "large.jpg"), small]).read_text()
     assert html.count("near-duplicate of large.jpg") == 1
     assert "<h2>large.jpg = small.webp</h2>" in html
+
+
+def test_pairs_that_wait_for_a_person_are_shown_side_by_side_with_what_differs(tmp_path: Path) -> None:
+    sent = photo(tmp_path, DATA)
+    other = replace(ready(sent, "labelled.jpg"), id="ab" * 32)
+    pair = Pair(
+        (sent.sha256, "ab" * 32), merged=False, likeness="suspected", refusal="presence", decision=None
+    )
+    decided, elsewhere = replace(pair, decision="distinct"), replace(pair, ids=(sent.sha256, "cd" * 32))
+    rows = [ready(sent, "plain.jpg"), other]
+
+    sheet = ContactSheet(tmp_path / "demo")
+    sheet.add_original(sent)
+
+    html = sheet.write(rows, [pair, decided, elsewhere]).read_text()
+
+    assert html.count("<h2>plain.jpg ? labelled.jpg</h2>") == 1
+    assert html.count("differs: presence") == 1
 
 
 def test_a_png_whose_exif_is_none_is_shown_as_it_is(tmp_path: Path) -> None:
