@@ -259,9 +259,9 @@ h2 { font-size: 15px; margin: 0; overflow-wrap: anywhere }
 .end { font-size: 13px; font-weight: 600; text-align: right; color: var(--odd) }
 .ready { color: var(--good) } .incomplete, .unsettled { color: var(--bad) }
 p { margin: 1px 0 0; color: var(--soft); font-size: 13px; overflow-wrap: anywhere }
-.strip { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 320px)); gap: 10px;
+.strip { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: 10px;
   margin-top: 10px }
-figure { margin: 0; min-width: 0 }
+figure { margin: 0; min-width: 0; max-width: 320px }
 figure a, figure div { position: relative; display: grid; place-items: center; aspect-ratio: 1;
   background: var(--mat); border-radius: 6px; overflow: hidden; color: var(--soft); font-size: 13px }
 img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain }

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -50,8 +49,9 @@ SENTENCES: Final[Mapping[str, str]] = {
     "EACCES": "this user may not read the file",
 }
 
-_NARROW: Final = 120  # columns: below, the presets share one
-_NARROW_NAME: Final = 24  # characters of a file's name there
+_NARROW: Final = 120  # columns: below, the presets share one and file names are shortened
+_NARROW_NAME: Final = 20  # characters
+_NARROW_DUPLICATE: Final = 16
 _SHOWN: Final = 10  # files; with more of them, the first so many and every one that is not ready
 
 _ONE_LINE_WIDTH: Final = 130  # columns; three presets and a name of 20 characters need as many
@@ -124,13 +124,13 @@ def _json(row: Row) -> dict[str, Any]:
 def table(rows: Sequence[Row], *, width: int) -> Table:
     """The rows for a terminal `width` columns wide; a column a preset, smallest first."""
     files = files_by_id(rows)
-    presets = presets_of(rows) if width >= _NARROW else []
-    name = printable if width >= _NARROW else partial(shortened, length=_NARROW_NAME)
+    narrow = width < _NARROW
+    presets = [] if narrow else presets_of(rows)
     between = " " if width >= _ONE_LINE_WIDTH else "\n"
     shown = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1 if width >= _ONE_LINE_WIDTH else 0))
-    shown.add_column("File", overflow="fold", min_width=10, max_width=60)
+    shown.add_column("File", no_wrap=narrow, overflow="fold", min_width=10, max_width=60)
     shown.add_column("End state", min_width=8, overflow="fold")
-    shown.add_column("Duplicate of", overflow="fold", min_width=9, max_width=40)
+    shown.add_column("Duplicate of", no_wrap=narrow, overflow="fold", min_width=9, max_width=40)
     shown.add_column("Size in", justify="right", no_wrap=True)
     for preset in presets:
         shown.add_column(preset, justify="right", min_width=9)
@@ -139,10 +139,11 @@ def table(rows: Sequence[Row], *, width: int) -> Table:
     shown.add_column("PUT to ready", justify="right", min_width=8)
     for row in notable(rows):
         by_preset = {rendition.preset: rendition for rendition in row.renditions}
+        duplicate = _duplicate_of(row, files)
         shown.add_row(
-            Text(name(row.file)),
+            Text(shortened(row.file, _NARROW_NAME) if narrow else printable(row.file)),
             Text(f"{row.end}: {row.code}" if row.code else row.end, _STYLES[row.end]),
-            Text(name(_duplicate_of(row, files))),
+            Text(shortened(duplicate, _NARROW_DUPLICATE) if narrow else printable(duplicate)),
             byte_size(row.size_bytes),
             *(_rendition_cell(by_preset.get(preset), between) for preset in presets),
             *([] if presets else [_renditions_cell(row)]),

@@ -414,7 +414,7 @@ def _table(*columns: str | tuple[str, str]) -> Table:
     shown = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
     for column in columns:
         if isinstance(column, str):
-            shown.add_column(column, overflow="fold")
+            shown.add_column(column, overflow="fold", no_wrap=column == "Image")
         else:
             shown.add_column(column[0], justify="right", no_wrap=True)
     return shown

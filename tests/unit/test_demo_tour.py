@@ -278,7 +278,7 @@ def test_a_purge_shows_one_image_in_use_one_saved_and_one_deleted() -> None:
     act = purge(catalog.client)
     shown = text(act)
     assert not act.broken and len(catalog.documents) == 2
-    for said in ("in use by 1", "kept: in_use", "deleted", "image_not_found", "409 confirm_token_used"):
+    for said in ("in use by 1", "kept: in_use", "deleted", "image not found", "409 confirm_token_used"):
         assert said in shown
 
 
