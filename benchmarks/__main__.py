@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks._rates import table
-from tests.builders.images import jpeg_bytes, noisy_scene, product_photo
+from infra.pictures.images import jpeg_bytes, noisy_scene, product_photo
 
 DRAWN: Final = 24
 RESULTS: Final = Path(__file__).parent / "results"
@@ -35,7 +35,6 @@ class Benchmark:
 BENCHMARKS: Final = (
     Benchmark("near_duplicates", draws=False),
     Benchmark("lookup_growth", draws=False),
-    Benchmark("read_cost", images=False),
     Benchmark("render"),
     Benchmark("cold_start", images=False),
     Benchmark("pipeline"),

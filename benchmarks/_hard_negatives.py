@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 from benchmarks._colours import JUST_NOTICEABLE, from_lab, lab, moved, product_area
-from benchmarks._drawn_products import PRINTS, SHAPES, TEXT_SIZES, WHITE, Colour, Drawn, drawn, random_product
 from benchmarks._edits import encoded, jpeg, resized
 from benchmarks._sizes import at_size
+from infra.pictures.products import PRINTS, SHAPES, TEXT_SIZES, WHITE, Colour, Drawn, drawn, random_product
 
 FINE_PRINT: Final = (8, 10, 12, 14)
 """Font sizes in pixels of the picture itself, on pictures of FINE_FROM pixels or more."""

@@ -33,8 +33,8 @@ from typing import Any, Final
 
 from benchmarks._rates import table
 from benchmarks._report import Goal, report
-from tests.builders.events import REGION, api_event, s3_notification, sqs_event
-from tests.template.templates import APPLICATION, FUNCTIONS, ROOT, environment, handler, layers
+from infra.local.events import REGION, api_event, s3_notification, sqs_event
+from infra.template import APPLICATION, FUNCTIONS, ROOT, environment, handler, layers
 
 FOLDERS: Final = {"CatalogLayer": "catalog", "ImagingLayer": "imaging"}
 # What comes with Lambda's python3.13 runtime.

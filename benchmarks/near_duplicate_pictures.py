@@ -15,11 +15,11 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from benchmarks._drawn_products import WHITE, Drawn, drawn
 from benchmarks._edits import EDITS, FRAMES, MARKS, TONES, Edit, encoded
 from benchmarks._verdicts import canonical
 from catalog.domain.near_duplicates import Verdict
 from imaging.verification import verify
+from infra.pictures.products import WHITE, Drawn, drawn
 
 SIDE: Final = 500
 _CELL: Final = 150

@@ -29,7 +29,7 @@ from catalog.domain.rejections import ImageRejectedError
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from imaging.comparison import ssim
 from imaging.originals import canonical_pixels
-from tests.builders import hostile, images, tiffs
+from infra.pictures import hostile, images, tiffs
 
 LONGEST: Final = 512  # pixels of a side at which two pictures are compared
 SSIM_LEAST: Final = 0.98

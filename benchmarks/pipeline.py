@@ -45,7 +45,7 @@ from imaging.originals import canonical_pixels
 from imaging.verification import is_near_blank
 from infra.local.emulator import Emulator, arguments
 from infra.local.photos import content_type_of
-from tests.builders.images import jpeg_bytes, noisy_scene, product_photo, webp_bytes
+from infra.pictures.images import jpeg_bytes, noisy_scene, product_photo, webp_bytes
 
 SIZES: Final = (0, 1_000, 10_000)
 # Of the peer alone: 100,000 images are 1.6 million items of the index, all in the emulator's memory.  What a

@@ -38,7 +38,7 @@ from benchmarks._rates import table
 from benchmarks._report import Goal, report
 from imaging.colour import to_srgb
 from imaging.comparison import ssim
-from tests.builders.images import noisy_scene, product_photo
+from infra.pictures.images import noisy_scene, product_photo
 
 ENGINES: Final = (OURS, PILLOW, LIBVIPS, SHARP)
 PEERS: Final = (LIBVIPS, SHARP)

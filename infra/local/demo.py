@@ -41,12 +41,12 @@ from infra.local.client import (
 )
 from infra.local.contact_sheet import ContactSheet, RenditionDiffersError
 from infra.local.deploy import DeploymentError, Stack, ensure_deployed
-from infra.local.drawn_photos import draw_photos
 from infra.local.emulator import Emulator, EmulatorError
 from infra.local.emulator import arguments as emulator_arguments
 from infra.local.photos import Photo, PhotoGoneError, Unreadable, collect, printable
 from infra.local.report import BROKEN_PROMISES, End, Row, figures, json_lines, remarks, summary, table
 from infra.local.tour import Act, tour
+from infra.pictures.demo_photos import draw_photos
 
 TENANT: Final = "demo"
 CLEANUP_TENANT: Final = "demo-cleanup"

@@ -22,9 +22,9 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.local.client import ApiError, CatalogClient, Image, Metrics, PresetComparison, Rendition, Ticket
-from infra.local.drawn_photos import draw_throwaways
 from infra.local.photos import Photo, printable, shortened, upright
 from infra.local.report import End, Row, byte_size, files_by_id
+from infra.pictures.demo_photos import draw_throwaways
 
 THREADS: Final = 4
 SETTLE_SECONDS: Final = 120.0

@@ -8,7 +8,7 @@ import requests
 
 from catalog.api.inputs.comparisons import MAX_BODY_BYTES
 from infra.local.client import CatalogClient
-from tests.builders.images import jpeg_bytes, noisy_scene, png_bytes, product_cutout, product_photo
+from infra.pictures.images import jpeg_bytes, noisy_scene, png_bytes, product_cutout, product_photo
 from tests.end_to_end.deployment import Deployment, settled
 
 PHOTO = jpeg_bytes(product_photo(60, (1800, 1350)))

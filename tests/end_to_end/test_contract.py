@@ -41,7 +41,7 @@ from schemathesis.specs.openapi.checks import (
 from catalog.domain.tenants import Scope
 from catalog.domain.uploads import DECLARED_TYPES
 from infra.local.client import CatalogClient
-from tests.builders.images import half_of, jpeg_bytes, png_bomb, product_photo
+from infra.pictures.images import half_of, jpeg_bytes, png_bomb, product_photo
 from tests.end_to_end.deployment import Deployment, settled
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(

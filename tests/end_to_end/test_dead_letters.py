@@ -13,7 +13,7 @@ from catalog.domain.tenants import Scope
 from infra.local.client import CatalogClient
 from infra.operator.dead_letters import QUEUES, DeadLetters
 from infra.operator.restore import NothingToRestoreError, restore
-from tests.builders.images import jpeg_bytes, product_photo
+from infra.pictures.images import jpeg_bytes, product_photo
 from tests.end_to_end.deployment import SETTLE_SECONDS, Deployment, settled, within
 
 UPLOADS, RENDER, PURGE = QUEUES[:3]

@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 
 from catalog.domain.tenants import Scope
 from infra.local.client import CatalogClient, Image, Ticket
-from tests.builders.images import (
+from infra.pictures.images import (
     avif_bytes,
     camera_jpeg_bytes,
     gif_bytes,

@@ -12,7 +12,7 @@ from catalog.domain.keys import tenant_id
 from catalog.domain.tenants import Scope
 from infra.local.client import CatalogClient
 from infra.operator.recount import recounted
-from tests.builders.images import html_named_jpg, jpeg_bytes, product_photo
+from infra.pictures.images import html_named_jpg, jpeg_bytes, product_photo
 from tests.end_to_end.deployment import SETTLE_SECONDS, Deployment, announced, settled, within
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "events"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import requests
 
 from infra.local.client import CatalogClient
-from tests.builders.images import jpeg_bytes, noisy_scene, product_photo
+from infra.pictures.images import jpeg_bytes, noisy_scene, product_photo
 from tests.end_to_end.deployment import Deployment, settled, ticket_for, within
 
 

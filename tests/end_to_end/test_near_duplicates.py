@@ -13,7 +13,7 @@ from catalog.domain.keys import tenant_id
 from catalog.domain.tenants import Scope
 from infra.local.client import CatalogClient, Image
 from infra.operator import reindex
-from tests.builders.images import jpeg_bytes, noisy_scene, webp_bytes
+from infra.pictures.images import jpeg_bytes, noisy_scene, webp_bytes
 from tests.end_to_end.deployment import Deployment, settled, ticket_for, within
 
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from catalog.domain.tenants import Scope
 from infra.local.client import CatalogClient
-from tests.builders.images import jpeg_bytes, product_photo
+from infra.pictures.images import jpeg_bytes, product_photo
 from tests.end_to_end.conftest import EMULATOR
 from tests.end_to_end.deployment import SETTLE_SECONDS, Deployment, settled, ticket_for
 

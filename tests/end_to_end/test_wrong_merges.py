@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from infra.operator import merges as operator
-from tests.builders.images import jpeg_bytes, noisy_scene, webp_bytes
+from infra.pictures.images import jpeg_bytes, noisy_scene, webp_bytes
 from tests.end_to_end.deployment import Deployment, settled
 
 TENANT = "merged-wrongly"

@@ -31,7 +31,7 @@ from catalog.domain.assets import Asset
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.limits import NO_LIMITS
 from catalog.domain.tenants import Client
-from tests.builders.events import ACCOUNT, REGION, api_event, s3_notification, sqs_event
+from infra.local.events import ACCOUNT, REGION, api_event, s3_notification, sqs_event
 from tests.builders.guarantees import History, Names, World, broken_guarantees, read_world
 
 ROOT = Path(__file__).parents[2]

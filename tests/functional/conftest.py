@@ -9,7 +9,7 @@ from botocore.loaders import JSONFileLoader
 from moto import mock_aws
 
 from catalog.adapters import sdk
-from tests.builders.events import REGION
+from infra.local.events import REGION
 from tests.functional.account import Account
 from tests.functional.cloud import Cloud
 from tests.functional.interleaving import AT_ONCE, Scheduler

@@ -12,7 +12,7 @@ from moto.backends import get_backend
 from moto.dynamodb.models.dynamo_type import DynamoType
 
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
-from tests.builders.events import ACCOUNT, REGION
+from infra.local.events import ACCOUNT, REGION
 from tests.builders.guarantees import History
 from tests.functional.cloud import Cloud
 

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from tests.builders.images import jpeg_bytes, oriented, product_photo
+from infra.pictures.images import jpeg_bytes, oriented, product_photo
 from tests.functional.cloud import Cloud
 
 PHOTO = jpeg_bytes(product_photo(1, (320, 240)))

@@ -21,7 +21,7 @@ from catalog.domain.fingerprints import Fingerprint, Indexed, PHashAlgorithm, pl
 from catalog.domain.keys import AssetId, AssetKey, tenant_id
 from catalog.domain.near_duplicates import Likeness, Verdict
 from imaging.inspection import fingerprint
-from tests.builders.images import jpeg_bytes, noisy_scene, product_photo
+from infra.pictures.images import jpeg_bytes, noisy_scene, product_photo
 from tests.functional.cloud import Cloud
 
 PHASH256 = PHashAlgorithm.PHASH256

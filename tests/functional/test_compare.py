@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from catalog.api.inputs.comparisons import MAX_BODY_BYTES
-from tests.builders.events import api_event
-from tests.builders.hostile import ATTACKS
-from tests.builders.images import (
+from infra.local.events import api_event
+from infra.pictures.hostile import ATTACKS
+from infra.pictures.images import (
     avif_bytes,
     gif_bytes,
     half_of,

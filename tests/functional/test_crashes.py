@@ -25,11 +25,11 @@ from catalog.domain.keys import AssetKey, tenant_id
 from catalog.domain.limits import Limits
 from catalog.domain.tenants import LATE_UPLOADS_END_AFTER
 from catalog.domain.usage import NOTHING
+from infra.local.events import ACCOUNT, REGION, sqs_event
 from infra.operator import dead_letters
 from infra.operator.dead_letters import QUEUES, DeadLetters
 from infra.operator.restore import restore
-from tests.builders.events import ACCOUNT, REGION, sqs_event
-from tests.builders.images import half_of, jpeg_bytes, noisy_scene
+from infra.pictures.images import half_of, jpeg_bytes, noisy_scene
 from tests.functional.cloud import Answer, Cloud, Killed
 from tests.functional.streams import history_of, recorded_changes
 

@@ -12,12 +12,12 @@ import pytest
 
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.tenants import TenantBeingRemovedError, TenantNotFoundError
+from infra.local.events import REGION, s3_notification
 from infra.operator import dead_letters as operator
 from infra.operator import restore as restoring
 from infra.operator.dead_letters import QUEUES, DeadLetterQueue, DeadLetters
 from infra.operator.restore import BeingDeletedError, NotGoneError, NothingToRestoreError, restore
-from tests.builders.events import REGION, s3_notification
-from tests.builders.images import jpeg_bytes, product_photo
+from infra.pictures.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud
 
 PHOTO = jpeg_bytes(product_photo(1, (64, 48)))

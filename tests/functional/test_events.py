@@ -20,8 +20,8 @@ from catalog.domain.keys import AssetId, AssetKey, asset_id, tenant_id
 from catalog.domain.purge import Kept, PurgeRun, RunSource, RunState
 from catalog.domain.rejections import RejectionCode
 from catalog.domain.sources import SourceFormat
-from tests.builders.events import ACCOUNT, REGION
-from tests.builders.images import html_named_jpg, jpeg_bytes, product_photo
+from infra.local.events import ACCOUNT, REGION
+from infra.pictures.images import html_named_jpg, jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud
 from tests.functional.streams import recorded_changes
 

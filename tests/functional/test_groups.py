@@ -42,7 +42,7 @@ from catalog.domain.presets import Preset
 from catalog.domain.sources import Source, SourceFormat
 from catalog.use_cases import near_duplicates
 from catalog.use_cases.decisions import Decided, decide, undo
-from tests.builders.events import ACCOUNT, REGION
+from infra.local.events import ACCOUNT, REGION
 from tests.functional.cloud import Cloud, Killed, Moment
 from tests.functional.test_crashes import READS
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageFilter
 
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
+from infra.pictures.images import half_of, jpeg_bytes, noisy_scene
 from tests.builders.guarantees import History
-from tests.builders.images import half_of, jpeg_bytes, noisy_scene
 from tests.functional.cloud import Cloud
 from tests.functional.streams import recorded_changes
 

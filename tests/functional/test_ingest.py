@@ -11,8 +11,8 @@ from catalog.adapters.objects import Originals
 from catalog.domain.assets import Status
 from catalog.domain.keys import AssetKey
 from catalog.domain.uploads import TICKETS_LAST
-from tests.builders.events import s3_notification, sqs_event
-from tests.builders.images import half_of, jpeg_bytes, png_bomb, product_photo
+from infra.local.events import s3_notification, sqs_event
+from infra.pictures.images import half_of, jpeg_bytes, png_bomb, product_photo
 from tests.functional.cloud import Cloud
 
 PHOTO = jpeg_bytes(product_photo(1, (320, 240)))

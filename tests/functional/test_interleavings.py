@@ -39,8 +39,8 @@ from catalog.domain.uploads import Announcement, UploadTicket
 from catalog.use_cases.decisions import RENDERED_AFTER, decide, undo
 from catalog.use_cases.purging import confirm_purge, propose_purge, purge_tenant
 from catalog.use_cases.uploads import Uploads
+from infra.pictures.images import half_of, jpeg_bytes, noisy_scene
 from tests.builders.guarantees import History
-from tests.builders.images import half_of, jpeg_bytes, noisy_scene
 from tests.functional.cloud import Cloud, Killed, Moment
 from tests.functional.interleaving import AT_ONCE, Scheduler, Task
 from tests.functional.streams import history_of, recorded_changes

@@ -11,7 +11,7 @@ from catalog.adapters.usage_table import Counters, Move
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.limits import Limits, TooManyUploadsError, minute_of
 from catalog.domain.usage import Share, Usage, Version
-from tests.builders.images import jpeg_bytes, product_photo
+from infra.pictures.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud
 from tests.functional.interleaving import ORDERS, Scheduler
 

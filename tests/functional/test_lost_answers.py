@@ -18,7 +18,7 @@ from botocore.exceptions import ConnectionClosedError
 from catalog.adapters.groups import Groups
 from catalog.domain.assets import AssetStateError, Status
 from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
-from tests.builders.images import half_of, jpeg_bytes, product_photo
+from infra.pictures.images import half_of, jpeg_bytes, product_photo
 from tests.functional import test_crashes as groups
 from tests.functional.cloud import Cloud
 from tests.functional.test_near_duplicates import HALF, PHOTO, decide, id_of, render_all, undo

@@ -14,7 +14,7 @@ import pytest
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.near_duplicates import Likeness, Verdict
 from infra.operator import merges as operator
-from tests.builders.images import jpeg_bytes, noisy_scene, webp_bytes
+from infra.pictures.images import jpeg_bytes, noisy_scene, webp_bytes
 from tests.functional.cloud import Cloud, Killed
 
 ACME = tenant_id("acme")

@@ -8,7 +8,7 @@ import pytest
 
 from catalog.domain.keys import tenant_id
 from catalog.domain.limits import NO_LIMITS
-from tests.builders.images import html_named_jpg, jpeg_bytes, product_photo
+from infra.pictures.images import html_named_jpg, jpeg_bytes, product_photo
 from tests.functional.cloud import Answer, Cloud
 from tests.functional.streams import recorded_changes
 

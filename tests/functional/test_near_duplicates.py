@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from catalog.use_cases.decisions import RENDERED_AFTER
-from tests.builders.images import flat, jpeg_bytes, noisy_scene, png_bytes, webp_bytes
+from infra.pictures.images import flat, jpeg_bytes, noisy_scene, png_bytes, webp_bytes
 from tests.functional.cloud import Cloud, Killed
 
 # Softened: with pixels as sharp as noise a half-size copy cannot show, it would be linked and not share.

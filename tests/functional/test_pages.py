@@ -12,8 +12,8 @@ from catalog.domain.keys import AssetId, asset_id, tenant_id
 from catalog.domain.near_duplicates import Decision, Likeness, Pair, Verdict
 from catalog.domain.paging import Page
 from catalog.domain.purge import Kept, PurgeRun, RunSource, RunState
-from tests.builders.events import api_event
-from tests.builders.images import jpeg_bytes, product_photo
+from infra.local.events import api_event
+from infra.pictures.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud
 
 LAMBDA_ANSWERS = 6 * 1024 * 1024

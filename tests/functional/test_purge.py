@@ -12,8 +12,8 @@ from cfnlint.decode import cfn_yaml
 
 from catalog.api import http
 from catalog.domain.purge import CLAIMED_FOR, CONFIRMATION_VALID_FOR
-from tests.builders.events import sqs_event
-from tests.builders.images import jpeg_bytes, product_photo
+from infra.local.events import sqs_event
+from infra.pictures.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud, Killed
 from tests.functional.interleaving import Scheduler, Task
 

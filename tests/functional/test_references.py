@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from catalog.domain.assets import MAX_REFERENCES
-from tests.builders.images import jpeg_bytes, product_photo
+from infra.pictures.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud
 from tests.functional.interleaving import ORDERS, Scheduler
 

@@ -10,7 +10,7 @@ from catalog.domain.fingerprints import Indexed, PHashAlgorithm, indexed_at, pla
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from infra.operator import reindex as operator
 from infra.operator.reindex import reindexed
-from tests.builders.images import jpeg_bytes, noisy_scene, webp_bytes
+from infra.pictures.images import jpeg_bytes, noisy_scene, webp_bytes
 from tests.functional.cloud import Cloud, Killed
 
 SCENE = noisy_scene(7, (300, 240))

@@ -14,7 +14,7 @@ from catalog.domain.assets import RenderJob
 from catalog.domain.hops import MAX_HOPS, ChainTooLongError
 from catalog.domain.keys import asset_id, tenant_id
 from catalog.domain.presets import parse_presets
-from tests.builders.images import camera_jpeg_bytes, jpeg_bytes, png_bytes, product_cutout, product_photo
+from infra.pictures.images import camera_jpeg_bytes, jpeg_bytes, png_bytes, product_cutout, product_photo
 from tests.functional.cloud import PRESETS, Cloud
 
 PHOTO = jpeg_bytes(product_photo(1, (1000, 750)))

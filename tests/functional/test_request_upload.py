@@ -11,8 +11,8 @@ import pytest
 
 from catalog.domain.assets import STALLED_AFTER, Status
 from catalog.domain.rejections import Rejection, RejectionCode
-from tests.builders.events import api_event
-from tests.builders.images import jpeg_bytes, product_photo
+from infra.local.events import api_event
+from infra.pictures.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud
 
 PHOTO = jpeg_bytes(product_photo(1, (320, 240)))

@@ -25,8 +25,8 @@ from urllib3 import HTTPResponse
 from catalog import telemetry
 from catalog.adapters import sdk
 from catalog.domain.purge import CONFIRMATION_VALID_FOR
-from tests.builders.events import api_event, s3_notification, sqs_event
-from tests.builders.images import half_of, jpeg_bytes, product_photo
+from infra.local.events import api_event, s3_notification, sqs_event
+from infra.pictures.images import half_of, jpeg_bytes, product_photo
 from tests.functional.cloud import Answer, Cloud
 
 DOCUMENT: Final[dict[str, Any]] = yaml.safe_load(

@@ -14,7 +14,7 @@ from catalog.domain.keys import tenant_id
 from catalog.domain.tenants import LATE_UPLOADS_END_AFTER, Client, Scope
 from catalog.domain.uploads import TICKETS_LAST
 from catalog.use_cases.tenants import create_client
-from tests.builders.images import jpeg_bytes, product_photo
+from infra.pictures.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Answer, Cloud
 
 PHOTO = jpeg_bytes(product_photo(1, (320, 240)))

@@ -32,7 +32,7 @@ from catalog.domain.uploads import Announcement
 from catalog.domain.usage import NOTHING, CountersMovedError, Usage
 from catalog.use_cases.counting import CountersContendedError, Recounting
 from infra.operator import recount as operator
-from tests.builders.images import html_named_jpg, jpeg_bytes, product_photo
+from infra.pictures.images import html_named_jpg, jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud, Killed
 from tests.functional.streams import recorded_changes
 

@@ -29,7 +29,7 @@ with contextlib.redirect_stderr(io.StringIO()), atheris.instrument_imports(inclu
     from imaging.containers import avif, gif, jpeg, png, tiff, webp  # noqa: F401 - imported late otherwise
     from tests.fuzz import promise
 
-from tests.builders.hostile import ATTACKS, SEEDS  # noqa: E402
+from infra.pictures.hostile import ATTACKS, SEEDS  # noqa: E402
 from tests.fuzz.mutations import mutated  # noqa: E402
 
 CORPUS: Final = Path(__file__).parent / "corpus"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from imaging.containers import sniff
-from tests.builders import hostile
+from infra.pictures import hostile
 
 _INTERESTING: Final = (0, 1, 2, 4, 8, 16, 127, 128, 255, 256, 4096, 32_767, 32_768, 65_535, 65_536)
 _HUGE: Final = (2**31 - 1, 2**31, 2**32 - 1, 2**24, 10**6)

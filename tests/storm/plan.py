@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from tests.builders.images import (
+from infra.pictures.images import (
     gif_bomb,
     half_of,
     html_named_jpg,

@@ -8,7 +8,7 @@ from typing import Any
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from tests.template.templates import APPLICATION, as_list, statements
+from infra.template import APPLICATION, as_list, statements
 
 REGION = "us-east-1"
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from infra.template import APPLICATION
 from tests.template.expanded import expanded
-from tests.template.templates import APPLICATION
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 _PSEUDO = {

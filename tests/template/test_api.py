@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.template.templates import APPLICATION, FUNCTIONS
+from infra.template import APPLICATION, FUNCTIONS
 
 API = APPLICATION.of_type("AWS::Serverless::Api")["Api"]
 CALLS = {

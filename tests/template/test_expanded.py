@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from infra.template import ALL, APPLICATION
 from tests.template.expanded import allowed, expanded, named, of_type
-from tests.template.templates import ALL, APPLICATION
 
 FUNCTIONS = of_type("AWS::Lambda::Function")
 WRITES = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")

@@ -8,7 +8,7 @@ from catalog.domain.presets import DEFAULT_PRESETS, InvalidPresetsError, parse_p
 from catalog.domain.purge import CLAIMED_FOR
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS, parse_pixel_limits
 from catalog.use_cases.decisions import RENDERED_AFTER
-from tests.template.templates import (
+from infra.template import (
     ALL,
     APPLICATION,
     FUNCTIONS,

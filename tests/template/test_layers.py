@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.templates import FUNCTIONS, ROOT, environment, handler, layers
+from infra.template import FUNCTIONS, ROOT, environment, handler, layers
 
 FOLDERS = {"CatalogLayer": "catalog", "ImagingLayer": "imaging"}
 MIB = 1024 * 1024

@@ -3,7 +3,7 @@
 import pytest
 from cfnlint.api import lint_file
 
-from tests.template.templates import ALL
+from infra.template import ALL
 
 
 @pytest.mark.parametrize("template", ALL, ids=lambda template: template.path.name)

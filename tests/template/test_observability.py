@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from catalog.use_cases.ingestion import Outcome
-from tests.template.templates import APPLICATION, FUNCTIONS, GLOBALS, ROOT, Template
+from infra.template import APPLICATION, FUNCTIONS, GLOBALS, ROOT, Template
 
 OBSERVABILITY = Template("infra/observability.yaml")
 ALARMS = OBSERVABILITY.of_type("AWS::CloudWatch::Alarm")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.template.templates import ALL, APPLICATION, FUNCTIONS, ROOT, as_list, role_of, statements
+from infra.template import ALL, APPLICATION, FUNCTIONS, ROOT, as_list, role_of, statements
 
 GRANTS = [
     (function, action, next(iter(resource.values())))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.template.templates import ALL, APPLICATION, FUNCTIONS, GLOBALS, as_list, statements
+from infra.template import ALL, APPLICATION, FUNCTIONS, GLOBALS, as_list, statements
 
 BUCKETS = {name: p for template in ALL for name, p in template.of_type("AWS::S3::Bucket").items()}
 QUEUES = {name: p for template in ALL for name, p in template.of_type("AWS::SQS::Queue").items()}

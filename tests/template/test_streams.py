@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.template.templates import APPLICATION, FUNCTIONS, role_of, statements
+from infra.template import APPLICATION, FUNCTIONS, role_of, statements
 
 TABLES = APPLICATION.of_type("AWS::DynamoDB::Table")
 FOLLOWED = {

@@ -117,6 +117,12 @@ def test_handlers_import_no_other_handler(path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("folder", ["layers", "functions", "infra", "benchmarks"])
+def test_only_tests_import_tests(folder: str) -> None:
+    for path in modules(ROOT / folder):
+        assert not {name for name in imports(path, typing_too=True) if name.split(".")[0] == "tests"}, path
+
+
 def test_one_module_reads_the_environment() -> None:
     readers = [
         path.relative_to(ROOT).as_posix()

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image, ImageOps
 
 from benchmarks._colours import from_lab, lab
-from benchmarks._drawn_products import Drawn, drawn
 from benchmarks._edits import EDITS, FRAMES, GROUPS, content_box, halved_stepwise, jpeg
 from benchmarks._hard_negatives import (
     FINE_FROM,
@@ -39,6 +38,7 @@ from benchmarks.near_duplicates import (
     spread,
 )
 from catalog.domain.near_duplicates import Verdict
+from infra.pictures.products import Drawn, drawn
 
 MUG = Drawn(
     shape="mug",

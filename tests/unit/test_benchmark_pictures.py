@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import pictures
-from tests.builders import images
+from infra.pictures import images
 
 PHOTO = images.product_photo(1, (320, 240))
 OTHER = images.product_photo(2, (320, 240))

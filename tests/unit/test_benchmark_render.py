@@ -7,7 +7,7 @@ from PIL import Image
 
 from benchmarks._engines import LIBVIPS, OURS, PILLOW, SHARP, Run
 from benchmarks.render import Measured, Results, continued, goals
-from tests.builders import images
+from infra.pictures import images
 
 
 def measured(cpu: float, peak: int = 1, ssim: float = 0.97) -> Measured:

@@ -15,7 +15,7 @@ from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from imaging import comparison, renditions
 from imaging.comparison import ssim
 from imaging.geometry import fills_box
-from tests.builders import images
+from infra.pictures import images
 
 THUMB, CARD, ZOOM = DEFAULT_PRESETS
 Luma = npt.NDArray[np.uint8]

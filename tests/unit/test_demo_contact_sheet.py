@@ -11,7 +11,7 @@ from infra.local.client import Pair, Rendition
 from infra.local.contact_sheet import ContactSheet, RenditionDiffersError
 from infra.local.photos import Photo
 from infra.local.report import End, Row
-from tests.builders import images
+from infra.pictures import images
 
 DATA = images.jpeg_bytes(images.product_photo(1, (200, 150)))
 THUMB = Rendition("thumb-0a1b", "thumb", "http://s3/r/thumb-0a1b.jpg?X-Amz-Sig=1", len(DATA), 200, 150, 85)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from infra.local.drawn_photos import draw_photos
 from infra.local.photos import Photo, Unreadable, collect, content_type_of, printable
+from infra.pictures.demo_photos import draw_photos
 
 
 def photos_by_name(folder: Path) -> dict[str, Photo]:

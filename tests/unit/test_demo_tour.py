@@ -38,7 +38,7 @@ from infra.local.tour import (
     tour,
     usage,
 )
-from tests.builders import images
+from infra.pictures import images
 
 
 @dataclass

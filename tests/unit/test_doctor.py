@@ -16,7 +16,7 @@ from infra.operator.doctor import (
     fitting_concurrency,
     main,
 )
-from tests.template.templates import APPLICATION
+from infra.template import APPLICATION
 
 
 def refused(code: str, status: int) -> ClientError:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from catalog.domain.fingerprints import colour_distance, hamming_distance
 from imaging import hashes
-from tests.builders import images
+from infra.pictures import images
 
 
 def drawings() -> Iterator[Image.Image]:

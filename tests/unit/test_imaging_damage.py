@@ -11,7 +11,7 @@ from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from imaging import inspection, originals, turbojpeg
 from imaging.containers import open_container
 from imaging.decoding import decode
-from tests.builders import images
+from infra.pictures import images
 
 LOST = 4096
 SCENES = [images.noisy_scene(seed, (480, 360)) for seed in range(5)]

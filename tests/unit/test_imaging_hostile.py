@@ -18,10 +18,10 @@ from PIL import Image
 from catalog.domain.rejections import ImageRejectedError
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS, parse_pixel_limits
 from imaging import originals
-from tests.builders import hostile, images
-from tests.builders.hostile import ATTACKS, SEEDS
+from infra.pictures import hostile, images
+from infra.pictures.hostile import ATTACKS, SEEDS
+from infra.template import APPLICATION, FUNCTIONS, GLOBALS
 from tests.fuzz.promise import kept
-from tests.template.templates import APPLICATION, FUNCTIONS, GLOBALS
 
 FOUND = sorted((Path(__file__).parents[1] / "fuzz" / "corpus").iterdir())
 
@@ -99,7 +99,7 @@ def tell(**facts):
 
 _ATTACKED = """
 from PIL import Image
-from tests.builders.hostile import ATTACKS
+from infra.pictures.hostile import ATTACKS
 from tests.fuzz.promise import kept
 steps, tool, events = 0, sys.monitoring.PROFILER_ID, sys.monitoring.events
 

@@ -10,7 +10,7 @@ from PIL import Image
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS, Source, SourceFormat
 from imaging import originals
-from tests.builders import images
+from infra.pictures import images
 
 PHOTO = images.product_photo(1, (320, 240))
 FILES = {

@@ -12,7 +12,7 @@ from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from imaging import colour, libwebp, originals, rust_png
 from imaging.containers import open_container
 from imaging.decoding import decode
-from tests.builders import hostile, images
+from infra.pictures import hostile, images
 from tests.builders.likeness import mean_difference
 
 PHOTO = images.product_photo(1, (320, 240))

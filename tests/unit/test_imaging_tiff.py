@@ -16,8 +16,8 @@ from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from imaging import originals
 from imaging.containers import open_container
 from imaging.decoding import decode
-from tests.builders import hostile, images
-from tests.builders.tiffs import DTYPES, LAYOUTS, SCENE, SIZE, cells, written
+from infra.pictures import hostile, images
+from infra.pictures.tiffs import DTYPES, LAYOUTS, SCENE, SIZE, cells, written
 
 Array = npt.NDArray[Any]
 

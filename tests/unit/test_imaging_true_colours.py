@@ -9,7 +9,7 @@ from PIL import Image
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from imaging import coded_colours, originals
-from tests.builders import hostile, images
+from infra.pictures import hostile, images
 
 SIZE = (64, 48)
 RGB = (200, 80, 60)

@@ -13,7 +13,7 @@ from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from imaging import renditions, resizing
 from imaging.geometry import placement
 from imaging.renditions import RenderedImage
-from tests.builders import images
+from infra.pictures import images
 from tests.builders.likeness import mean_difference, ssim
 
 # Of product_photo(1, (1800, 1350)) as PNG.  These bytes stand behind year-long immutable addresses: where

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from imaging import resizing
-from tests.builders import images
+from infra.pictures import images
 
 WITHOUT = """
 import sys

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from benchmarks._drawn_products import SHAPES, Drawn, drawn
 from benchmarks._edits import EDITS, jpeg, resized
 from benchmarks._hard_negatives import (
     HUES,
@@ -24,6 +23,7 @@ from catalog.domain.near_duplicates import Verdict
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from imaging.originals import canonical_pixels
 from imaging.verification import Refusal, is_near_blank, verify
+from infra.pictures.products import SHAPES, Drawn, drawn
 
 CARTON = Drawn(
     shape="carton",

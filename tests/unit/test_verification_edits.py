@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
-from benchmarks._drawn_products import drawn
 from benchmarks._edits import jpeg
 from catalog.domain.near_duplicates import Verdict
 from imaging.verification import verify
+from infra.pictures.products import drawn
 from tests.unit.test_verification import CARTON, opened
 
 Edit = Callable[[Image.Image], Image.Image]

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class _Loader(yaml.SafeLoader):
@@ -19,8 +19,9 @@ def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]
         return {name: loader.construct_scalar(node)}
     if isinstance(node, yaml.SequenceNode):
         return {name: loader.construct_sequence(node, deep=True)}
-    assert isinstance(node, yaml.MappingNode)
-    return {name: loader.construct_mapping(node, deep=True)}
+    if isinstance(node, yaml.MappingNode):
+        return {name: loader.construct_mapping(node, deep=True)}
+    raise TypeError(node)
 
 
 _Loader.add_multi_constructor("!", _short_form)
@@ -85,5 +86,6 @@ def as_list(value: Any) -> list[Any]:
 def role_of(function: str) -> dict[str, Any]:
     """The role of a function, which must be its own: `!GetAtt <name>Role.Arn`."""
     role, _, attribute = FUNCTIONS[function]["Role"]["Fn::GetAtt"].partition(".")
-    assert (role, attribute) == (f"{function}Role", "Arn")
+    if (role, attribute) != (f"{function}Role", "Arn"):
+        raise ValueError(f"{function} has the role {role}.{attribute}")
     return APPLICATION.of_type("AWS::IAM::Role")[role]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from tests.builders import images
+from infra.pictures import images
 
 Array = npt.NDArray[Any]
 

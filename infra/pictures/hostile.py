@@ -18,7 +18,7 @@ from PIL import Image
 from catalog.domain.rejections import RejectionCode
 from catalog.domain.sources import SourceFormat
 from imaging.containers import sniff
-from tests.builders import images, tiffs
+from infra.pictures import images, tiffs
 
 Size = tuple[int, int]
 
@@ -205,7 +205,7 @@ def gamma_profile(gamma: float) -> bytes:
 def zipped() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("setup.js", "alert(1)")
+        archive.writestr(zipfile.ZipInfo("setup.js"), "alert(1)")
     return buffer.getvalue()
 
 

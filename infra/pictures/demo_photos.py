@@ -1,12 +1,13 @@
 """Product photos the demo draws, for when it is given none: every accepted format, and some trouble."""
 
-import io
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
+
+from infra.pictures.images import encoded, jpeg_bytes, oriented
 
 _SIDE: Final = 1800  # pixels; larger than the largest default preset, so that every rendition shrinks
 
@@ -23,24 +24,24 @@ def draw_photos(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = {
-        "bottle-green.jpg": _jpeg(_photo(_bottle, (46, 122, 84), (238, 243, 238))),
-        "bottle-amber.jpg": _jpeg(_portrait(_photo(_bottle, (176, 98, 28), (246, 240, 230)))),
-        "mug-red.jpg": _jpeg(_photo(_mug, (196, 52, 48), (250, 250, 250))),
-        "mug-navy.png": _encoded(_photo(_mug, (38, 58, 112), (250, 250, 250), side=1200), "PNG"),
-        "lamp-brass.webp": _encoded(_photo(_lamp, (206, 164, 72), (228, 224, 216)), "WEBP", quality=90),
-        "lamp-teal.avif": _encoded(_photo(_lamp, (30, 128, 132), (240, 244, 244)), "AVIF", speed=9),
-        "vase-blue.tiff": _encoded(
+        "bottle-green.jpg": jpeg_bytes(_photo(_bottle, (46, 122, 84), (238, 243, 238))),
+        "bottle-amber.jpg": jpeg_bytes(_portrait(_photo(_bottle, (176, 98, 28), (246, 240, 230)))),
+        "mug-red.jpg": jpeg_bytes(_photo(_mug, (196, 52, 48), (250, 250, 250))),
+        "mug-navy.png": encoded(_photo(_mug, (38, 58, 112), (250, 250, 250), side=1200), "PNG"),
+        "lamp-brass.webp": encoded(_photo(_lamp, (206, 164, 72), (228, 224, 216)), "WEBP", quality=90),
+        "lamp-teal.avif": encoded(_photo(_lamp, (30, 128, 132), (240, 244, 244)), "AVIF", speed=9),
+        "vase-blue.tiff": encoded(
             _photo(_vase, (70, 104, 190), (244, 244, 248), side=1200), "TIFF", compression="tiff_lzw"
         ),
-        "vase-clay.gif": _encoded(_photo(_vase, (188, 104, 72), (250, 246, 240), side=900), "GIF"),
-        "chair-oak.jpg": _jpeg(_photo(_chair, (170, 124, 74), (236, 236, 232))),
-        "chair-black.jpg": _jpeg(_portrait(_photo(_chair, (44, 44, 48), (226, 228, 232)))),
-        "ball-orange.jpg": _jpeg(_photo(_ball, (232, 116, 32), (245, 245, 245))),
-        "ball-small.jpg": _jpeg(_photo(_ball, (92, 168, 60), (245, 245, 245), side=320)),
-        "book-sideways.jpg": _sideways(_photo(_book, (120, 44, 92), (240, 238, 244))),
-        "book-print-cmyk.jpg": _jpeg(_photo(_book, (24, 92, 148), (250, 250, 250)).convert("CMYK")),
-        "mug-cutout.png": _encoded(_cutout(_mug, (232, 186, 40), side=1200), "PNG"),
-        "lamp-cutout.webp": _encoded(_cutout(_lamp, (150, 60, 130), side=1200), "WEBP", quality=90),
+        "vase-clay.gif": encoded(_photo(_vase, (188, 104, 72), (250, 246, 240), side=900), "GIF"),
+        "chair-oak.jpg": jpeg_bytes(_photo(_chair, (170, 124, 74), (236, 236, 232))),
+        "chair-black.jpg": jpeg_bytes(_portrait(_photo(_chair, (44, 44, 48), (226, 228, 232)))),
+        "ball-orange.jpg": jpeg_bytes(_photo(_ball, (232, 116, 32), (245, 245, 245))),
+        "ball-small.jpg": jpeg_bytes(_photo(_ball, (92, 168, 60), (245, 245, 245), side=320)),
+        "book-sideways.jpg": oriented(_photo(_book, (120, 44, 92), (240, 238, 244)), 6, quality=90),
+        "book-print-cmyk.jpg": jpeg_bytes(_photo(_book, (24, 92, 148), (250, 250, 250)).convert("CMYK")),
+        "mug-cutout.png": encoded(_cutout(_mug, (232, 186, 40), side=1200), "PNG"),
+        "lamp-cutout.webp": encoded(_cutout(_lamp, (150, 60, 130), side=1200), "WEBP", quality=90),
     }
     written["copies/red mug (copy).jpg"] = written["mug-red.jpg"]
     written["broken/cut-in-half.jpg"] = written["chair-oak.jpg"][: len(written["chair-oak.jpg"]) // 2]
@@ -55,9 +56,9 @@ def draw_photos(folder: Path) -> None:
 def draw_throwaways() -> dict[str, bytes]:
     """Three small JPEGs by name, for a purge: the same bytes every time, none like another photo here."""
     return {
-        "chair-red.jpg": _jpeg(_photo(_chair, (190, 40, 52), (240, 238, 236), side=480)),
-        "vase-green.jpg": _jpeg(_photo(_vase, (64, 140, 96), (246, 244, 240), side=480)),
-        "lamp-violet.jpg": _jpeg(_photo(_lamp, (122, 72, 176), (238, 240, 244), side=480)),
+        "chair-red.jpg": jpeg_bytes(_photo(_chair, (190, 40, 52), (240, 238, 236), side=480)),
+        "vase-green.jpg": jpeg_bytes(_photo(_vase, (64, 140, 96), (246, 244, 240), side=480)),
+        "lamp-violet.jpg": jpeg_bytes(_photo(_lamp, (122, 72, 176), (238, 240, 244), side=480)),
     }
 
 
@@ -152,20 +153,3 @@ def _book(draw: ImageDraw.ImageDraw, s: int) -> None:
     draw.rounded_rectangle((s * 0.27, s * 0.14, s * 0.73, s * 0.88), s * 0.012, fill=255)
     draw.rectangle((s * 0.33, s * 0.24, s * 0.67, s * 0.28), fill=190)
     draw.rectangle((s * 0.33, s * 0.31, s * 0.55, s * 0.33), fill=190)
-
-
-def _encoded(image: Image.Image, format_name: str, **save: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format_name, **save)
-    return buffer.getvalue()
-
-
-def _jpeg(image: Image.Image, **save: Any) -> bytes:
-    return _encoded(image, "JPEG", quality=90, **save)
-
-
-def _sideways(image: Image.Image) -> bytes:
-    """Stored lying on its side, with the EXIF orientation that stands it up, as cameras do."""
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return _jpeg(image.transpose(Image.Transpose.ROTATE_90), exif=exif)
