@@ -376,6 +376,41 @@ def test_distinct_between_two_duplicates_of_a_third_moves_the_smaller_one_out(sh
     assert shop.faults() == []
 
 
+def test_distinct_taken_back_between_two_duplicates_of_a_third_brings_back_the_one_that_left(
+    shop: Shop,
+) -> None:
+    for picture in (LARGEST, HALF, SMALL):
+        shop.upload(picture)
+        shop.come_to_rest()
+    shop.say(HALF, SMALL, Decision.DISTINCT)
+    shop.come_to_rest()
+
+    decided = shop.say(HALF, SMALL, None)
+    shop.come_to_rest()
+
+    assert decided is not None
+    assert decided.merged
+    assert {shop.asset(picture).group for picture in (LARGEST, HALF, SMALL)} == {LARGEST.key.id}
+    assert shop.shown(SMALL) == shop.shown(LARGEST)
+    assert shop.faults() == []
+
+
+def test_distinct_taken_back_leaves_out_what_a_person_called_distinct_from_the_third(shop: Shop) -> None:
+    for picture in (LARGEST, HALF, SMALL):
+        shop.upload(picture)
+        shop.come_to_rest()
+    shop.say(HALF, SMALL, Decision.DISTINCT)
+    shop.say(LARGEST, SMALL, Decision.DISTINCT)
+
+    decided = shop.say(HALF, SMALL, None)
+    shop.come_to_rest()
+
+    assert decided is not None
+    assert not decided.merged
+    assert shop.asset(SMALL).near_duplicate is None
+    assert shop.faults() == []
+
+
 def test_same_of_a_small_image_and_a_later_larger_one_makes_one_group_of_their_groups(shop: Shop) -> None:
     chairs = Picture("chair", 990, 990), Picture("chair", 100, 100)
     for picture in (HALF, SMALL, *chairs):

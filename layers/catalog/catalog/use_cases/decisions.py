@@ -99,8 +99,9 @@ def undo(key: AssetKey, other: AssetId, *, deciding: Deciding, now: datetime) ->
         _bring_together(pair, deciding=deciding, now=now)
     else:
         _part(key, other, deciding=deciding, now=now, by_word=True)
-    for id_ in (key.id, other):
-        _hold_to_words(AssetKey(key.tenant, id_), deciding=deciding, now=now)
+    for one, two in ((key, AssetKey(key.tenant, other)), (AssetKey(key.tenant, other), key)):
+        _hold_to_words(one, deciding=deciding, now=now)
+        _rejoin(one, two, deciding=deciding, now=now)
     return _outcome(pair, deciding)
 
 
@@ -200,6 +201,14 @@ def _hold_to_words(key: AssetKey, *, deciding: Deciding, now: datetime) -> None:
         if decision is Decision.SAME and deciding.assets.find(AssetKey(key.tenant, id_)):
             pair = deciding.pairs.get(key.tenant, key.id, id_)
             _bring_together(pair, deciding=deciding, now=now)
+
+
+def _rejoin(key: AssetKey, other: AssetKey, *, deciding: Deciding, now: datetime) -> None:
+    """Bring an asset back into the other one's group, if it and the canonical asset there are one picture."""
+    canonical = canonical_of(other, deciding.assets)
+    pair = canonical and deciding.pairs.find(key.tenant, key.id, canonical.id)
+    if pair and pair.is_one_picture:
+        _bring_together(pair, deciding=deciding, now=now)
 
 
 def _bring_together(pair: Pair, *, deciding: Deciding, now: datetime) -> None:
