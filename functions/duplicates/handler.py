@@ -3,9 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
@@ -13,12 +10,12 @@ from catalog.adapters.groups import Groups
 from catalog.adapters.objects import Renditions
 from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.queues import RenderQueue
-from catalog.api.http import api, body_text, client_id, listed, ok
+from catalog.api.http import Answer, Api, Call, listed, ok
 from catalog.api.inputs.pairs import decision_request, pair_in_path, pairs_request
 from catalog.api.representations import pair_json
 from catalog.domain.keys import AssetId, AssetKey
 from catalog.domain.near_duplicates import Pair
-from catalog.telemetry import count, logger, metrics
+from catalog.telemetry import count, logger
 from catalog.use_cases.browsing import list_pairs
 from catalog.use_cases.decisions import Deciding, as_it_is, decide, undo
 
@@ -35,14 +32,13 @@ deciding = Deciding(
     presets=settings.presets(),
     presets_per_job=settings.presets_per_job(),
 )
-app = api(allow_origin=settings.cors_allow_origin())
+app = Api(clients.tenant_of, allow_origin=settings.cors_allow_origin())
 
 
-@app.get("/duplicates")
-def get_duplicates() -> Response[str]:
-    tenant = clients.tenant_of(client_id(app))
-    asked = pairs_request(app.current_event.query_string_parameters or {})
-    page = list_pairs(tenant, asked.page, verdict=asked.likeness, pairs=pairs, assets=assets)
+@app.route("GET", "/duplicates")
+def get_duplicates(call: Call) -> Answer:
+    asked = pairs_request(call.query)
+    page = list_pairs(call.tenant, asked.page, verdict=asked.likeness, pairs=pairs, assets=assets)
     count("PageRead")
 
     def shown(pair: Pair) -> dict[str, Any]:
@@ -51,32 +47,28 @@ def get_duplicates() -> Response[str]:
     return listed("duplicates", page.pairs.map(shown))
 
 
-@app.put("/images/<id_>/duplicates/<other>")
-def put_decision(id_: str, other: str) -> Response[str]:
-    key, second = pair_named(id_, other)
-    decision = decision_request(body_text(app))
-    decided = decide(key, second, decision, by=client_id(app), deciding=deciding, now=datetime.now(UTC))
+@app.route("PUT", "/images/<id_>/duplicates/<other>")
+def put_decision(call: Call, id_: str, other: str) -> Answer:
+    key, second = pair_named(call, id_, other)
+    decision = decision_request(call.body)
+    decided = decide(key, second, decision, by=call.client_id, deciding=deciding, now=datetime.now(UTC))
     logger.info("decided", tenant=key.tenant, asset_id=key.id, other=second, decision=decision)
     count("PairDecided")
     return ok(pair_json(decided, assets.many(key.tenant, [key.id, second]), url_of=renditions.url))
 
 
-@app.delete("/images/<id_>/duplicates/<other>")
-def delete_decision(id_: str, other: str) -> Response[str]:
-    key, second = pair_named(id_, other)
+@app.route("DELETE", "/images/<id_>/duplicates/<other>")
+def delete_decision(call: Call, id_: str, other: str) -> Answer:
+    key, second = pair_named(call, id_, other)
     decided = undo(key, second, deciding=deciding, now=datetime.now(UTC))
     logger.info("decision undone", tenant=key.tenant, asset_id=key.id, other=second)
     count("DecisionUndone")
     return ok(pair_json(decided, assets.many(key.tenant, [key.id, second]), url_of=renditions.url))
 
 
-def pair_named(id_: str, other: str) -> tuple[AssetKey, AssetId]:
-    tenant = clients.tenant_of(client_id(app))
+def pair_named(call: Call, id_: str, other: str) -> tuple[AssetKey, AssetId]:
     first, second = pair_in_path(id_, other)
-    return AssetKey(tenant, first), second
+    return AssetKey(call.tenant, first), second
 
 
-@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
-@metrics.log_metrics(capture_cold_start_metric=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return app.resolve(event, context)
+handler = app.handler

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -20,7 +19,7 @@ from catalog.adapters.purge_runs_table import PurgeRuns
 from catalog.adapters.queues import PurgeJob, PurgeQueue, purge_job
 from catalog.adapters.signing import Signer
 from catalog.adapters.tenants_table import Tenants
-from catalog.api.http import accepted, api, body_text, client_id, fitting, listed, ok
+from catalog.api.http import Answer, Api, Call, accepted, fitting, listed, ok
 from catalog.api.inputs.purge import purge_request, purge_runs_request
 from catalog.api.representations import candidate_json, proposal_json, run_json, summary_json
 from catalog.batches import QueueBatches
@@ -59,20 +58,19 @@ work = partial(
     runs=runs,
     clock=clock,
 )
-app = api(allow_origin=settings.cors_allow_origin())
+app = Api(clients.current_tenant_of, allow_origin=settings.cors_allow_origin())
 
 
-@app.post("/purge")
-def post_purge() -> Response[str]:
-    caller = client_id(app)
-    asked = purge_request(body_text(app))
-    tenant = tenant_named(asked.tenant, caller)
+@app.route("POST", "/purge")
+def post_purge(call: Call) -> Answer:
+    asked = purge_request(call.body)
+    tenant = tenant_named(asked.tenant, call)
     if asked.confirm_token is None:
         older_than = grace if asked.older_than_days is None else timedelta(days=asked.older_than_days)
         proposal = propose_purge(
             tenant,
             older_than=older_than,
-            requested_by=caller,
+            requested_by=call.client_id,
             assets=assets,
             runs=runs,
             signer=signer,
@@ -85,28 +83,23 @@ def post_purge() -> Response[str]:
     run = confirm_purge(
         asked.confirm_token, tenant, runs=runs, signer=signer, see_to=come_back_to, now=clock()
     )
-    logger.info("purge confirmed", tenant=tenant, run=run.id, by=caller)
+    logger.info("purge confirmed", tenant=tenant, run=run.id, by=call.client_id)
     with suppress(RunClaimedError):  # the daily purge has found it already
         run = work_until(run, until=clock() + ANSWER_WITHIN)
     return ok(run_json(run)) if run.state is RunState.COMPLETED else accepted(run_json(run))
 
 
-@app.get("/purge/runs")
-def get_runs() -> Response[str]:
-    asked = purge_runs_request(app.current_event.query_string_parameters or {})
-    tenant = tenant_named(asked.tenant, client_id(app))
-    page = runs.page(tenant, asked.page)
+@app.route("GET", "/purge/runs")
+def get_runs(call: Call) -> Answer:
+    asked = purge_runs_request(call.query)
+    page = runs.page(tenant_named(asked.tenant, call), asked.page)
     count("PageRead")
     return listed("runs", page.map(summary_json))
 
 
-def tenant_named(named: TenantId | None, caller: str) -> TenantId:
-    """The tenant an administrator names, if there is such a one, or the caller's own.
-
-    Raises UnknownClientError, whomever it names, for a client whose own tenant is gone.
-    """
-    own = clients.current_tenant_of(caller)
-    return tenants.get(named).id if named else own
+def tenant_named(named: TenantId | None, call: Call) -> TenantId:
+    """The tenant an administrator names, if there is such a one, or the caller's own."""
+    return tenants.get(named).id if named else call.tenant
 
 
 def come_back_to(run: PurgeRun) -> None:
@@ -171,10 +164,12 @@ def begin_daily_purge() -> None:
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 @metrics.log_metrics(capture_cold_start_metric=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
+def from_queue_or_schedule(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
     if event.get("purge") == "daily":
         begin_daily_purge()
         return None
-    if "Records" in event:
-        return dict(batches.process(event, context))
-    return app.resolve(event, context)
+    return dict(batches.process(event, context))
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    return (app.handler if "httpMethod" in event else from_queue_or_schedule)(event, context)

@@ -1,18 +1,23 @@
 """HTTP: the one place that knows status codes.  Facts go in, answers of docs/openapi.yaml come out."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Concatenate, Final
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from catalog.api.inputs.fields import Fault, InvalidRequestError
 from catalog.domain.errors import CallerError, Kind, TooManyError
+from catalog.domain.keys import TenantId
 from catalog.domain.paging import Page
 from catalog.domain.tenants import UnknownClientError
-from catalog.telemetry import count, logger
+from catalog.telemetry import count, logger, metrics
+
+type Answer = Response[str]
 
 _STATUS: Final[Mapping[Kind, HTTPStatus]] = {
     Kind.INVALID: HTTPStatus.BAD_REQUEST,
@@ -26,39 +31,117 @@ _STATUS: Final[Mapping[Kind, HTTPStatus]] = {
 }
 
 
-def api(*, allow_origin: str) -> APIGatewayRestResolver:
-    """A resolver that answers every known fact with its code, and anything unknown with a logged 500."""
-    cors = CORSConfig(
-        allow_origin=allow_origin,
-        allow_headers=["Authorization", "Content-Type"],
-        expose_headers=["Retry-After"],
-        max_age=600,
-    )
-    app = APIGatewayRestResolver(cors=cors, strip_prefixes=["/v1"])
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request of a client whose token API Gateway has verified, and the tenant it acts for."""
 
-    def refuse(error: CallerError) -> Response[str]:
+    tenant: TenantId
+    client_id: str
+    event: APIGatewayProxyEvent
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """The scopes of the token."""
+        return frozenset(str(_claims(self.event).get("scope", "")).split())
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The parameters behind the path."""
+        return self.event.query_string_parameters or {}
+
+    @property
+    def body(self) -> str | None:
+        """The body of a request that carries no image.  Raises InvalidRequestError where it is no text.
+
+        API Gateway hands a body over in base64 where it is declared to be an image, whatever it is.
+        """
+        try:
+            return self.event.decoded_body
+        except ValueError as error:
+            raise InvalidRequestError([Fault("body", "must be a JSON object")]) from error
+
+    @property
+    def request_id(self) -> str:
+        """In every answer's error, in the logs, and on the asset this request creates."""
+        return self.event.request_context.request_id or ""
+
+
+class Api:
+    """The routes of a function.  Each gets the Call, and what its path names, and answers it.
+
+    Every CallerError is answered with its code, anything unknown with a logged 500.  `tenant_of` says for
+    which tenant a client acts; it raises UnknownClientError.
+    """
+
+    def __init__(self, tenant_of: Callable[[str], TenantId], *, allow_origin: str) -> None:
+        self._tenant_of = tenant_of
+        self._resolver = APIGatewayRestResolver(
+            cors=CORSConfig(
+                allow_origin=allow_origin,
+                allow_headers=["Authorization", "Content-Type"],
+                expose_headers=["Retry-After"],
+                max_age=600,
+            ),
+            strip_prefixes=["/v1"],
+        )
+        self._resolver.exception_handler(CallerError)(self._refuse)
+        self._resolver.not_found(self._no_such_route)
+        self._resolver.exception_handler(Exception)(self._fail)
+        self.handler = logger.inject_lambda_context(
+            metrics.log_metrics(self._resolver.resolve, capture_cold_start_metric=True),
+            correlation_id_path="requestContext.requestId",
+        )
+
+    def route[**P](
+        self, method: str, path: str
+    ) -> Callable[[Callable[Concatenate[Call, P], Answer]], Callable[P, Answer]]:
+        """Register what answers a method of a path."""
+
+        def register(answer: Callable[Concatenate[Call, P], Answer]) -> Callable[P, Answer]:
+            def answered(*args: P.args, **kwargs: P.kwargs) -> Answer:
+                return answer(self._call(), *args, **kwargs)
+
+            self._resolver.route(path, method)(answered)
+            return answered
+
+        return register
+
+    def _call(self) -> Call:
+        event = self._resolver.current_event
+        client_id = _claims(event).get("client_id")
+        if not isinstance(client_id, str) or not client_id:  # an ID token has none
+            raise UnknownClientError
+        return Call(self._tenant_of(client_id), client_id, event)
+
+    def _refuse(self, error: CallerError) -> Answer:
         count("RequestRefused")
         faults = error.faults if isinstance(error, InvalidRequestError) else []
-        refusal = _error(app, _STATUS[error.kind], error.code, error.message, faults)
+        refusal = self._error(_STATUS[error.kind], error.code, error.message, faults)
         if isinstance(error, TooManyError):
             refusal.headers["Retry-After"] = str(error.retry_after)
         return refusal
 
-    def no_such_route(_: NotFoundError) -> Response[str]:
+    def _no_such_route(self, _: NotFoundError) -> Answer:
         count("RequestRefused")
-        return _error(app, HTTPStatus.NOT_FOUND, "not_found", "there is no such resource")
+        return self._error(HTTPStatus.NOT_FOUND, "not_found", "there is no such resource")
 
-    def fail(error: Exception) -> Response[str]:
+    def _fail(self, error: Exception) -> Answer:
         logger.exception("unhandled error", exc_info=error)
         count("UnhandledError")
-        return _error(
-            app, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "something went wrong on our side"
+        return self._error(
+            HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "something went wrong on our side"
         )
 
-    app.exception_handler(CallerError)(refuse)
-    app.not_found(no_such_route)
-    app.exception_handler(Exception)(fail)
-    return app
+    def _error(self, status: HTTPStatus, code: str, message: str, faults: Sequence[Fault] = ()) -> Answer:
+        request_id = self._resolver.current_event.request_context.request_id or ""
+        error: dict[str, Any] = {"code": code, "message": message, "request_id": request_id}
+        if faults:
+            error["faults"] = [{"field": fault.field, "message": fault.message} for fault in faults]
+        return _answer(status, {"error": error})
+
+
+def _claims(event: APIGatewayProxyEvent) -> Mapping[str, Any]:
+    return event.request_context.authorizer.get("claims") or {}
 
 
 # Lambda's answers end at 6 MB (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html): of the JSON
@@ -78,77 +161,28 @@ def fitting[T](shown: Iterable[T]) -> list[T]:
     return kept
 
 
-def listed(name: str, page: Page[Any], **facts: Any) -> Response[str]:
+def listed(name: str, page: Page[Any], **facts: Any) -> Answer:
     """200: as much of a page of a list as one answer takes, and the cursor of what follows that."""
     shown = fitting(page.entries)
     return ok(facts | {name: shown, "cursor": page.first(len(shown)).cursor})
 
 
-def ok(body: Any) -> Response[str]:
+def ok(body: Any) -> Answer:
     """200: here it is."""
     return _answer(HTTPStatus.OK, body)
 
 
-def created(body: Any) -> Response[str]:
+def created(body: Any) -> Answer:
     """201: it exists because of this request."""
     return _answer(HTTPStatus.CREATED, body)
 
 
-def accepted(body: Any) -> Response[str]:
+def accepted(body: Any) -> Answer:
     """202: it has begun; the answer says how it goes on."""
     return _answer(HTTPStatus.ACCEPTED, body)
 
 
-def body_text(app: APIGatewayRestResolver) -> str | None:
-    """The body of a request that carries no image.  Raises InvalidRequestError where it is no text.
-
-    API Gateway hands a body over in base64 where it is declared to be an image, whatever it is.
-    """
-    try:
-        return app.current_event.decoded_body
-    except ValueError as error:
-        raise InvalidRequestError([Fault("body", "must be a JSON object")]) from error
-
-
-def client_id(app: APIGatewayRestResolver) -> str:
-    """The client of the token that API Gateway has verified; never anything the caller could write.
-
-    Raises UnknownClientError where the token has none, as an ID token has not.
-    """
-    named = _claims(app).get("client_id")
-    if not isinstance(named, str) or not named:
-        raise UnknownClientError
-    return named
-
-
-def scopes(app: APIGatewayRestResolver) -> frozenset[str]:
-    """The scopes of the token that API Gateway has verified."""
-    return frozenset(str(_claims(app).get("scope", "")).split())
-
-
-def _claims(app: APIGatewayRestResolver) -> Mapping[str, Any]:
-    return app.current_event.request_context.authorizer.get("claims") or {}
-
-
-def request_id(app: APIGatewayRestResolver) -> str:
-    """The id of this request: in every answer's error, in the logs, and on the asset it created."""
-    return app.current_event.request_context.request_id or ""
-
-
-def _error(
-    app: APIGatewayRestResolver,
-    status: HTTPStatus,
-    code: str,
-    message: str,
-    faults: Sequence[Fault] = (),
-) -> Response[str]:
-    error: dict[str, Any] = {"code": code, "message": message, "request_id": request_id(app)}
-    if faults:
-        error["faults"] = [{"field": fault.field, "message": fault.message} for fault in faults]
-    return _answer(status, {"error": error})
-
-
-def _answer(status: HTTPStatus, body: Any) -> Response[str]:
+def _answer(status: HTTPStatus, body: Any) -> Answer:
     """A JSON answer that no cache keeps: assets change, and their URLs expire."""
     return Response(
         status_code=status.value,
