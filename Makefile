@@ -133,11 +133,12 @@ bench-environment: python
 COMPILE = $(DEV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
   --python-version 3.13
 
-requirements: environments ## Compile requirements/*.in and layers/*/requirements.in to pinned, hashed .txt
-	for name in bootstrap sam emulator dev bench; do \
-	  $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+requirements: environments ## Lock the dependency groups of pyproject.toml: pinned, with hashes
+	for group in bootstrap sam emulator dev; do \
+	  $(COMPILE) --group $$group -o requirements/$$group.txt || exit 1; done
+	$(COMPILE) --group bench -c requirements/dev.txt -o requirements/bench.txt
 	for layer in catalog imaging; do \
-	  $(COMPILE) --no-deps --no-annotate layers/$$layer/requirements.in -o layers/$$layer/requirements.txt || exit 1; done
+	  $(COMPILE) --no-deps --no-annotate --group $$layer-layer -o layers/$$layer/requirements.txt || exit 1; done
 
 clean: python ## Stop the emulator and remove everything that can be made again
 	@if [ -x $(DEV)/python ]; then $(DEV)/python -m infra.local.emulator down $(EMULATOR); fi

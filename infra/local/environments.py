@@ -1,18 +1,18 @@
-"""The project's virtual environments, each exactly what its hashed requirement file pins.
+"""The project's virtual environments under .venvs/, each exactly what its hashed requirement file pins.
 
-Runs under the bare system Python 3.13, so it imports the standard library only:
-`python3 -m infra.local.environments dev sam emulator`.
+    python3 -m infra.local.environments [dev sam emulator bench]
 
-Three, because they do not fit in one: the SAM command line and the emulator pin other versions of the
-same packages, and whatever lies in the emulator's environment can be imported by a Lambda it runs.  A fourth,
-`bench`, is `dev` with the peers and the fuzzer, and is made only when it is named.
+Runs under the bare system Python 3.13, so it imports the standard library only.  pip installs uv into `dev`;
+uv installs everything else.  One environment cannot hold `dev`, `sam` and `emulator`: they pin different
+versions of the same packages, and a function can import whatever lies beside the emulator that runs it.
+`bench` is `dev` with the benchmarks' competitors and the fuzzer, and is made only when it is named.
 """
 
+import fcntl
 import hashlib
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -20,26 +20,31 @@ ROOT = Path(__file__).resolve().parents[2]
 VENVS = ROOT / ".venvs"
 NAMES = ("dev", "sam", "emulator", "bench")
 ALWAYS = NAMES[:3]
-BOOTSTRAP = ROOT / "requirements" / "bootstrap.txt"  # uv alone, installed into `dev` by pip
+BOOTSTRAP = ROOT / "requirements" / "bootstrap.txt"  # uv alone
 
 
 class EnvironmentSetupError(RuntimeError):
-    """An environment could not be made; the message says which step failed and where its log is."""
+    """An environment could not be made; the message says which step failed."""
 
 
 def ensure(*names: str) -> None:
-    """Make each named environment unless it is already what its requirement file pins (then: milliseconds).
+    """Make each named environment unless it is up to date, which takes milliseconds to see.
 
-    `sam` and `emulator` are installed by the uv of `dev`, so `dev` comes first whatever the order given.
+    Raises EnvironmentSetupError.
     """
     if sys.version_info[:2] != (3, 13):
         raise EnvironmentSetupError(
             f"Python 3.13 is needed, the Lambda functions' own version; this is {sys.version.split()[0]}. "
             "Install it and run again, or name it: make PYTHON=/path/to/python3.13 ..."
         )
-    for name in sorted({"dev", *names}, key=NAMES.index):
-        if not _is_current(name):
-            _install(name)
+    VENVS.mkdir(exist_ok=True)
+    with (VENVS / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two makes at once
+        for name in sorted({"dev", *names}, key=NAMES.index):
+            stamp = VENVS / name / ".installed"
+            if not stamp.exists() or stamp.read_text() != _fingerprint(name):
+                _install(name)
+                stamp.write_text(_fingerprint(name))
 
 
 def python(name: str) -> Path:
@@ -51,47 +56,8 @@ def command(environment: str, program: str) -> str:
     return str(VENVS / environment / "bin" / program)
 
 
-def _requirements(name: str) -> Path:
-    return ROOT / "requirements" / f"{name}.txt"
-
-
-def _fingerprint(name: str) -> str:
-    digest = hashlib.sha256(sys.version.encode() + _requirements(name).read_bytes())
-    if name == "dev":
-        digest.update(BOOTSTRAP.read_bytes())
-    # A virtual environment holds absolute paths: a moved checkout needs new ones.
-    digest.update(str(VENVS.resolve()).encode())
-    return digest.hexdigest()
-
-
-def _is_current(name: str) -> bool:
-    stamp = VENVS / name / ".installed"
-    return stamp.exists() and stamp.read_text() == _fingerprint(name) and python(name).exists()
-
-
-def _install(name: str) -> None:
-    requirements = _requirements(name)
-    packages = sum(1 for line in requirements.read_text().splitlines() if line[:1].isalnum())
-    log = VENVS / f"{name}.log"
-    log.parent.mkdir(exist_ok=True)
-    log.write_text("")
-    with _Progress(f"{name} environment: {packages} packages"):
-        _run([sys.executable, "-m", "venv", "--clear", str(VENVS / name)], log)
-        if name == "dev":
-            pip = [str(python(name)), "-m", "pip", "--disable-pip-version-check"]
-            _run([*pip, "install", "--quiet", "--require-hashes", "-r", str(BOOTSTRAP)], log, _pip_environ())
-        uv = [command("dev", "uv"), "pip", "install", "--quiet", "--require-hashes", "--compile-bytecode"]
-        _run([*uv, "--python", str(python(name)), "-r", str(requirements)], log, uv_environ())
-    (VENVS / name / ".installed").write_text(_fingerprint(name))
-
-
-def _pip_environ() -> dict[str, str]:
-    # A machine's own constraints are about other projects; every version here is pinned and hashed.
-    return {**os.environ, "PIP_CONSTRAINT": os.devnull}
-
-
 def uv_environ() -> dict[str, str]:
-    """uv does not read pip's configuration, so a machine's package index and certificates are handed on."""
+    """uv does not read pip's configuration, so this hands on the machine's package index and certificates."""
     environ = {**os.environ, "UV_NO_CONFIG": "1"}
     listing = subprocess.run(
         [str(python("dev")), "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
@@ -106,43 +72,38 @@ def uv_environ() -> dict[str, str]:
     return environ
 
 
-def _run(command_line: list[str], log: Path, environ: dict[str, str] | None = None) -> None:
-    with log.open("a") as output:
-        done = subprocess.run(command_line, stdout=output, stderr=output, env=environ, cwd=ROOT, check=False)
-    if done.returncode:
-        tail = "\n".join(log.read_text().splitlines()[-15:])
-        raise EnvironmentSetupError(f"{' '.join(command_line)}\nfailed ({log}):\n{tail}")
+def _requirements(name: str) -> Path:
+    return ROOT / "requirements" / f"{name}.txt"
 
 
-class _Progress:
-    """One line that says what is being waited for; on a terminal it counts the seconds."""
+def _fingerprint(name: str) -> str:
+    """What the environment was made of.  It holds absolute paths, so a moved checkout needs a new one."""
+    parts = [
+        sys.version.encode(),
+        str(VENVS).encode(),
+        BOOTSTRAP.read_bytes(),
+        _requirements(name).read_bytes(),
+    ]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._done = threading.Event()
-        self._live = sys.stderr.isatty()
-        self._ticker = threading.Thread(target=self._tick, daemon=True)
 
-    def __enter__(self) -> None:
-        self._started = time.monotonic()
-        if self._live:
-            self._ticker.start()
-        else:
-            print(f"  {self._title} ...", file=sys.stderr, flush=True)
+def _install(name: str) -> None:
+    packages = sum(line[:1].isalnum() for line in _requirements(name).read_text().splitlines())
+    print(f"  {name} environment: {packages} packages ...", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    _run([sys.executable, "-m", "venv", "--clear", str(VENVS / name)], dict(os.environ))
+    if name == "dev":
+        # A machine's own constraints are about other projects; every version here is pinned and hashed.
+        pip = [str(python(name)), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        _run([*pip, "--require-hashes", "-r", str(BOOTSTRAP)], {**os.environ, "PIP_CONSTRAINT": os.devnull})
+    uv = [command("dev", "uv"), "pip", "install", "--quiet", "--require-hashes", "--compile-bytecode"]
+    _run([*uv, "--python", str(python(name)), "-r", str(_requirements(name))], uv_environ())
+    print(f"  {name} environment: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        seconds = time.monotonic() - self._started
-        if self._live:
-            self._done.set()
-            self._ticker.join()
-        if kind is None:
-            start = "\r" if self._live else ""
-            print(f"{start}  {self._title}: {seconds:.0f} s      ", file=sys.stderr, flush=True)
 
-    def _tick(self) -> None:
-        while not self._done.wait(1):
-            seconds = time.monotonic() - self._started
-            print(f"\r  {self._title} ... {seconds:.0f} s", end="", file=sys.stderr, flush=True)
+def _run(command_line: list[str], environ: dict[str, str]) -> None:
+    if subprocess.run(command_line, stdout=sys.stderr, env=environ, cwd=ROOT, check=False).returncode:
+        raise EnvironmentSetupError(f"this failed, for the reason above: {' '.join(command_line)}")
 
 
 if __name__ == "__main__":
