@@ -1,6 +1,5 @@
 """Render queue -> render: each job names an asset and the presets to render of it."""
 
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -9,33 +8,29 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from catalog import settings
-from catalog.adapters.assets_table import Assets
-from catalog.adapters.groups import Groups
-from catalog.adapters.objects import Originals, Renditions
-from catalog.adapters.queues import RenderQueue, render_job
+from catalog.adapters.objects import Renditions
+from catalog.adapters.queues import render_job
 from catalog.batches import QueueBatches
+from catalog.composition import completing
 from catalog.telemetry import count, logger, metrics
-from catalog.use_cases.rendering import render_asset
+from catalog.use_cases.rendering import Rendering
 from imaging.renditions import render
 
-render_missing = partial(
-    render_asset,
-    assets=Assets(settings.assets_table()),
-    originals=Originals(settings.originals_bucket()),
+completion = completing.completion()
+rendering = Rendering(
+    assets=completion.assets,
+    originals=completion.originals,
     renditions=Renditions(settings.renditions_bucket()),
-    groups=Groups(settings.assets_table(), settings.pairs_table()),
-    render=partial(render, limits=settings.pixel_limits()),
-    queue=RenderQueue(settings.render_queue_url()),
-    presets=settings.presets(),
-    presets_per_job=settings.presets_per_job(),
+    renderer=partial(render, limits=settings.pixel_limits()),
+    completion=completion,
+    plan=completion.plan,
     max_upload_bytes=settings.max_upload_bytes(),
-    clock=partial(datetime.now, UTC),
 )
 
 
 def render_message(record: SQSRecord) -> None:
     job = render_job(record.body)
-    rendered = render_missing(job)
+    rendered = rendering.render(job)
     logger.info(
         str(rendered.outcome),
         correlation_id=job.correlation_id,

@@ -26,20 +26,15 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import batched
 from pathlib import Path
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from catalog import settings
-from catalog.adapters.assets_table import Assets
-from catalog.adapters.groups import Groups
 from catalog.adapters.objects import Originals
-from catalog.adapters.pairs_table import Pairs
-from catalog.adapters.queues import RenderQueue
 from catalog.adapters.sdk import client
+from catalog.composition import deciding
 from catalog.domain.assets import AssetNotFoundError
 from catalog.domain.keys import (
     AssetId,
@@ -54,8 +49,7 @@ from catalog.domain.near_duplicates import DecidedBy, Likeness
 from catalog.domain.rejections import ImageRejectedError
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from catalog.domain.uploads import OriginalMissingError, OriginalTooLargeError
-from catalog.use_cases.decisions import Deciding
-from catalog.use_cases.rechecking import WrongMerge, recheck, separate_wrong_merge
+from catalog.use_cases.rechecking import Rechecking, WrongMerge
 from imaging.inspection import compare, inspect
 from imaging.originals import canonical_pixels
 from infra.operator.tenants import stack_outputs
@@ -93,12 +87,11 @@ class Merges:
     """A tenant's merges in the deployment with these stack outputs."""
 
     tenant: TenantId
-    deciding: Deciding
-    originals: Originals
+    rechecking: Rechecking
 
     def wrong(self, rechecked: Rechecked, *, after: AssetId | None = None) -> Iterator[WrongMerge]:
         """Those that the verifier refuses today, in the order of the ids, from behind `after`."""
-        assets = self.deciding.assets
+        assets = self.rechecking.decisions.assets
         for ids in batched(assets.ids(self.tenant, after=after), _READ_AT_ONCE, strict=False):
             found = assets.many(self.tenant, ids)
             for id_ in ids:
@@ -111,14 +104,7 @@ class Merges:
 
     def _rechecked(self, id_: AssetId, rechecked: Rechecked) -> WrongMerge | None:
         try:
-            return recheck(
-                AssetKey(self.tenant, id_),
-                assets=self.deciding.assets,
-                pairs=self.deciding.pairs,
-                originals=self.originals,
-                look=_look,
-                max_upload_bytes=MOST_BYTES,
-            )
+            return self.rechecking.recheck(AssetKey(self.tenant, id_))
         except (OriginalMissingError, OriginalTooLargeError, ImageRejectedError):
             rechecked.unreadable.append(id_)
             return None
@@ -126,12 +112,12 @@ class Merges:
     def separate(self, wrong: WrongMerge) -> bool:
         """True where this separated the two."""
         with suppress(AssetNotFoundError):  # purged since it was looked at
-            return separate_wrong_merge(wrong, deciding=self.deciding, now=datetime.now(UTC))
+            return self.rechecking.separate(wrong)
         return False
 
     def picture(self, key: AssetKey) -> str:
         """A small copy of an original, as a data URL."""
-        data = self.originals.read(key, max_bytes=MOST_BYTES)
+        data = self.rechecking.originals.read(key, max_bytes=MOST_BYTES)
         picture = canonical_pixels(data, limits=DEFAULT_PIXEL_LIMITS)
         picture.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE))
         buffer = io.BytesIO()
@@ -143,19 +129,11 @@ def merges_of(tenant: TenantId, *, outputs: Mapping[str, str]) -> Merges:
     """With the settings that the deployed function has which carries out people's decisions."""
     configuration = client("lambda").get_function_configuration(FunctionName=outputs["DuplicatesFunction"])
     os.environ.update(configuration["Environment"]["Variables"])
-    deciding = Deciding(
-        assets=Assets(settings.assets_table()),
-        pairs=Pairs(settings.pairs_table()),
-        groups=Groups(settings.assets_table(), settings.pairs_table()),
-        queue=RenderQueue(settings.render_queue_url()),
-        action=settings.near_duplicate_action(),
-        presets=settings.presets(),
-        presets_per_job=settings.presets_per_job(),
-    )
-    return Merges(tenant, deciding, Originals(outputs["OriginalsBucket"]))
+    originals = Originals(outputs["OriginalsBucket"])
+    return Merges(tenant, Rechecking(deciding.decisions(), originals, _verify, MOST_BYTES))
 
 
-def _look(one: bytes, other: bytes) -> Likeness:
+def _verify(one: bytes, other: bytes) -> Likeness:
     return compare(inspect(one, limits=DEFAULT_PIXEL_LIMITS), other, limits=DEFAULT_PIXEL_LIMITS)
 
 

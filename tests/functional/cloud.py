@@ -7,9 +7,9 @@ import hashlib
 import importlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -153,6 +153,18 @@ class Moment:
 
 def _backend(service: str, region: str = REGION) -> Any:
     return get_backend(service)[ACCOUNT][region]
+
+
+def on_clock[S](service: S, clock: Callable[[], datetime]) -> S:
+    """The service, and every service that it holds, on this clock."""
+    changed: dict[str, Any] = {}
+    for held in fields(service):  # type: ignore[arg-type]
+        value = getattr(service, held.name)
+        if held.name == "clock":
+            changed["clock"] = clock
+        elif is_dataclass(value) and not isinstance(value, type):
+            changed[held.name] = on_clock(value, clock)
+    return replace(service, **changed)  # type: ignore[type-var]
 
 
 class Killed(BaseException):

@@ -183,10 +183,11 @@ def test_candidates_that_nobody_looked_at_are_counted(
 
 def verdicts(cloud: Cloud, verdict: Verdict) -> None:
     """From now on the pixels of any two images say this."""
-    near = cloud.function("ingest").ingest.keywords["near"]
+    ingest = cloud.function("ingest")
     refusal = None if verdict is Verdict.SAME else "tone"
-    said = replace(near, compare=lambda *_: Likeness(verdict, {"tone": 1.5}, refusal))
-    cloud.function("ingest").ingest.keywords["near"] = said
+    search = ingest.ingestion.near_duplicates
+    said = replace(search, verify=lambda *_: Likeness(verdict, {"tone": 1.5}, refusal))
+    ingest.ingestion = replace(ingest.ingestion, near_duplicates=said)
 
 
 def pairs_of(cloud: Cloud, **query: str) -> list[dict[str, Any]]:

@@ -40,10 +40,11 @@ from catalog.domain.near_duplicates import (
 )
 from catalog.domain.presets import Preset
 from catalog.domain.sources import Source, SourceFormat
-from catalog.use_cases import near_duplicates
-from catalog.use_cases.decisions import Decided, decide, undo
+from catalog.use_cases import completion
+from catalog.use_cases.decisions import Decided, Decisions
+from catalog.use_cases.ingestion import Ingestion
 from infra.local.events import ACCOUNT, REGION
-from tests.functional.cloud import Cloud, Killed, Moment
+from tests.functional.cloud import Cloud, Killed, Moment, on_clock
 from tests.functional.test_crashes import READS
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -128,9 +129,9 @@ class Shop:
         self.ingest(picture)
 
     def ingest(self, picture: Picture) -> None:
-        ingest = self.cloud.function("ingest").ingest
-        near = replace(ingest.keywords["near"], compare=compare)
-        ingested = ingest(picture.key, inspect=inspect, near=near)
+        ingestion: Ingestion = self.cloud.function("ingest").ingestion
+        near = replace(ingestion.near_duplicates, verify=compare)
+        ingested = replace(ingestion, inspect=inspect, near_duplicates=near).ingest(picture.key)
         assert ingested.fault is None
         self.take_jobs()
 
@@ -139,7 +140,8 @@ class Shop:
 
     def work(self, number: int = 0) -> None:
         job = self.jobs.pop(number % len(self.jobs))
-        self.cloud.function("render").render_missing(render_job(job), render=render)
+        rendering = self.cloud.function("render").rendering
+        replace(rendering, renderer=render).render(render_job(job))
         self.take_jobs()
 
     def come_to_rest(self) -> None:
@@ -147,11 +149,11 @@ class Shop:
             self.work()
 
     def say(self, one: Picture, other: Picture, word: Decision | None) -> Decided | None:
-        deciding = self.cloud.function("duplicates").deciding
+        decisions: Decisions = on_clock(self.cloud.function("duplicates").decisions, lambda: NOW)
         try:
             if word:
-                return decide(one.key, other.key.id, word, by="someone", deciding=deciding, now=NOW)
-            return undo(one.key, other.key.id, deciding=deciding, now=NOW)
+                return decisions.decide(one.key, other.key.id, word, by="someone")
+            return decisions.undo(one.key, other.key.id)
         except (AssetStateError, DuplicatePairNotFoundError):
             return None
         finally:
@@ -541,7 +543,7 @@ def followed(shop: Shop, moved: Picture, *, many: int) -> None:
 
 
 def test_more_members_than_one_job_moves_follow_to_a_larger_image_though_a_worker_dies(shop: Shop) -> None:
-    many = near_duplicates.MOST_SETTLED + 1
+    many = completion.MOST_MOVED + 1
     joined(shop, HALF, many=many)
     shop.upload(LARGEST)
     moves: list[int] = []
@@ -562,7 +564,7 @@ def test_more_members_than_one_job_moves_follow_to_a_larger_image_though_a_worke
 def test_wherever_a_worker_dies_while_members_follow_all_of_them_do(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(near_duplicates, "MOST_SETTLED", 2)
+    monkeypatch.setattr(completion, "MOST_MOVED", 2)
     joined(shop, HALF, many=4)
     shop.upload(LARGEST)
     while "members" not in shop.jobs[0]:
@@ -593,7 +595,7 @@ def test_a_group_of_any_size_follows_to_a_larger_image_in_bounded_jobs_whichever
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     most, few = 4, 9
-    monkeypatch.setattr(near_duplicates, "MOST_SETTLED", most)
+    monkeypatch.setattr(completion, "MOST_MOVED", most)
     joined(shop, HALF, many=few)
     shop.upload(LARGEST)
     sizes: list[int] = []

@@ -11,9 +11,10 @@ from catalog.adapters.objects import Originals
 from catalog.domain.assets import Status
 from catalog.domain.keys import AssetKey
 from catalog.domain.uploads import TICKETS_LAST
+from catalog.use_cases.ingestion import Ingestion
 from infra.local.events import s3_notification, sqs_event
 from infra.pictures.images import half_of, jpeg_bytes, png_bomb, product_photo
-from tests.functional.cloud import Cloud
+from tests.functional.cloud import Cloud, on_clock
 
 PHOTO = jpeg_bytes(product_photo(1, (320, 240)))
 ID = hashlib.sha256(PHOTO).hexdigest()
@@ -258,8 +259,8 @@ def test_what_is_sent_over_and_over_after_its_purge_stays_in_its_place_until_its
     assert cloud.objects(cloud.originals) == [key]  # S3 answers 412 to the next PUT
     assert cloud.get(ID).status == 404
 
-    ingest = cloud.function("ingest").ingest
-    ingest(AssetKey.of_original(key), clock=lambda: datetime.now(UTC) + TICKETS_LAST)
+    ingestion: Ingestion = cloud.function("ingest").ingestion
+    on_clock(ingestion, lambda: datetime.now(UTC) + TICKETS_LAST).ingest(AssetKey.of_original(key))
 
     assert cloud.objects(cloud.originals) == []
     assert cloud.get(ID).status == 404
@@ -292,8 +293,7 @@ def test_an_upload_that_was_announced_after_a_purge_and_waited_for_days_is_accep
     purge(cloud, id_)
     key = cloud.store(PHOTO)  # announced, and the announcement forgotten since
 
-    cloud.function("ingest").ingest(
-        AssetKey.of_original(key), clock=lambda: datetime.now(UTC) + timedelta(days=3)
-    )
+    ingestion: Ingestion = cloud.function("ingest").ingestion
+    on_clock(ingestion, lambda: datetime.now(UTC) + timedelta(days=3)).ingest(AssetKey.of_original(key))
 
     assert cloud.get(id_).json["status"] == "processing"

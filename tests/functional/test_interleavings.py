@@ -36,12 +36,12 @@ from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.near_duplicates import Decision, DuplicatePairNotFoundError
 from catalog.domain.purge import CLAIMED_FOR, PurgeRun, RunClaimedError, RunState
 from catalog.domain.uploads import Announcement, UploadTicket
-from catalog.use_cases.decisions import RENDERED_AFTER, decide, undo
+from catalog.use_cases.decisions import RENDERED_AFTER, Decisions
 from catalog.use_cases.purging import confirm_purge, propose_purge, purge_tenant
 from catalog.use_cases.uploads import Uploads
 from infra.pictures.images import half_of, jpeg_bytes, noisy_scene
 from tests.builders.guarantees import History
-from tests.functional.cloud import Cloud, Killed, Moment
+from tests.functional.cloud import Cloud, Killed, Moment, on_clock
 from tests.functional.interleaving import AT_ONCE, Scheduler, Task
 from tests.functional.streams import history_of, recorded_changes
 
@@ -132,10 +132,11 @@ class Begun:
                 self.cloud.announce(data)
                 self.cloud.store(data)
             if reached in {Progress.INGESTED, Progress.READY}:
-                self.cloud.function("ingest").ingest(key_of(data), clock=lambda: BEGINNING)
+                on_clock(self.cloud.function("ingest").ingestion, lambda: BEGINNING).ingest(key_of(data))
             if reached is Progress.READY:
+                rendering = on_clock(self.cloud.function("render").rendering, lambda: BEGINNING)
                 for job in [*jobs, *self.cloud.take_jobs()]:
-                    self.cloud.function("render").render_missing(render_job(job), clock=lambda: BEGINNING)
+                    rendering.render(render_job(job))
                 jobs = []
             jobs += self.cloud.take_jobs()
             self.known[progress] = self.cloud.moment(), list(self.cloud.records), jobs
@@ -205,7 +206,7 @@ class Catalog(RuleBasedStateMachine):
     @precondition(room)
     @rule(tenant=TENANTS, photo=ANY)
     def announce(self, tenant: str, photo: int) -> None:
-        uploads: Uploads = replace(self.cloud.function("request_upload").uploads, clock=self.clock)
+        uploads: Uploads = on_clock(self.cloud.function("request_upload").uploads, self.clock)
         key, data = self.key(tenant, photo), PHOTOS[photo % len(PHOTOS)]
 
         def told(answer: Any) -> None:
@@ -263,13 +264,12 @@ class Catalog(RuleBasedStateMachine):
         key, second = self.key("acme", one), self.key("acme", other).id
         if key.id == second:
             return
-        deciding = self.cloud.function("duplicates").deciding
-        now = self.clock()
+        decisions: Decisions = on_clock(self.cloud.function("duplicates").decisions, self.clock)
         self.start_for_client(
             f"say {word} of {key.id[:4]} and {second[:4]}",
-            (lambda: decide(key, second, word, by="someone", deciding=deciding, now=now))
+            (lambda: decisions.decide(key, second, word, by="someone"))
             if word
-            else (lambda: undo(key, second, deciding=deciding, now=now)),
+            else (lambda: decisions.undo(key, second)),
         )
 
     @precondition(room)
@@ -349,11 +349,10 @@ class Catalog(RuleBasedStateMachine):
         def work() -> Any:
             match message.queue:
                 case "uploads":
-                    return self.cloud.function("ingest").ingest(message.body, clock=self.clock)
+                    return on_clock(self.cloud.function("ingest").ingestion, self.clock).ingest(message.body)
                 case "render":
-                    return self.cloud.function("render").render_missing(
-                        render_job(message.body), clock=self.clock
-                    )
+                    rendering = on_clock(self.cloud.function("render").rendering, self.clock)
+                    return rendering.render(render_job(message.body))
             return self.purge_by_message(message.body)
 
         self.start(f"{message.queue} {message.body}"[:60], work, judged)
@@ -476,7 +475,7 @@ def overtaken(cloud: Cloud, jobs: list[str], scheduler: Scheduler) -> Iterator[T
     """A render of an asset that was rendered by others and purged when it had yet to store a rendition."""
     render = cloud.function("render")
     with scheduler.in_charge():
-        task = scheduler.start("render", lambda: render.render_missing(render_job(jobs[0])))
+        task = scheduler.start("render", lambda: render.rendering.render(render_job(jobs[0])))
         task.step_to("s3:PutObject")
         for job in jobs:
             cloud.render(job)
@@ -533,7 +532,7 @@ def test_a_persons_distinct_holds_against_an_ingest_that_was_about_to_join_the_t
     cloud.store(SMALL)
     ingest = cloud.function("ingest")
     with scheduler.in_charge():
-        task = scheduler.start("ingest", lambda: ingest.ingest(key_of(SMALL)))
+        task = scheduler.start("ingest", lambda: ingest.ingestion.ingest(key_of(SMALL)))
         task.step_to("dynamodb:TransactWriteItems")
         path = f"/images/{key_of(SMALL).id}/duplicates/{key_of(LARGE).id}"
         assert cloud.call("duplicates", "PUT", path, body={"decision": "distinct"}).status == 200
@@ -559,18 +558,24 @@ def test_any_interleaving_keeps_the_guarantees(
 
 
 def seen_once(cloud: Cloud) -> None:
-    ingest, render = cloud.function("ingest").ingest, cloud.function("render").render_missing
-    near = ingest.keywords["near"]
-    compare, rendered = near.compare, render.keywords["render"]
+    ingest, render = cloud.function("ingest"), cloud.function("render")
+    search = ingest.ingestion.near_duplicates
+    verify, rendered = search.verify, render.rendering.renderer
     verdicts: dict[tuple[Any, bytes], Any] = {}
 
-    def compare_once(inspection: Any, data: bytes) -> Any:
+    def verify_once(inspection: Any, data: bytes) -> Any:
         seen = (inspection.hashes, data)
         if seen not in verdicts:
-            verdicts[seen] = compare(inspection, data)
+            verdicts[seen] = verify(inspection, data)
         return verdicts[seen]
 
     render_once = cache(lambda data, presets, wanted: list(rendered(data, presets, wanted=wanted)))
-    ingest.keywords["inspect"] = cache(ingest.keywords["inspect"])
-    object.__setattr__(near, "compare", compare_once)
-    render.keywords["render"] = lambda data, presets, *, wanted: render_once(data, presets, frozenset(wanted))
+    ingest.ingestion = replace(
+        ingest.ingestion,
+        inspect=cache(ingest.ingestion.inspect),
+        near_duplicates=replace(search, verify=verify_once),
+    )
+    render.rendering = replace(
+        render.rendering,
+        renderer=lambda data, presets, *, wanted: render_once(data, presets, frozenset(wanted)),
+    )

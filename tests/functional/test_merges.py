@@ -31,12 +31,13 @@ def merged_wrongly(cloud: Cloud) -> str:
     """OTHER, which is darker, joined PHOTO or was joined by it by the pixels' word, as an old verifier gave
     it; the one that shows the other's renditions.
     """
-    ingest = cloud.function("ingest").ingest.keywords
-    near = ingest["near"]
-    ingest["near"] = replace(near, compare=lambda *_: Likeness(Verdict.SAME, {"tone": 0.9}))
+    ingest = cloud.function("ingest")
+    today = ingest.ingestion
+    old = replace(today.near_duplicates, verify=lambda *_: Likeness(Verdict.SAME, {"tone": 0.9}))
+    ingest.ingestion = replace(today, near_duplicates=old)
     cloud.upload(PHOTO, filename="light.jpg")
     cloud.upload(OTHER, filename="dark.jpg")
-    ingest["near"] = near
+    ingest.ingestion = today
     (wrong,) = [key.id for key in map(key_of, (PHOTO, OTHER)) if cloud.asset(key.id).near_duplicate]
     return wrong
 
@@ -147,7 +148,7 @@ def test_killed_at_any_call_the_next_run_separates_it_and_it_is_rendered(
     cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
     refused = Likeness(Verdict.DIFFERENT, {"tone": 3.0}, "tone")
-    monkeypatch.setattr(operator, "_look", lambda *_: refused)
+    monkeypatch.setattr(operator, "_verify", lambda *_: refused)
     kill_at, seen = 0, [merged_wrongly(cloud)]
     while True:
         try:

@@ -88,8 +88,8 @@ def test_the_worst_page_of_pairs_is_one_answer_and_says_where_it_goes_on(
         for n in range(50)
     ]
     named = {id_of(number): worst_asset(number) for number in range(100)}
-    monkeypatch.setattr(module.pairs, "page", lambda *_, **__: page_of(pairs))
-    monkeypatch.setattr(module.assets, "many", lambda *_, **__: named)
+    monkeypatch.setattr(module.decisions.pairs, "page", lambda *_, **__: page_of(pairs))
+    monkeypatch.setattr(module.decisions.assets, "many", lambda *_, **__: named)
 
     length, page = answered(cloud, "duplicates", "/duplicates", 50)
 

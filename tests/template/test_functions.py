@@ -100,7 +100,10 @@ def test_a_function_gets_every_setting_its_handler_asks_for_and_no_other(functio
     variables = dict(
         re.findall(r'def (\w+)\(\)[^\n]*:\n(?:(?!\ndef ).)*?"([A-Z][A-Z_]+)"', source, re.DOTALL)
     )
-    asked = set(re.findall(r"settings\.(\w+)\(", handler(function).read_text()))
+    code = handler(function).read_text()
+    for shared in re.findall(r"from catalog\.composition import (\w+)", code):
+        code += (ROOT / f"layers/catalog/catalog/composition/{shared}.py").read_text()
+    asked = set(re.findall(r"settings\.(\w+)\(", code))
     given = {name for name in environment(function) if not READ_BY_THE_RUNTIME_OR_A_LIBRARY.fullmatch(name)}
     assert given == {variables[name] for name in asked}
 

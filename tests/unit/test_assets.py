@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from catalog.domain.assets import STALLED_AFTER, Asset, RenderJob, Rendition, Status, render_jobs
+from catalog.domain.assets import STALLED_AFTER, Asset, RenderJob, Rendition, Status
 from catalog.domain.keys import asset_id, tenant_id
 from catalog.domain.presets import DEFAULT_PRESETS
+from catalog.domain.render_plan import RenderPlan
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 THUMB, CARD, ZOOM = DEFAULT_PRESETS
@@ -37,14 +38,14 @@ def test_a_rendition_of_an_older_version_is_missing() -> None:
 def test_jobs_name_what_is_missing_and_nothing_else() -> None:
     half_done = asset(rendition("thumb", THUMB.version))
 
-    jobs = render_jobs(half_done, DEFAULT_PRESETS, presets_per_job=1)
+    jobs = RenderPlan(DEFAULT_PRESETS, 1).jobs(half_done)
 
     assert [job.presets for job in jobs] == [("card",), ("zoom",)]
     assert jobs[0] == RenderJob(half_done.tenant, half_done.id, ("card",), "request-1")
 
 
 def test_presets_are_grouped_into_jobs() -> None:
-    assert [job.presets for job in render_jobs(asset(), DEFAULT_PRESETS, presets_per_job=2)] == [
+    assert [job.presets for job in RenderPlan(DEFAULT_PRESETS, 2).jobs(asset())] == [
         ("thumb", "card"),
         ("zoom",),
     ]

@@ -5,7 +5,6 @@ What an item holds is told in asset_items; AWS errors are translated here and no
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -38,7 +37,6 @@ from catalog.domain.assets import (
 from catalog.domain.fingerprints import Indexed
 from catalog.domain.keys import AssetId, AssetKey, TenantId, asset_id, tenant_id
 from catalog.domain.paging import Page, PageRequest
-from catalog.domain.presets import Preset
 from catalog.domain.rejections import HEALING, Rejection
 from catalog.domain.uploads import Announcement
 
@@ -189,12 +187,12 @@ class Assets:
         )
 
     def add_renditions(
-        self, asset: Asset, renditions: Sequence[Rendition], *, completing: Iterable[Preset], now: datetime
+        self, asset: Asset, renditions: Sequence[Rendition], *, complete: bool, now: datetime
     ) -> Asset:
         """Record stored renditions, in one write; others of the same asset may be recorded at this moment.
 
-        Where with them a `processing` asset lacks none of the presets `completing`, it is `ready` by the same
-        write.  Raises AssetStateError where the asset is gone, rejected or being deleted.
+        Where they make it `complete`, and nothing has changed since it was read, the same write makes it
+        `ready`.  Raises AssetStateError where the asset is gone, rejected or being deleted.
         """
         item = self._model
         recorded: list[Action] = [
@@ -202,14 +200,11 @@ class Assets:
             for rendition in renditions
         ]
         recorded.append(item.updated_at.set(timestamp(now)))
-        given = {rendition.preset: rendition for rendition in renditions}
-        whole = replace(asset, renditions={**asset.renditions, **given})
-        if asset.status is Status.PROCESSING and not whole.missing(completing):
+        if complete:
             with suppress(AssetStateError):
                 return self._update(
                     asset.key,
                     [*recorded, item.status.set(Status.READY)],
-                    # As it was read: nobody has recorded, shared or separated anything since.
                     (item.status == Status.PROCESSING) & (item.revision == asset.revision),
                 )
         return self._update(asset.key, recorded, item.status.is_in(Status.PROCESSING, Status.READY))

@@ -1,10 +1,9 @@
 """Assets: one tenant's original image and all that is known of it."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import batched
 from typing import Final
 
 from catalog.domain.errors import CallerError, Kind
@@ -187,6 +186,33 @@ class Asset:
             or (own is not None and not stored.key.startswith(own))
         )
 
+    def with_renditions(self, added: Iterable[Rendition]) -> "Asset":
+        return replace(self, renditions={**self.renditions, **{one.preset: one for one in added}})
+
+    def is_complete(self, presets: Iterable[Preset]) -> bool:
+        """Whether it becomes `ready`: it is processed, and lacks none of the presets."""
+        return self.status is Status.PROCESSING and not self.missing(presets)
+
+    @property
+    def awaits_canonical(self) -> bool:
+        """It gets the renditions of another asset, which are not ready."""
+        shares = self.near_duplicate is not None and self.near_duplicate.shares
+        return self.status is Status.PROCESSING and shares
+
+    @property
+    def is_joinable(self) -> bool:
+        """Canonical, and in use: near-duplicates may join it, or it may join another."""
+        return self.near_duplicate is None and self.status in {Status.PROCESSING, Status.READY}
+
+    def is_member_of(self, other: "Asset") -> bool:
+        near = self.near_duplicate
+        return near is not None and near.of == other.id and self.status is not Status.DELETING
+
+    @property
+    def members_must_follow(self) -> bool:
+        """It joined a larger asset, and its own members still point at it."""
+        return self.near_duplicate is not None and self.has_members
+
     def stalled(self, now: datetime) -> bool:
         """Processing for so long that its jobs must have been lost or dead-lettered."""
         return self.status is Status.PROCESSING and now - self.updated_at > STALLED_AFTER
@@ -197,7 +223,7 @@ class RenderJob:
     """Render these presets of this asset.  `correlation_id` ties the logs to the request it came from.
 
     `hops` render jobs came before it, each of which caused the next (catalog.domain.hops).
-    With `members`: settle those near-duplicates of the asset whose ids begin so, and render nothing.
+    With `members`: the near-duplicates of the asset whose ids begin so follow it; nothing is rendered.
     """
 
     tenant: TenantId
@@ -206,19 +232,3 @@ class RenderJob:
     correlation_id: str | None = None
     hops: int = 0
     members: str | None = None
-
-
-def render_jobs(asset: Asset, presets: Iterable[Preset], *, presets_per_job: int) -> tuple[RenderJob, ...]:
-    """The jobs that complete `asset`: one a preset for the shortest wait, or several to decode once."""
-    missing = {preset.name for preset in asset.missing(presets)}
-    return tuple(
-        RenderJob(asset.tenant, asset.id, names, asset.correlation_id)
-        for together in rendered_together(presets, presets_per_job)
-        if (names := tuple(preset.name for preset in together if preset.name in missing))
-    )
-
-
-def rendered_together(presets: Iterable[Preset], presets_per_job: int) -> Iterator[tuple[Preset, ...]]:
-    """The presets that are made of one decode, one of another: always the same ones, so that a preset's bytes
-    do not depend on which of the others an asset has already."""
-    return batched(presets, presets_per_job, strict=False)

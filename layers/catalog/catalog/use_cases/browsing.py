@@ -24,10 +24,17 @@ class PairsPage:
     assets: Mapping[AssetId, Asset]
 
 
-def list_pairs(
-    tenant: TenantId, asked: PageRequest, *, verdict: Verdict | None = None, pairs: Pairs, assets: Assets
-) -> PairsPage:
-    """Pairs that look alike, merged, suspected or decided, newest first.  Raises InvalidCursorError."""
-    page = pairs.page(tenant, asked, verdict=verdict)
-    named = {id_ for pair in page.entries for id_ in (pair.first, pair.second)}
-    return PairsPage(page, assets.many(tenant, named))
+@dataclass(frozen=True, slots=True)
+class Browsing:
+    """Reads pages."""
+
+    pairs: Pairs
+    assets: Assets
+
+    def list_pairs(
+        self, tenant: TenantId, asked: PageRequest, *, verdict: Verdict | None = None
+    ) -> PairsPage:
+        """Pairs that look alike: merged, suspected or decided.  Raises InvalidCursorError."""
+        page = self.pairs.page(tenant, asked, verdict=verdict)
+        named = {id_ for pair in page.entries for id_ in (pair.first, pair.second)}
+        return PairsPage(page, self.assets.many(tenant, named))

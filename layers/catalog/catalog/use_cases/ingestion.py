@@ -1,16 +1,15 @@
 """Ingestion: an original has arrived; check it, hash it, record it, and have it rendered.
 
-Safe to run twice, late, at the same time as itself, and to die between any two lines: what is recorded is
-recorded conditionally, jobs are sent after it, and a second run sends only the jobs that are still missing.
+An event may come twice, late, or at the same time as itself, and its worker may die between any two lines:
+every write is conditional, jobs are sent after it, and a second run sends only the jobs that are missing.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING
 
 from catalog.domain.assets import (
@@ -20,8 +19,8 @@ from catalog.domain.assets import (
     AssetStateError,
     Inspection,
     Status,
-    render_jobs,
 )
+from catalog.domain.clock import Clock, utc_now
 from catalog.domain.rejections import ImageRejectedError, Rejection, RejectionCode
 from catalog.domain.uploads import (
     MOST_VERSIONS,
@@ -30,24 +29,13 @@ from catalog.domain.uploads import (
     OriginalTooLargeError,
     SentOverAndOverError,
 )
-from catalog.use_cases.near_duplicates import (
-    NearDuplicates,
-    Search,
-    find_near_duplicate,
-    members_job,
-    settle_duplicate,
-)
-from catalog.use_cases.settling import make_ready, reject_original
+from catalog.use_cases.near_duplicates import NearDuplicateSearch, Search
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from catalog.adapters.assets_table import Assets
-    from catalog.adapters.groups import Groups
     from catalog.adapters.objects import Originals
-    from catalog.adapters.queues import RenderQueue
     from catalog.domain.keys import AssetKey
-    from catalog.domain.presets import Preset
+    from catalog.use_cases.completion import Completion
 
 
 Inspect = Callable[[bytes], Inspection]
@@ -68,7 +56,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """The outcome, the asset as it was left (None where there is none), and figures for the log.
+    """The outcome, the asset afterwards (None where there is none), and figures for the log.
 
     `fault` is what kept the asset from being compared with others; it is rendered on its own then.
     """
@@ -76,181 +64,113 @@ class Ingested:
     outcome: Outcome
     asset: Asset | None
     jobs: int = 0
-    compared: int = 0
-    capped: int = 0
-    unseen: int = 0
+    search: Search | None = None
     fault: Exception | None = None
 
 
-def ingest_upload(
-    key: AssetKey,
-    *,
-    assets: Assets,
-    originals: Originals,
-    queue: RenderQueue,
-    inspect: Inspect,
-    near: NearDuplicates,
-    presets: Sequence[Preset],
-    presets_per_job: int,
-    max_upload_bytes: int,
-    clock: Callable[[], datetime],
-) -> Ingested:
-    """Bring the original at `key` to `processing` with its render jobs sent, or to `rejected`.
+@dataclass(frozen=True, slots=True)
+class Ingestion:
+    """Ingests originals."""
 
-    A near-duplicate shares another asset's renditions and gets no jobs.
+    assets: Assets
+    originals: Originals
+    inspect: Inspect
+    near_duplicates: NearDuplicateSearch
+    completion: Completion
+    max_upload_bytes: int
+    clock: Clock = utc_now
 
-    Raises AssetBeingDeletedError while a purge is removing it: retried later, the event finds either nothing
-    or an original that was sent anew.  Faults (S3, DynamoDB, SQS, memory) are raised, to be retried; nothing
-    a file contains is.
-    """
-    known = assets.find(key)
-    if known and known.status is Status.DELETING:
-        raise AssetBeingDeletedError(key.id)
-    if nothing_new := _is_no_news(key, known, originals=originals, now=clock()):
-        return Ingested(nothing_new, known)
-    complete = partial(
-        _complete,
-        assets=assets,
-        groups=near.groups,
-        queue=queue,
-        presets=presets,
-        presets_per_job=presets_per_job,
-    )
-    recorded = known and known.status in {Status.PROCESSING, Status.READY}
-    if known and recorded and (known.renditions or known.near_duplicate):
-        asset, jobs = complete(known, now=clock())
-        return Ingested(Outcome.RESUMED, asset, jobs)
-    try:
-        asset, inspection = _accept_or_reject(
-            key,
-            assets=assets,
-            originals=originals,
-            inspect=inspect,
-            max_upload_bytes=max_upload_bytes,
-            clock=clock,
-        )
-    except OriginalMissingError:
-        return Ingested(Outcome.ORIGINAL_GONE, known)
-    except AssetStateError:
-        # Rejected at the same moment, by another worker with the same event.
-        return Ingested(Outcome.DUPLICATE_EVENT, assets.find(key))
-    if inspection is None:
-        return Ingested(Outcome.REJECTED, asset)
-    search, fault = Search(asset), None
-    try:
-        search = find_near_duplicate(
-            asset,
-            inspection,
-            near=near,
-            assets=assets,
-            originals=originals,
-            max_upload_bytes=max_upload_bytes,
-            clock=clock,
-        )
-    except Exception as error:  # noqa: BLE001 - a miss costs a rendering; no fault may cost the upload
-        # It may have found one all the same, and not have been told.
-        search, fault = Search(assets.get(key)), error
-    asset, jobs = complete(search.asset, now=clock())
-    outcome = Outcome.NEAR_DUPLICATE if search.asset.near_duplicate else Outcome.ACCEPTED
-    return Ingested(outcome, asset, jobs, search.compared, search.capped, search.unseen, fault)
+    def ingest(self, key: AssetKey) -> Ingested:
+        """Bring the original at `key` to `processing` with its render jobs sent, or to `rejected`.
+
+        A near-duplicate shares another asset's renditions and gets no jobs.
+
+        Raises AssetBeingDeletedError while a purge is removing it: retried later, the event finds nothing, or
+        an original that was sent anew.  Faults (S3, DynamoDB, SQS, memory) are raised, to be retried; nothing
+        a file contains is.
+        """
+        known = self.assets.find(key)
+        if done := self._without_its_bytes(key, known):
+            return done
+        try:
+            asset, inspection = self._accept_or_reject(key)
+        except OriginalMissingError:
+            return Ingested(Outcome.ORIGINAL_GONE, known)
+        except AssetStateError:
+            # Another worker rejected it at the same moment, with the same event.
+            return Ingested(Outcome.DUPLICATE_EVENT, self.assets.find(key))
+        if inspection is None:
+            return Ingested(Outcome.REJECTED, asset)
+        try:
+            search, fault = self.near_duplicates.search(asset, inspection), None
+        except Exception as error:  # noqa: BLE001 - a miss costs a rendering; no fault may cost the upload
+            # The join may have been written, and its answer lost.
+            search, fault = Search(self.assets.get(key)), error
+        outcome = Outcome.NEAR_DUPLICATE if search.asset.near_duplicate else Outcome.ACCEPTED
+        return Ingested(outcome, *self.completion.complete(search.asset), search, fault)
+
+    def _without_its_bytes(self, key: AssetKey, known: Asset | None) -> Ingested | None:
+        """How an event ends for which the original need not be read; None where it must be."""
+        if known is None:
+            if not self._was_sent_after_its_purge(key):
+                return None
+            self.originals.delete(key)  # which leaves a version, as a purge does: no function destroys one
+            return Ingested(Outcome.UNANNOUNCED, None)
+        if known.status is Status.DELETING:
+            raise AssetBeingDeletedError(key.id)
+        if _is_done(known):
+            return Ingested(Outcome.DUPLICATE_EVENT, known)
+        recorded = known.status in {Status.PROCESSING, Status.READY}
+        if recorded and (known.renditions or known.near_duplicate):
+            return Ingested(Outcome.RESUMED, *self.completion.complete(known))
+        return None
+
+    def _was_sent_after_its_purge(self, key: AssetKey) -> bool:
+        """Whether the bytes came after their purge, with a ticket from before it.
+
+        An announcement is kept for a day.  An object half as old may have been announced since, and its event
+        have waited among the dead letters: that is accepted.  Raises SentOverAndOverError: while the object
+        is there, S3 refuses further PUTs.
+        """
+        stored, now = self.originals.stored_after_purge(key), self.clock()
+        if not stored or now - stored[0] > AWAITED_FOR / 2:
+            return False
+        if sum(now - sent_at < TICKETS_LAST for sent_at in stored) >= MOST_VERSIONS:
+            raise SentOverAndOverError(key.id)
+        return True
+
+    def _accept_or_reject(self, key: AssetKey) -> tuple[Asset, Inspection | None]:
+        """The asset as recorded, and its inspection; None where it is rejected."""
+        size_bytes = 0
+        try:
+            data = self.originals.read(key, max_bytes=self.max_upload_bytes)
+            size_bytes = len(data)
+            inspection = self._inspect(key, data)
+        except OriginalTooLargeError as error:
+            size_bytes = error.size_bytes
+            detail = f"{size_bytes} bytes; at most {self.max_upload_bytes} are accepted"
+            rejection = Rejection(RejectionCode.TOO_LARGE, detail)
+        except ImageRejectedError as error:
+            rejection = error.rejection
+        else:
+            accepted = self.assets.accept(key, inspection, size_bytes=size_bytes, now=self.clock())
+            return accepted, inspection
+        rejected = self.completion.reject(key, rejection, size_bytes=size_bytes)
+        if rejection.heals_with_the_bytes:
+            self.originals.delete(key)  # S3 refuses the right bytes while others lie here
+        return rejected, None
+
+    def _inspect(self, key: AssetKey, data: bytes) -> Inspection:
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != key.id:
+            raise ImageRejectedError(
+                RejectionCode.CHECKSUM_MISMATCH, f"the object's SHA-256 is {digest}, its key says {key.id}"
+            )
+        return self.inspect(data)
 
 
-def _is_no_news(key: AssetKey, known: Asset | None, *, originals: Originals, now: datetime) -> Outcome | None:
-    """How an event ends that brings nothing; None for one that is to be followed up."""
-    if known is None:
-        sent_again = _was_sent_after_its_purge(key, originals=originals, now=now)
-        return Outcome.UNANNOUNCED if sent_again else None
-    return Outcome.DUPLICATE_EVENT if _is_settled(known) else None
-
-
-def _was_sent_after_its_purge(key: AssetKey, *, originals: Originals, now: datetime) -> bool:
-    """Whether bytes came after their purge, by a ticket of before, and unannounced since; they are deleted.
-
-    An announcement is kept for a day.  An object half as old may have been announced, and its event have
-    waited among dead letters meanwhile: that is accepted.  Raises SentOverAndOverError: while the object is
-    there, S3 refuses further PUTs.
-    """
-    stored = originals.stored_after_purge(key)
-    if not stored or now - stored[0] > AWAITED_FOR / 2:
-        return False
-    if sum(now - sent_at < TICKETS_LAST for sent_at in stored) >= MOST_VERSIONS:
-        raise SentOverAndOverError(key.id)
-    originals.delete(key)  # which leaves a version, as a purge does: no function destroys an original
-    return True
-
-
-def _is_settled(asset: Asset) -> bool:
-    """Nothing an event says of this asset is news: unless its bytes were wrong, and may be right now."""
+def _is_done(asset: Asset) -> bool:
+    """No event brings news of this asset; a rejected one may have other bytes now."""
     if asset.rejection:
         return not asset.rejection.heals_with_the_bytes
-    return asset.status is Status.READY and not _members_are_to_follow(asset)
-
-
-def _members_are_to_follow(asset: Asset) -> bool:
-    """It joined a larger one, and those that had joined it before point at it still."""
-    return asset.near_duplicate is not None and asset.has_members
-
-
-def _accept_or_reject(
-    key: AssetKey,
-    *,
-    assets: Assets,
-    originals: Originals,
-    inspect: Inspect,
-    max_upload_bytes: int,
-    clock: Callable[[], datetime],
-) -> tuple[Asset, Inspection | None]:
-    """The asset as it is recorded, and what was seen in it; None where it is rejected."""
-    size_bytes = 0
-    try:
-        data = originals.read(key, max_bytes=max_upload_bytes)
-        size_bytes = len(data)
-        inspection = _inspect(key, data, inspect)
-    except OriginalTooLargeError as error:
-        size_bytes = error.size_bytes
-        detail = f"{size_bytes} bytes; at most {max_upload_bytes} are accepted"
-        rejection = Rejection(RejectionCode.TOO_LARGE, detail)
-    except ImageRejectedError as error:
-        rejection = error.rejection
-    else:
-        return assets.accept(key, inspection, size_bytes=size_bytes, now=clock()), inspection
-    rejected = reject_original(
-        key, rejection, size_bytes=size_bytes, assets=assets, originals=originals, now=clock()
-    )
-    if rejection.heals_with_the_bytes:
-        originals.delete(key)  # S3 refuses the right bytes while others lie here
-    return rejected, None
-
-
-def _inspect(key: AssetKey, data: bytes, inspect: Inspect) -> Inspection:
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != key.id:
-        raise ImageRejectedError(
-            RejectionCode.CHECKSUM_MISMATCH, f"the object's SHA-256 is {digest}, its key says {key.id}"
-        )
-    return inspect(data)
-
-
-def _complete(
-    asset: Asset,
-    *,
-    assets: Assets,
-    groups: Groups,
-    queue: RenderQueue,
-    presets: Sequence[Preset],
-    presets_per_job: int,
-    now: datetime,
-) -> tuple[Asset, int]:
-    """Whatever is left to do for a recorded asset; and how many render jobs that took."""
-    asset = settle_duplicate(asset, groups=groups, assets=assets, now=now)
-    if asset.status is Status.READY:  # it joined one that is
-        if _members_are_to_follow(asset):
-            queue.send([members_job(asset)])
-        return asset, 0
-    if asset.status is not Status.PROCESSING or (asset.near_duplicate and asset.near_duplicate.shares):
-        return asset, 0  # ready, or waiting for the asset it is a duplicate of
-    if not asset.missing(presets):
-        return make_ready(asset.key, assets=assets, now=now), 0
-    jobs = render_jobs(asset, presets, presets_per_job=presets_per_job)
-    queue.send(jobs)
-    return asset, len(jobs)
+    return asset.status is Status.READY and not asset.members_must_follow

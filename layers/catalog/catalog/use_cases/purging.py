@@ -31,7 +31,7 @@ from catalog.domain.purge import (
     stored_bytes,
     unused_before,
 )
-from catalog.use_cases.near_duplicates import let_go
+from catalog.use_cases.grouping import Grouping
 
 if TYPE_CHECKING:
     from catalog.adapters.assets_table import Assets
@@ -215,7 +215,7 @@ def delete_asset(
     asset = assets.find(key)
     if asset is None or asset.status is not Status.DELETING or asset.purge_run != run:
         return
-    let_go(asset, groups=groups, assets=assets, now=now)
+    Grouping(assets, groups, clock=lambda: now).release(asset)
     for indexed in asset.indexed_as:
         bands.remove(key, indexed)
     renditions.delete_all(key)
