@@ -1,7 +1,5 @@
 """/v1/tenants: an administrator makes, lists, limits and removes tenants, and gives them clients."""
 
-from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from catalog import settings
@@ -25,17 +23,20 @@ from catalog.api.representations import client_json, credentials_json, tenant_js
 from catalog.domain.keys import TenantId
 from catalog.domain.tenants import TenantStatus
 from catalog.telemetry import count, logger
-from catalog.use_cases.tenants import add_client, create_tenant, remove_tenant, revoke_client
+from catalog.use_cases.tenants import ClientAdministration, TenantAdministration
 
-clock = partial(datetime.now, UTC)
 clients = Clients(settings.clients_table())
 tenants = Tenants(settings.tenants_table())
-identity = IdentityProvider(settings.user_pool_id())
-assets = Assets(settings.assets_table())
-originals = Originals(settings.originals_bucket())
-renditions = Renditions(settings.renditions_bucket())
-pairs = Pairs(settings.pairs_table())
-counters = Counters(settings.usage_table())
+client_administration = ClientAdministration(tenants, IdentityProvider(settings.user_pool_id()), clients)
+administration = TenantAdministration(
+    tenants=tenants,
+    clients=client_administration,
+    assets=Assets(settings.assets_table()),
+    originals=Originals(settings.originals_bucket()),
+    renditions=Renditions(settings.renditions_bucket()),
+    pairs=Pairs(settings.pairs_table()),
+    counters=Counters(settings.usage_table()),
+)
 # An administrator whose client or tenant is gone administers nothing from that moment on.
 app = Api(clients.current_tenant_of, allow_origin=settings.cors_allow_origin())
 
@@ -43,16 +44,7 @@ app = Api(clients.current_tenant_of, allow_origin=settings.cors_allow_origin())
 @app.route("POST", "/tenants")
 def post_tenant(call: Call) -> Answer:
     asked = tenant_request(call.body)
-    tenant, credentials = create_tenant(
-        asked.tenant,
-        asked.limits,
-        asked.scopes,
-        tenants=tenants,
-        identity=identity,
-        clients=clients,
-        stores=(originals, renditions),
-        now=clock(),
-    )
+    tenant, credentials = administration.create(asked.tenant, asked.limits, asked.scopes)
     audit(call, "tenant created", tenant.id, client=credentials.client.client_id, scopes=asked.scopes)
     count("TenantCreated")
     return created(tenant_json(tenant) | credentials_json(credentials))
@@ -68,19 +60,7 @@ def get_tenants(call: Call) -> Answer:
 @app.route("DELETE", "/tenants/<tenant>")
 def delete_tenant(call: Call, tenant: str) -> Answer:
     id_ = path_tenant(tenant)
-    left = remove_tenant(
-        id_,
-        asked_by=call.tenant,
-        tenants=tenants,
-        identity=identity,
-        clients=clients,
-        assets=assets,
-        originals=originals,
-        renditions=renditions,
-        pairs=pairs,
-        counters=counters,
-        now=clock(),
-    )
+    left = administration.remove(id_, asked_by=call.tenant)
     if left:
         audit(call, "tenant being removed", id_, removable_from=left.removable_from)
         count("TenantBeingRemoved")
@@ -101,7 +81,7 @@ def put_limits(call: Call, tenant: str) -> Answer:
 @app.route("POST", "/tenants/<tenant>/clients")
 def post_client(call: Call, tenant: str) -> Answer:
     id_, scopes = path_tenant(tenant), client_request(call.body)
-    credentials = add_client(id_, scopes, tenants=tenants, identity=identity, clients=clients, now=clock())
+    credentials = client_administration.add(id_, scopes)
     audit(call, "client created", id_, client=credentials.client.client_id, scopes=scopes)
     count("ClientCreated")
     return created(credentials_json(credentials))
@@ -119,7 +99,7 @@ def get_clients(call: Call, tenant: str) -> Answer:
 @app.route("DELETE", "/tenants/<tenant>/clients/<gone>")
 def delete_client(call: Call, tenant: str, gone: str) -> Answer:
     id_, revoked = path_tenant(tenant), path_client_id(gone)
-    revoke_client(revoked, id_, identity=identity, clients=clients)
+    client_administration.revoke(revoked, id_)
     audit(call, "client revoked", id_, client=revoked)
     count("ClientRevoked")
     return ok({"tenant": id_, "client_id": revoked, "status": "revoked"})

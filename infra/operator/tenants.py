@@ -11,7 +11,6 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,7 +21,7 @@ from catalog.adapters.tenants_table import Tenants
 from catalog.api.representations import credentials_json
 from catalog.domain.keys import NotATenantIdError, tenant_id
 from catalog.domain.tenants import DEFAULT_SCOPES, ClientCredentials, Scope, TenantBeingRemovedError
-from catalog.use_cases.tenants import create_client
+from catalog.use_cases.tenants import ClientAdministration
 
 
 def stack_outputs(stack: str) -> dict[str, str]:
@@ -38,14 +37,12 @@ def create_tenant_client(
 
     Raises NotATenantIdError, TenantBeingRemovedError.
     """
-    return create_client(
-        tenant_id(tenant),
-        scopes=scopes,
-        tenants=Tenants(outputs["TenantsTable"]),
-        identity=IdentityProvider(outputs["UserPoolId"]),
-        clients=Clients(outputs["ClientsTable"]),
-        now=datetime.now(UTC),
+    administration = ClientAdministration(
+        Tenants(outputs["TenantsTable"]),
+        IdentityProvider(outputs["UserPoolId"]),
+        Clients(outputs["ClientsTable"]),
     )
+    return administration.add_with_tenant(tenant_id(tenant), scopes)
 
 
 def main() -> None:

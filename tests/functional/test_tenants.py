@@ -13,7 +13,7 @@ from catalog.adapters.tenants_table import Tenants
 from catalog.domain.keys import tenant_id
 from catalog.domain.tenants import LATE_UPLOADS_END_AFTER, Client, Scope
 from catalog.domain.uploads import TICKETS_LAST
-from catalog.use_cases.tenants import create_client
+from catalog.use_cases.tenants import ClientAdministration
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Answer, Cloud
 
@@ -324,15 +324,11 @@ def test_a_client_is_revoked_under_its_own_tenant_only(cloud: Cloud) -> None:
 
 def test_the_operators_way_makes_the_tenant_once_and_a_client_each_time(cloud: Cloud) -> None:
     pool = cloud.cognito.list_user_pools(MaxResults=1)["UserPools"][0]["Id"]
+    administration = ClientAdministration(
+        Tenants("TenantsTable"), IdentityProvider(pool), Clients("ClientsTable")
+    )
     for _ in range(2):
-        create_client(
-            tenant_id("initech"),
-            scopes=[Scope.READ],
-            tenants=Tenants("TenantsTable"),
-            identity=IdentityProvider(pool),
-            clients=Clients("ClientsTable"),
-            now=datetime.now(UTC),
-        )
+        administration.add_with_tenant(tenant_id("initech"), [Scope.READ])
 
     assert record(cloud)
     assert len(cognito_clients(cloud)) == len(recorded_clients(cloud)) == 2

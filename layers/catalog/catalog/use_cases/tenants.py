@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from catalog.domain.assets import Status
+from catalog.domain.clock import Clock, utc_now
 from catalog.domain.keys import AssetKey
 from catalog.domain.limits import NO_LIMITS, Limits
 from catalog.domain.tenants import (
@@ -21,7 +24,7 @@ from catalog.domain.tenants import (
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Iterable
 
     from catalog.adapters.assets_table import Assets
     from catalog.adapters.clients_table import Clients
@@ -31,134 +34,120 @@ if TYPE_CHECKING:
     from catalog.adapters.tenants_table import Tenants
     from catalog.adapters.usage_table import Counters
     from catalog.domain.keys import TenantId
+    from catalog.domain.tenants import Client
 
 
-def create_tenant(
-    tenant: TenantId,
-    limits: Limits,
-    scopes: Sequence[Scope],
-    *,
-    tenants: Tenants,
-    identity: IdentityProvider,
-    clients: Clients,
-    stores: Iterable[Originals | Renditions] = (),
-    now: datetime,
-) -> tuple[Tenant, ClientCredentials]:
-    """A new tenant with its first client.  Raises TenantExistsError, TenantNameTakenError.
+@dataclass(frozen=True, slots=True)
+class ClientAdministration:
+    """Gives tenants clients, and takes them away."""
 
-    A name is taken while any of `stores` keeps deleted objects of a removed tenant, which would be the new
-    one's to restore.
+    tenants: Tenants
+    identity: IdentityProvider
+    clients: Clients
+    clock: Clock = utc_now
 
-    The tenant is recorded first.  Who gets no answer asks again, is told that the tenant exists, and adds a
-    client to it: a secret that was lost on its way is shown to nobody again.
-    """
-    if any(store.has_versions(tenant) for store in stores):
-        raise TenantExistsError(tenant) if tenants.knows(tenant) else TenantNameTakenError(tenant)
-    created = tenants.add(tenant, limits, now=now)
-    return created, _new_client(tenant, scopes, identity=identity, clients=clients, now=now)
+    def add(self, tenant: TenantId, scopes: Sequence[Scope]) -> ClientCredentials:
+        """Another client of a tenant.  Raises TenantNotFoundError, TenantBeingRemovedError."""
+        self.tenants.active(tenant)
+        return self.create(tenant, scopes)
 
+    def add_with_tenant(self, tenant: TenantId, scopes: Sequence[Scope]) -> ClientCredentials:
+        """A client of a tenant, which is made, without limits, where it does not exist.
 
-def add_client(
-    tenant: TenantId,
-    scopes: Sequence[Scope],
-    *,
-    tenants: Tenants,
-    identity: IdentityProvider,
-    clients: Clients,
-    now: datetime,
-) -> ClientCredentials:
-    """Another client of a tenant.  Raises TenantNotFoundError, TenantBeingRemovedError."""
-    tenants.active(tenant)
-    return _new_client(tenant, scopes, identity=identity, clients=clients, now=now)
+        Raises TenantBeingRemovedError.
+        """
+        with suppress(TenantExistsError):
+            self.tenants.add(tenant, NO_LIMITS, now=self.clock())
+        return self.add(tenant, scopes)
 
+    def create(self, tenant: TenantId, scopes: Sequence[Scope]) -> ClientCredentials:
+        """The client is created before it is recorded.
 
-def create_client(
-    tenant: TenantId,
-    *,
-    scopes: Sequence[Scope],
-    tenants: Tenants,
-    identity: IdentityProvider,
-    clients: Clients,
-    now: datetime,
-) -> ClientCredentials:
-    """A client of `tenant`, which is made, without limits, where it does not exist.
+        A crash in between leaves a client that no tenant answers to (403 `unknown_client`), never a record of
+        one that does not exist.
+        """
+        credentials = self.identity.create_client(tenant, scopes)
+        self.clients.add(credentials.client, scopes=credentials.scopes, now=self.clock())
+        return credentials
 
-    Raises TenantBeingRemovedError.
-    """
-    try:
-        return create_tenant(
-            tenant, NO_LIMITS, scopes, tenants=tenants, identity=identity, clients=clients, now=now
-        )[1]
-    except TenantExistsError:
-        return add_client(tenant, scopes, tenants=tenants, identity=identity, clients=clients, now=now)
+    def revoke(self, client_id: str, tenant: TenantId) -> None:
+        """The client gets no token from now on, and a minute later its tokens are refused.
+
+        Its record goes last: until then the revocation can be repeated.  Raises ClientNotFoundError.
+        """
+        self._delete(self.clients.get(client_id, tenant))
+
+    def revoke_all(self, tenant: TenantId) -> None:
+        for client in self.clients.of_tenant(tenant):
+            self._delete(client)
+
+    def _delete(self, client: Client) -> None:
+        self.identity.delete_client(client)
+        self.clients.forget(client)
 
 
-def revoke_client(client_id: str, tenant: TenantId, *, identity: IdentityProvider, clients: Clients) -> None:
-    """No new token for this client, and a minute later no use of one it holds.  Raises ClientNotFoundError.
+@dataclass(frozen=True, slots=True)
+class TenantAdministration:
+    """Makes and removes tenants."""
 
-    Its record goes last: as long as it is there, the revocation can be asked for again.
-    """
-    client = clients.get(client_id, tenant)
-    identity.delete_client(client)
-    clients.forget(client)
+    tenants: Tenants
+    clients: ClientAdministration
+    assets: Assets
+    originals: Originals
+    renditions: Renditions
+    pairs: Pairs
+    counters: Counters
+    clock: Clock = utc_now
 
+    def create(
+        self, tenant: TenantId, limits: Limits, scopes: Sequence[Scope]
+    ) -> tuple[Tenant, ClientCredentials]:
+        """A new tenant with its first client.  Raises TenantExistsError, TenantNameTakenError.
 
-def remove_tenant(
-    tenant: TenantId,
-    *,
-    asked_by: TenantId,
-    tenants: Tenants,
-    identity: IdentityProvider,
-    clients: Clients,
-    assets: Assets,
-    originals: Originals,
-    renditions: Renditions,
-    pairs: Pairs,
-    counters: Counters,
-    now: datetime,
-) -> Tenant | None:
-    """Take the next steps of a tenant's removal: the tenant as it is then, None once it is gone.
+        A name is taken while a bucket keeps deleted objects of a removed tenant: the new one could restore
+        them.
 
-    The first call marks it and takes its clients away.  Uploads it was allowed just before may still arrive,
-    so its record goes with a call after `Tenant.removable_from`; before it go announcements that nobody sent,
-    pairs and counters, up to REMAINS_AT_ONCE of each a call.  Any call may die anywhere and be repeated.
+        The tenant is recorded first.  A caller who gets no answer asks again, learns that the tenant exists,
+        and adds a client to it: a lost secret is never shown again.
+        """
+        if any(store.has_versions(tenant) for store in (self.originals, self.renditions)):
+            raise TenantExistsError(tenant) if self.tenants.knows(tenant) else TenantNameTakenError(tenant)
+        created = self.tenants.add(tenant, limits, now=self.clock())
+        return created, self.clients.create(tenant, scopes)
 
-    Raises TenantNotFoundError, OwnTenantError, and TenantNotEmptyError where anything of it is stored: then
-    the removal, if it had begun, is given up, so that the tenant can be given a client, used and purged.
-    """
-    if tenant == asked_by:
-        raise OwnTenantError(tenant)
-    found = tenants.get(tenant)
-    statuses = assets.statuses(tenant, most=REMAINS_AT_ONCE)
-    came = sorted(status for status in statuses.values() if status is not Status.AWAITING_UPLOAD)
-    left = Counter(f"{status} images" for status in came)
-    left += Counter(originals=originals.count(tenant), renditions=renditions.count(tenant))
-    if left:
-        tenants.keep(found)
-        raise TenantNotEmptyError(left)
-    found = tenants.mark_removing(tenant, now=now)
-    for client in clients.of_tenant(tenant):
-        identity.delete_client(client)
-        clients.forget(client)
-    if found.removable_from is None or now < found.removable_from:
-        return found
-    for id_ in statuses:  # announced, and no upload can come any more
-        assets.forget_announced(AssetKey(tenant, id_))
-    gone = [table.forget_tenant(tenant, most=REMAINS_AT_ONCE) for table in (pairs, counters)]
-    if len(statuses) == REMAINS_AT_ONCE or not all(gone):
-        return found
-    tenants.forget(found)
-    return None
+    def remove(self, tenant: TenantId, *, asked_by: TenantId) -> Tenant | None:
+        """Take the next steps of a tenant's removal: the tenant afterwards, None once it is gone.
 
+        The first call marks it and revokes its clients.  Uploads that were allowed just before may still
+        arrive, so a call after `Tenant.removable_from` deletes the rest: unsent announcements, pairs and
+        counters, up to REMAINS_AT_ONCE of each a call, and the tenant's record last.  Any call may die
+        anywhere and be repeated.
 
-def _new_client(
-    tenant: TenantId, scopes: Sequence[Scope], *, identity: IdentityProvider, clients: Clients, now: datetime
-) -> ClientCredentials:
-    """The client is created before it is recorded.
+        Raises TenantNotFoundError, OwnTenantError, and TenantNotEmptyError where anything of it is stored.
+        A removal that had begun is cancelled then, so that the tenant can be given a client and purged.
+        """
+        if tenant == asked_by:
+            raise OwnTenantError(tenant)
+        found = self.tenants.get(tenant)
+        statuses = self.assets.statuses(tenant, most=REMAINS_AT_ONCE)
+        if left := self._stored(tenant, statuses.values()):
+            self.tenants.keep(found)
+            raise TenantNotEmptyError(left)
+        found = self.tenants.mark_removing(tenant, now=self.clock())
+        self.clients.revoke_all(tenant)
+        if found.removable_from is None or self.clock() < found.removable_from:
+            return found
+        for id_ in statuses:  # announced, and no upload can arrive any more
+            self.assets.forget_announced(AssetKey(tenant, id_))
+        gone = [table.forget_tenant(tenant, most=REMAINS_AT_ONCE) for table in (self.pairs, self.counters)]
+        if len(statuses) == REMAINS_AT_ONCE or not all(gone):
+            return found
+        self.tenants.forget(found)
+        return None
 
-    A crash in between leaves a client that no tenant answers to (403 `unknown_client`), never a record of one
-    that does not exist.
-    """
-    credentials = identity.create_client(tenant, scopes)
-    clients.add(credentials.client, scopes=credentials.scopes, now=now)
-    return credentials
+    def _stored(self, tenant: TenantId, statuses: Iterable[Status]) -> Counter[str]:
+        arrived = sorted(status for status in statuses if status is not Status.AWAITING_UPLOAD)
+        stored = Counter(f"{status} images" for status in arrived)
+        return stored + Counter(
+            originals=self.originals.count(tenant), renditions=self.renditions.count(tenant)
+        )
