@@ -216,19 +216,6 @@ def test_an_image_that_cannot_be_one_is_refused_by_the_code_of_its_rejection(
     assert refused(compare(cloud, form(("file", data)), "multipart/form-data; boundary=b")) == (422, code)
 
 
-@pytest.mark.parametrize(
-    "content_type", ["image/jpeg", "multipart/form-data; boundary=b", "application/json"]
-)
-def test_a_body_larger_than_a_request_can_carry_is_told_the_other_way(
-    cloud: Cloud, content_type: str
-) -> None:
-    answer = compare(cloud, bytes(MAX_BODY_BYTES + 1), content_type)
-
-    assert refused(answer) == (413, "too_large")
-    assert "POST /v1/images" in answer.json["error"]["message"]
-    assert '{"id": ...}' in answer.json["error"]["message"]
-
-
 def test_the_largest_body_fits_the_event_of_a_function_with_its_headers_and_claims() -> None:
     in_base64 = -(-MAX_BODY_BYTES // 3) * 4
 
@@ -240,60 +227,6 @@ def test_an_original_over_the_limit_of_today_is_too_large(cloud: Cloud) -> None:
     cloud.configure(MAX_UPLOAD_BYTES="1024")
 
     assert refused(compare_id(cloud, ID)) == (413, "too_large")
-
-
-@pytest.mark.parametrize(
-    "content_type",
-    ["text/plain", "image/bmp", "image/*", "application/x-www-form-urlencoded", ";", "x" * 5000],
-)
-def test_a_content_type_that_is_not_accepted_is_named(cloud: Cloud, content_type: str) -> None:
-    answer = compare(cloud, "x", content_type)
-
-    assert refused(answer) == (
-        (400, "invalid_request") if content_type == ";" else (415, "unsupported_media_type")
-    )
-
-
-@pytest.mark.parametrize(
-    ("body", "fields"),
-    [
-        ("", ["body"]),
-        ("[]", ["body"]),
-        ("{}", ["id"]),
-        ('{"id": 1}', ["id"]),
-        ('{"id": "x"}', ["id"]),
-        ('{"id": null, "file": "x"}', ["file", "id"]),
-        ("\ud800", ["body"]),
-        (b"\xff\xfe{}", ["body"]),
-    ],
-)
-@pytest.mark.parametrize("content_type", ["application/json", None])
-def test_a_request_that_cannot_be_understood_is_told_why(
-    cloud: Cloud, body: str | bytes, content_type: str | None, fields: list[str]
-) -> None:
-    answer = compare(cloud, body, content_type)
-
-    assert refused(answer) == (400, "invalid_request")
-    assert [fault["field"] for fault in answer.json["error"]["faults"]] == fields
-
-
-@pytest.mark.parametrize(
-    ("body", "fields"),
-    [
-        (form(), ["file"]),
-        (form(("file", PHOTO), ("file", PHOTO)), ["file"]),
-        (form(("file", PHOTO), ("tenant", b"globex")), ["tenant"]),
-        (form(("image", PHOTO)), ["image", "file"]),
-        (PHOTO, ["body"]),
-        (b"", ["body"]),
-    ],
-    ids=["empty", "twice", "more", "other", "no form", "nothing"],
-)
-def test_a_form_without_one_file_alone_is_told_why(cloud: Cloud, body: bytes, fields: list[str]) -> None:
-    answer = compare(cloud, body, "multipart/form-data; boundary=b")
-
-    assert refused(answer) == (400, "invalid_request")
-    assert [fault["field"] for fault in answer.json["error"]["faults"]] == fields
 
 
 def test_a_body_that_says_it_is_base64_and_is_not_is_told_so(cloud: Cloud) -> None:

@@ -362,19 +362,3 @@ def test_another_tenant_can_decide_nothing_here(cloud: Cloud) -> None:
 
     assert (answer.status, answer.json["error"]["code"]) == (404, "image_not_found")
     assert cloud.snapshot() == before
-
-
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        (f"/images/{'0' * 64}/duplicates/{'0' * 64}", {"decision": "same"}),
-        (f"/images/{'0' * 64}/duplicates/x", {"decision": "same"}),
-        (f"/images/{'0' * 64}/duplicates/{'1' * 64}", {"decision": "maybe"}),
-        (f"/images/{'0' * 64}/duplicates/{'1' * 64}", {"decision": "same", "force": True}),
-        (f"/images/{'0' * 64}/duplicates/{'1' * 64}", []),
-    ],
-)
-def test_a_decision_with_a_fault_is_refused(cloud: Cloud, path: str, body: Any) -> None:
-    answer = cloud.call("duplicates", "PUT", path, body=body)
-
-    assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_request")

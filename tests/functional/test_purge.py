@@ -261,29 +261,6 @@ def test_an_administrator_who_names_nobody_is_told_so(cloud: Cloud) -> None:
         assert (answer.status, answer.json["error"]["code"]) == (404, "tenant_not_found")
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({"dry_run": False}, "confirm_token"),
-        ({"dry_run": "no"}, "dry_run"),
-        ({"confirm_token": "x"}, "confirm_token"),
-        ({"older_than_days": -1}, "older_than_days"),
-        ({"older_than_days": 10**30}, "older_than_days"),
-        ({"older_than_days": 1.5}, "older_than_days"),
-        ({"dry_run": False, "confirm_token": "x", "older_than_days": 3}, "older_than_days"),
-        ({"tenant": "../acme"}, "tenant"),
-        ({"force": True}, "force"),
-    ],
-)
-def test_a_purge_request_with_a_fault_is_refused_by_name(
-    cloud: Cloud, body: dict[str, Any], field: str
-) -> None:
-    answer = cloud.purge(**body)
-
-    assert answer.status == 400
-    assert field in {fault["field"] for fault in answer.json["error"]["faults"]}
-
-
 def test_rejected_and_unfinished_uploads_go_when_their_own_time_is_up(cloud: Cloud) -> None:
     rejected = [cloud.upload(f"no image {n}".encode())["id"] for n in range(2)]
     announced = [cloud.announce(photo(n)).json["id"] for n in (10, 11)]
