@@ -149,7 +149,7 @@ def too_long(texts: Mapping[str, str]) -> list[str]:
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in (header, ["---"] * len(header), *rows):
-        print(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |")
+        print(f"|{'|'.join(cell.replace('|', chr(92) + '|') for cell in row)}|")
 
 
 def _line(text: str) -> str:

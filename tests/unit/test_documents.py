@@ -21,7 +21,7 @@ def written(tmp_path: Path) -> Path:
 
 def test_a_generated_part_says_what_the_contract_says(written: Path) -> None:
     text = written.read_text()
-    assert "| `checksum_mismatch` | the object's SHA-256 is not its key" in text
+    assert "|`checksum_mismatch`|the object's SHA-256 is not its key" in text
     assert text.startswith("# Rejections\n") and text.endswith("\nThe end.\n")
 
 
@@ -30,7 +30,7 @@ def test_what_was_just_written_is_not_stale(written: Path) -> None:
 
 
 def test_a_stale_document_fails_the_check(written: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    written.write_text(written.read_text().replace("| `corrupt` |", "| `broken` |"))
+    written.write_text(written.read_text().replace("|`corrupt`|", "|`broken`|"))
     assert documents.main(["--check"], written.parents[1]) != 0
     assert "make documents" in capfd.readouterr().err
 
