@@ -12,13 +12,13 @@ from catalog.api.representations import comparison_json
 from catalog.domain.keys import AssetKey
 from catalog.telemetry import count, logger
 from catalog.use_cases.comparing import Comparing
-from imaging.comparison import compare
+from imaging.comparison import measure
 
 clients = Clients(settings.clients_table())
 comparing = Comparing(
     assets=Assets(settings.assets_table()),
     originals=Originals(settings.originals_bucket()),
-    measure=partial(compare, presets_per_job=settings.presets_per_job(), limits=settings.pixel_limits()),
+    measure=partial(measure, presets_per_job=settings.presets_per_job(), limits=settings.pixel_limits()),
     presets=settings.presets(),
     max_upload_bytes=settings.max_upload_bytes(),
 )

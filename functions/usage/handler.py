@@ -8,9 +8,9 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from catalog import settings
-from catalog.adapters.asset_items import asset_of_image
+from catalog.adapters.asset_items import asset_in_stream
 from catalog.adapters.event_bus import EventBus
-from catalog.adapters.purge_runs_table import run_of_image
+from catalog.adapters.purge_runs_table import run_in_stream
 from catalog.adapters.usage_table import Counters
 from catalog.domain.events import AssetChange, RunChange
 from catalog.telemetry import count, logger, metrics
@@ -22,16 +22,16 @@ counting = Counting(counters=Counters(settings.usage_table()), bus=EventBus(sett
 def asset_change(change: Mapping[str, Any]) -> AssetChange:
     at = datetime.fromtimestamp(change["ApproximateCreationDateTime"], UTC)
     return AssetChange(
-        _image(change, "OldImage", asset_of_image), _image(change, "NewImage", asset_of_image), at
+        _item(change, "OldImage", asset_in_stream), _item(change, "NewImage", asset_in_stream), at
     )
 
 
 def run_change(change: Mapping[str, Any]) -> RunChange:
-    return RunChange(_image(change, "OldImage", run_of_image), _image(change, "NewImage", run_of_image))
+    return RunChange(_item(change, "OldImage", run_in_stream), _item(change, "NewImage", run_in_stream))
 
 
-def _image[T](change: Mapping[str, Any], name: str, of_image: Callable[[Mapping[str, Any]], T]) -> T | None:
-    return of_image(change[name]) if name in change else None
+def _item[T](change: Mapping[str, Any], name: str, read: Callable[[Mapping[str, Any]], T]) -> T | None:
+    return read(change[name]) if name in change else None
 
 
 CHANGES: Final[Mapping[str, Callable[[Mapping[str, Any]], AssetChange | RunChange]]] = {

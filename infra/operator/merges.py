@@ -50,7 +50,7 @@ from catalog.domain.rejections import ImageRejectedError
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from catalog.domain.uploads import OriginalMissingError, OriginalTooLargeError
 from catalog.use_cases.rechecking import Rechecking, WrongMerge
-from imaging.inspection import compare, inspect
+from imaging.inspection import inspect, verify
 from imaging.originals import canonical_pixels
 from infra.operator.tenants import stack_outputs
 
@@ -134,7 +134,7 @@ def merges_of(tenant: TenantId, *, outputs: Mapping[str, str]) -> Merges:
 
 
 def _verify(one: bytes, other: bytes) -> Likeness:
-    return compare(inspect(one, limits=DEFAULT_PIXEL_LIMITS), other, limits=DEFAULT_PIXEL_LIMITS)
+    return verify(inspect(one, limits=DEFAULT_PIXEL_LIMITS), other, limits=DEFAULT_PIXEL_LIMITS)
 
 
 def as_json(wrong: WrongMerge) -> dict[str, Any]:

@@ -23,9 +23,9 @@ from typing import Any
 
 from PIL import Image
 
-from catalog.adapters.asset_items import asset_of_image
+from catalog.adapters.asset_items import asset_in_stream
 from catalog.adapters.groups import entry_of
-from catalog.adapters.purge_runs_table import run_of_image
+from catalog.adapters.purge_runs_table import run_in_stream
 from catalog.domain.assets import Asset, Status
 from catalog.domain.fingerprints import indexed_at
 from catalog.domain.keys import ORIGINALS_PREFIX, RENDITIONS_PREFIX, AssetId, AssetKey, TenantId
@@ -97,8 +97,8 @@ def read_world(
     `usage_of` says what is counted for a tenant; its stream must have been followed to the end.
     """
     items = list(_items(dynamodb, names.assets))
-    assets = {asset.key: asset for asset in map(asset_of_image, items)}
-    runs = [run_of_image(_as_the_stream_has_it(item)) for item in _items(dynamodb, names.purge_runs)]
+    assets = {asset.key: asset for asset in map(asset_in_stream, items)}
+    runs = [run_in_stream(_as_the_stream_has_it(item)) for item in _items(dynamodb, names.purge_runs)]
     bands = [indexed_at(item["band"]["S"], item["id"]["S"]) for item in _items(dynamodb, names.hash_bands)]
     of_pairs = list(_items(dynamodb, names.pairs))
     said = {
@@ -122,7 +122,7 @@ def read_world(
 
     return World(
         assets=assets,
-        item_sizes={asset_of_image(item).key: len(json.dumps(item)) for item in items},
+        item_sizes={asset_in_stream(item).key: len(json.dumps(item)) for item in items},
         members=entries["member"],
         waiting=entries["waiting"],
         banded=set(bands),

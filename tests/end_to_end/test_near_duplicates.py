@@ -7,7 +7,7 @@ import requests
 from PIL import Image as Pillow
 from PIL import ImageFilter, ImageOps
 
-from catalog.adapters.asset_items import asset_of_image
+from catalog.adapters.asset_items import asset_in_stream
 from catalog.domain.fingerprints import places
 from catalog.domain.keys import tenant_id
 from catalog.domain.tenants import Scope
@@ -117,7 +117,7 @@ def test_an_image_indexed_before_the_content_box_was_is_found_once_it_is_moved(
         key = {"tenant": {"S": acme}, "id": {"S": photo.id}}
         table = deployment.output("AssetsTable")
         item = dynamodb.get_item(TableName=table, Key=key)["Item"]
-        asset = asset_of_image(item)
+        asset = asset_in_stream(item)
         (indexed,) = asset.indexed_as
         for place in places(acme, asset.id, indexed):
             dynamodb.delete_item(

@@ -90,7 +90,7 @@ def inspect(data: bytes) -> Inspection:
     )
 
 
-def compare(inspection: Inspection, data: bytes) -> Likeness:
+def verify(inspection: Inspection, data: bytes) -> Likeness:
     same = inspection.pixels == json.loads(data)[0]
     return Likeness(Verdict.SAME if same else Verdict.DIFFERENT, {"score": 0.5}, None if same else "score")
 
@@ -130,7 +130,7 @@ class Shop:
 
     def ingest(self, picture: Picture) -> None:
         ingestion: Ingestion = self.cloud.function("ingest").ingestion
-        near = replace(ingestion.near_duplicates, verify=compare)
+        near = replace(ingestion.near_duplicates, verify=verify)
         ingested = replace(ingestion, inspect=inspect, near_duplicates=near).ingest(picture.key)
         assert ingested.fault is None
         self.take_jobs()

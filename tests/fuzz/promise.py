@@ -37,7 +37,7 @@ def inspected(data: bytes) -> Outcome:
     """What ingest does, against itself as the near-duplicate too."""
     try:
         first = inspection.inspect(data, limits=LIMITS)
-        likeness = inspection.compare(first, data, limits=LIMITS)
+        likeness = inspection.verify(first, data, limits=LIMITS)
     except ImageRejectedError as error:
         return error.rejection.code
     shown = first.source.width, first.source.height
@@ -69,7 +69,7 @@ def rendered(data: bytes) -> Outcome:
 def compared(data: bytes) -> Outcome:
     """What POST compare does."""
     try:
-        made = comparison.compare(data, PRESETS[:1], presets_per_job=1, limits=LIMITS)
+        made = comparison.measure(data, PRESETS[:1], presets_per_job=1, limits=LIMITS)
     except ImageRejectedError as error:
         return error.rejection.code
     assert all(encoding.size_bytes > 0 and -1 <= encoding.ssim <= 1 for encoding in made[0].encodings)

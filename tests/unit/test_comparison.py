@@ -22,7 +22,7 @@ Luma = npt.NDArray[np.uint8]
 
 
 def compare(data: bytes, *presets: Preset) -> tuple[PresetComparison, ...]:
-    return comparison.compare(
+    return comparison.measure(
         data, presets or DEFAULT_PRESETS, presets_per_job=1, limits=DEFAULT_PIXEL_LIMITS
     )
 
@@ -117,7 +117,7 @@ def test_the_figures_of_a_preset_are_those_of_the_rendition_its_job_stores(prese
         )
     }
 
-    compared = comparison.compare(
+    compared = comparison.measure(
         photo, DEFAULT_PRESETS, presets_per_job=presets_per_job, limits=DEFAULT_PIXEL_LIMITS
     )
 
@@ -136,7 +136,7 @@ def test_an_original_too_large_to_be_decoded_for_every_job_is_decoded_for_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     photo = images.jpeg_bytes(images.noisy_scene(1, (2000, 1500)))
-    together = comparison.compare(photo, DEFAULT_PRESETS, presets_per_job=3, limits=DEFAULT_PIXEL_LIMITS)
+    together = comparison.measure(photo, DEFAULT_PRESETS, presets_per_job=3, limits=DEFAULT_PIXEL_LIMITS)
     assert compare(photo) != together
 
     monkeypatch.setattr(comparison, "MAX_DECODED_PIXELS", 3 * 2000 * 1500 - 1)

@@ -40,7 +40,7 @@ _STRIP: Final = 128  # rows of windows at once: 4,096 x 128 take 40 MiB, however
 _DIGITS: Final = 4
 
 
-def compare(
+def measure(
     data: bytes, presets: Sequence[Preset], *, presets_per_job: int, limits: PixelLimits
 ) -> tuple[PresetComparison, ...]:
     """What each preset would make of the original `data`, in the order given.

@@ -11,7 +11,8 @@ from catalog.domain.near_duplicates import Likeness
 from catalog.domain.sources import SourceFormat
 from imaging.hashes import average_hash, colours, content_box, difference_hash, phash256, shrunk
 from imaging.originals import canonical_pixels, identify
-from imaging.verification import is_near_blank, verify
+from imaging.verification import is_near_blank
+from imaging.verification import verify as verify_pixels
 
 _HASHES: Final[Mapping[PHashAlgorithm, Callable[[Image], str]]] = {
     PHashAlgorithm.PHASH256: phash256,
@@ -49,14 +50,14 @@ def fingerprint(pixels: Image, algorithm: PHashAlgorithm, *, frame: str | None =
     return Fingerprint(algorithm, frame, hashed(content), colours(small.crop(box)))
 
 
-def compare(inspection: Inspection, data: bytes, *, limits: Mapping[SourceFormat, int]) -> Likeness:
+def verify(inspection: Inspection, data: bytes, *, limits: Mapping[SourceFormat, int]) -> Likeness:
     """Whether an inspected original and another show the same picture.  Raises ImageRejectedError."""
     if not isinstance(inspection.pixels, Image):
         raise TypeError("an inspection by this module has its pixels")
     sides = [
         max(source.width, source.height) for source in (inspection.source, identify(data, limits=limits))
     ]
-    verification = verify(
+    verification = verify_pixels(
         inspection.pixels, canonical_pixels(data, limits=limits), scale=max(sides) / min(sides)
     )
     return Likeness(verification.verdict, verification.scores, verification.refusal)

@@ -124,9 +124,9 @@ def asset_of(item: AssetItem) -> Asset:
     )
 
 
-def asset_of_image(image: Mapping[str, Any]) -> Asset:
-    """The asset in an image of the table's stream, in DynamoDB's own JSON."""
-    return asset_of(AssetItem.from_raw_data(dict(image)))
+def asset_in_stream(item: Mapping[str, Any]) -> Asset:
+    """The asset of an item as the table's stream has it, in DynamoDB's own JSON."""
+    return asset_of(AssetItem.from_raw_data(dict(item)))
 
 
 def microseconds(moment: datetime) -> int:

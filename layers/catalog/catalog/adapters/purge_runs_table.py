@@ -101,12 +101,12 @@ def _run(item: _PurgeRunItem) -> PurgeRun:
     )
 
 
-def run_of_image(image: Mapping[str, Any]) -> PurgeRun:
-    """The run in an image of the table's stream, in DynamoDB's own JSON: binary values are base64 there."""
+def run_in_stream(item: Mapping[str, Any]) -> PurgeRun:
+    """The run of an item as the table's stream has it, in DynamoDB's own JSON: binary values are base64."""
     binary = {
-        name: {"B": base64.b64decode(image[name]["B"])} for name in ("candidates", "taken") if name in image
+        name: {"B": base64.b64decode(item[name]["B"])} for name in ("candidates", "taken") if name in item
     }
-    return _run(_PurgeRunItem.from_raw_data({**image, **binary}))
+    return _run(_PurgeRunItem.from_raw_data({**item, **binary}))
 
 
 class PurgeRuns:
