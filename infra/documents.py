@@ -83,7 +83,9 @@ def rejections() -> None:
 def counters() -> None:
     """Counters in CloudWatch by the function that counts."""
     counted = {
-        handler.parent.name.replace("_", "-"): sorted(_counted(handler))
+        handler.parent.name.replace("_", "-"): sorted(
+            name for module in (handler, *_compositions(handler)) for name in _counted(module)
+        )
         for handler in sorted(ROOT.glob("functions/*/handler.py"))
     }
     counted["every API function"] = sorted(
@@ -190,6 +192,12 @@ def _error_codes(response: Mapping[str, Any]) -> Iterator[str]:
     for part in shape["content"]["application/json"]["schema"]["allOf"]:
         if "properties" in part:
             yield from part["properties"]["error"]["properties"]["code"]["enum"]
+
+
+def _compositions(handler: Path) -> Iterator[Path]:
+    """The modules of services that the handler holds."""
+    for name in re.findall(r"^from catalog\.composition import (\w+)$", handler.read_text(), re.M):
+        yield ROOT / f"layers/catalog/catalog/composition/{name}.py"
 
 
 def _counted(module: Path) -> set[str]:

@@ -73,7 +73,7 @@ class DeadLetterQueue:
 QUEUES: Final = (
     DeadLetterQueue("uploads", "UploadsDeadLetterQueueUrl", "UploadsQueueUrl", "ingest"),
     DeadLetterQueue("render", "RenderDeadLetterQueueUrl", "RenderQueueUrl", "render"),
-    DeadLetterQueue("purge", "PurgeDeadLetterQueueUrl", "PurgeQueueUrl", "purge"),
+    DeadLetterQueue("purge", "PurgeDeadLetterQueueUrl", "PurgeQueueUrl", "purge_worker"),
     DeadLetterQueue("usage", "UsageDeadLetterQueueUrl", None, "usage"),
 )
 
@@ -285,7 +285,7 @@ class DeadLetters:
         """Raises DailyPurgeFailedError."""
         if letter.kind is Kind.DAILY_PURGE:
             answer = client("lambda").invoke(
-                FunctionName=self.outputs["PurgeFunction"], Payload=json.dumps(_DAILY_PURGE)
+                FunctionName=self.outputs["PurgeStarterFunction"], Payload=json.dumps(_DAILY_PURGE)
             )
             if "FunctionError" in answer:
                 raise DailyPurgeFailedError(answer["FunctionError"])

@@ -82,9 +82,9 @@ def test_a_daily_purge_that_fails_inside_the_function_is_a_letter_with_its_error
 ) -> None:
     """Nobody waits for it: Lambda tries it three times and hands it to the on-failure destination."""
     assert deployment.depth("PurgeDeadLetterQueueUrl") == 0
-    with deployment.without_permission("PurgeFunction", "dynamodb:Scan"):
+    with deployment.without_permission("PurgeStarterFunction", "dynamodb:Scan"):
         deployment.stack.client("lambda").invoke(
-            FunctionName=deployment.output("PurgeFunction"),
+            FunctionName=deployment.output("PurgeStarterFunction"),
             InvocationType="Event",
             Payload=json.dumps({"purge": "daily"}),
         )

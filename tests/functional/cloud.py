@@ -356,8 +356,11 @@ class Cloud:
         return self.take_messages(self.render_queue)
 
     def take_delayed_jobs(self) -> list[str]:
-        """Every message of the render queue that is not to be delivered yet, taken off it."""
-        queue = _backend("sqs").queues[self.render_queue.rpartition("/")[2]]
+        return self.take_delayed("render")
+
+    def take_delayed(self, queue_name: str) -> list[str]:
+        """Every message of a queue that is not to be delivered yet, taken off it."""
+        queue = _backend("sqs").queues[queue_name]
         delayed = [message for message in queue._messages if message.delayed]
         queue._messages = [message for message in queue._messages if message not in delayed]
         return [message.body for message in delayed]
@@ -417,7 +420,6 @@ class Cloud:
     @contextmanager
     def later(self, passed: timedelta) -> Iterator[None]:
         """The purge's clock is ahead by so much, and messages have been delayed for as long."""
-        function = self.function("purge")
         for queue in _backend("sqs").queues.values():
             for message in queue._messages:
                 message.delayed_until -= passed.total_seconds() * 1_000
@@ -426,8 +428,9 @@ class Cloud:
             return datetime.now(UTC) + passed
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(function, "clock", clock)
-            patch.setitem(function.work.keywords, "clock", clock)
+            for name, service in (("purge", "requests"), ("purge_worker", "purging")):
+                function = self.function(name)
+                patch.setattr(function, service, on_clock(getattr(function, service), clock))
             yield
 
     def moment(self) -> Moment:
@@ -449,7 +452,7 @@ class Cloud:
                 self.render(job)
                 self.render(job)
             for message in purges:
-                self.invoke("purge", sqs_event(message))
+                self.invoke("purge_worker", sqs_event(message))
 
     # --- what is left -----------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ def letters(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> DeadLetters:
         "AssetsTable": "AssetsTable",
         "TenantsTable": "TenantsTable",
         "OriginalsBucket": cloud.originals,
-        "PurgeFunction": "purge",
+        "PurgeStarterFunction": "purge_starter",
     }
     return DeadLetters("catalog-images", outputs)
 
@@ -341,8 +341,8 @@ def test_a_daily_purge_that_could_not_begin_is_begun_and_not_put_in_the_purge_qu
 
     class Functions:
         def invoke(self, **called: Any) -> dict[str, Any]:
-            assert called["FunctionName"] == "purge"
-            cloud.invoke("purge", json.loads(called["Payload"]))
+            assert called["FunctionName"] == "purge_starter"
+            cloud.invoke("purge_starter", json.loads(called["Payload"]))
             return answers.pop(0)
 
     monkeypatch.setattr(operator, "client", lambda name: Functions() if name == "lambda" else aws(name))

@@ -10,7 +10,6 @@ back, and all guarantees hold.  What an image shows is computed once for the sam
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
@@ -34,10 +33,10 @@ from catalog.adapters.queues import purge_job, render_job
 from catalog.domain.assets import AssetNotFoundError, AssetStateError
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.near_duplicates import Decision, DuplicatePairNotFoundError
-from catalog.domain.purge import CLAIMED_FOR, PurgeRun, RunClaimedError, RunState
+from catalog.domain.purge import CLAIMED_FOR
 from catalog.domain.uploads import Announcement, UploadTicket
 from catalog.use_cases.decisions import RENDERED_AFTER, Decisions
-from catalog.use_cases.purging import confirm_purge, propose_purge, purge_tenant
+from catalog.use_cases.purge_requests import PurgeRequests
 from catalog.use_cases.uploads import Uploads
 from infra.pictures.images import half_of, jpeg_bytes, noisy_scene
 from tests.builders.guarantees import History
@@ -276,39 +275,13 @@ class Catalog(RuleBasedStateMachine):
     @rule(tenant=TENANTS)
     def purge(self, tenant: str) -> None:
         """An administrator purges whatever is unused at this moment."""
-        function = self.cloud.function("purge")
+        requests: PurgeRequests = on_clock(self.cloud.function("purge").requests, self.clock)
 
         def work() -> Any:
-            proposal = propose_purge(
-                tenant_id(tenant),
-                older_than=timedelta(0),
-                requested_by="someone",
-                assets=function.assets,
-                runs=function.runs,
-                signer=function.signer,
-                now=self.clock(),
-            )
-            run = confirm_purge(
-                proposal.token,
-                tenant_id(tenant),
-                runs=function.runs,
-                signer=function.signer,
-                see_to=self.come_back_to,
-                now=self.clock(),
-            )
-            with suppress(RunClaimedError):  # a daily purge has found it already
-                run = self.work_on(run)
-            return run
+            proposal = requests.propose(tenant_id(tenant), timedelta(0), requested_by="someone")
+            return requests.begin(requests.confirm(proposal.token, tenant_id(tenant)))
 
         self.start_for_client(f"purge {tenant}", work)
-
-    def work_on(self, run: PurgeRun) -> PurgeRun:
-        function = self.cloud.function("purge")
-        return function.work(run, clock=self.clock, until=self.time + timedelta(seconds=40))
-
-    def come_back_to(self, run: PurgeRun) -> None:
-        body = json.dumps({"tenant": run.tenant, "run_id": run.id})
-        self.waiting.append(Message("purge", body, self.time + CLAIMED_FOR))
 
     @rule(tenant=TENANTS)
     def daily(self, tenant: str) -> None:
@@ -317,10 +290,13 @@ class Catalog(RuleBasedStateMachine):
     # --- Who is served ------------------------------------------------------------------------------------
 
     def take_off_queue(self) -> bool:
-        jobs = [Message("render", body, self.time) for body in self.cloud.take_jobs()]
-        jobs += [
-            Message("render", body, self.time + RENDERED_AFTER) for body in self.cloud.take_delayed_jobs()
+        jobs = [
+            Message(name, body, self.time)
+            for name, url in (("render", self.cloud.render_queue), ("purge", self.cloud.purge_queue))
+            for body in self.cloud.take_messages(url)
         ]
+        for name, delay in (("render", RENDERED_AFTER), ("purge", CLAIMED_FOR)):
+            jobs += [Message(name, body, self.time + delay) for body in self.cloud.take_delayed(name)]
         self.waiting += jobs
         return bool(jobs)
 
@@ -353,26 +329,11 @@ class Catalog(RuleBasedStateMachine):
                 case "render":
                     rendering = on_clock(self.cloud.function("render").rendering, self.clock)
                     return rendering.render(render_job(message.body))
-            return self.purge_by_message(message.body)
+            return on_clock(self.cloud.function("purge_worker").purging, self.clock).work(
+                purge_job(message.body)
+            )
 
         self.start(f"{message.queue} {message.body}"[:60], work, judged)
-
-    def purge_by_message(self, body: str) -> None:
-        """As the function does, but for what it sends again: whoever finds a run claimed comes back later."""
-        function, job = self.cloud.function("purge"), purge_job(body)
-        if job.run_id:
-            run = function.runs.get(job.tenant, job.run_id)
-            if run.state is RunState.RUNNING:
-                self.work_on(run)
-            return
-        purge_tenant(
-            job.tenant,
-            older_than=timedelta(days=30),
-            assets=function.assets,
-            runs=function.runs,
-            work=self.work_on,
-            now=self.clock(),
-        )
 
     # --- Who goes on, and who dies ------------------------------------------------------------------------
 

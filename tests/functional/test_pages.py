@@ -118,7 +118,7 @@ def test_the_worst_page_of_purge_runs_is_one_answer_and_says_where_it_goes_on(
         )
         for number in range(100)
     ]
-    monkeypatch.setattr(cloud.function("purge").runs, "page", lambda *_, **__: page_of(runs))
+    monkeypatch.setattr(cloud.function("purge").requests.purging.runs, "page", lambda *_, **__: page_of(runs))
 
     length, page = answered(cloud, "purge", "/purge/runs", 100)
 

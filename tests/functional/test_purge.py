@@ -35,14 +35,14 @@ def unused(cloud: Cloud, seed: int, *, days: float = 40, client_id: str = "clien
 
 def daily_purge(cloud: Cloud) -> None:
     """The schedule fires, and its messages are delivered until there are no more."""
-    cloud.invoke("purge", SCHEDULED_INPUT)
+    cloud.invoke("purge_starter", SCHEDULED_INPUT)
     deliver(cloud)
 
 
 def deliver(cloud: Cloud) -> None:
     while messages := cloud.take_messages(cloud.purge_queue):
         for message in messages:
-            cloud.invoke("purge", sqs_event(message))
+            cloud.invoke("purge_worker", sqs_event(message))
 
 
 def test_a_dry_run_is_the_default_and_names_what_nobody_has_used_for_the_grace_period(cloud: Cloud) -> None:
@@ -390,7 +390,7 @@ def test_a_purge_out_of_time_goes_on_through_the_queue(cloud: Cloud, monkeypatch
     monkeypatch.setattr("catalog.use_cases.purging._SLICE", 1)
     ids = [unused(cloud, seed) for seed in range(3)]
     token = cloud.purge().json["confirm_token"]
-    monkeypatch.setattr(cloud.function("purge"), "ANSWER_WITHIN", timedelta(0))
+    monkeypatch.setattr("catalog.use_cases.purge_requests.ANSWER_WITHIN", timedelta(0))
 
     answer = cloud.purge(dry_run=False, confirm_token=token)
 
@@ -408,12 +408,12 @@ def test_a_purge_that_goes_on_counts_its_hops_and_leaves_the_rest_to_the_next_da
     monkeypatch.setattr("catalog.use_cases.purging.MAX_CANDIDATES", 1)
     ids = [unused(cloud, seed, days=40 + seed) for seed in range(4)]
     monkeypatch.setattr("catalog.domain.hops.MAX_HOPS", 2)
-    cloud.invoke("purge", SCHEDULED_INPUT)
+    cloud.invoke("purge_starter", SCHEDULED_INPUT)
     seen = []
     while messages := cloud.take_messages(cloud.purge_queue):
         seen += [json.loads(message) for message in messages]
         for message in messages:
-            cloud.invoke("purge", sqs_event(message))
+            cloud.invoke("purge_worker", sqs_event(message))
 
     hops = [message["hops"] for message in seen if message["tenant"] == "acme"]
     assert hops == [0, 1, 2]
@@ -424,19 +424,18 @@ def test_a_purge_that_goes_on_counts_its_hops_and_leaves_the_rest_to_the_next_da
 
 
 def test_a_confirmed_purge_that_its_chain_did_not_end_is_completed_by_the_next_days(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud,
 ) -> None:
-    monkeypatch.setattr("catalog.domain.hops.MAX_HOPS", 0)
-    monkeypatch.setattr("catalog.use_cases.purging._SLICE", 1)
     id_ = unused(cloud, 1)
     token = cloud.purge().json["confirm_token"]
-    monkeypatch.setattr(cloud.function("purge"), "ANSWER_WITHIN", timedelta(0))
-    monkeypatch.setattr(cloud.function("purge"), "WORK_FOR", timedelta(0))
-    assert cloud.purge(dry_run=False, confirm_token=token).status == 202
-    deliver(cloud)
-    assert cloud.get(id_).status == 200
+    with pytest.MonkeyPatch.context() as out_of_time:
+        out_of_time.setattr("catalog.domain.hops.MAX_HOPS", 0)
+        out_of_time.setattr("catalog.use_cases.purge_requests.ANSWER_WITHIN", timedelta(0))
+        out_of_time.setattr("catalog.use_cases.purging.WORK_FOR", timedelta(0))
+        assert cloud.purge(dry_run=False, confirm_token=token).status == 202
+        deliver(cloud)
+        assert cloud.get(id_).status == 200
 
-    monkeypatch.undo()
     daily_purge(cloud)
     assert cloud.get(id_).status == 404
 

@@ -49,7 +49,8 @@ KILLED: Final = {
     "IngestFunction": 8,
     "RenderFunction": 8,
     "UsageFunction": 5,
-    "PurgeFunction": 4,
+    "PurgeFunction": 2,
+    "PurgeWorkerFunction": 2,
     "RequestUploadFunction": 2,
     "ReferencesFunction": 2,
     "GetImageFunction": 1,
@@ -178,7 +179,7 @@ def drained(deployment: Deployment) -> bool:
 def finish_purges(deployment: Deployment) -> None:
     """What the schedule does every day; among other things it finishes what a dead function began."""
     client = deployment.stack.client("lambda")
-    client.invoke(FunctionName=deployment.output("PurgeFunction"), Payload=b'{"purge": "daily"}')
+    client.invoke(FunctionName=deployment.output("PurgeStarterFunction"), Payload=b'{"purge": "daily"}')
 
 
 def buried(deployment: Deployment) -> tuple[list[dict[str, Any]], list[str]]:

@@ -10,7 +10,7 @@ API = APPLICATION.of_type("AWS::Serverless::Api")["Api"]
 CALLS = {
     (event["Properties"]["Method"].upper(), event["Properties"]["Path"]): event["Properties"]
     for function in FUNCTIONS.values()
-    for event in function["Events"].values()
+    for event in function.get("Events", {}).values()
     if event["Type"] == "Api"
 }
 SCOPES = {

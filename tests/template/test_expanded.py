@@ -111,7 +111,7 @@ def test_a_function_that_can_cause_itself_to_run_says_so_and_no_other_does(funct
 
 def test_purge_and_render_are_known_to_cause_themselves_to_run() -> None:
     reached = causes()
-    assert {name for name in FUNCTIONS if name in followed_from(name, reached)} == {"Purge", "Render"}
+    assert {name for name in FUNCTIONS if name in followed_from(name, reached)} == {"PurgeWorker", "Render"}
 
 
 def test_what_fails_in_a_function_that_nobody_waits_for_becomes_a_dead_letter_with_an_alarm() -> None:
@@ -120,7 +120,7 @@ def test_what_fails_in_a_function_that_nobody_waits_for_becomes_a_dead_letter_wi
         named(config["FunctionName"]): named(config["DestinationConfig"]["OnFailure"]["Destination"])
         for config in configs.values()
     }
-    assert asynchronously_invoked() == {"Purge"}
+    assert asynchronously_invoked() == {"PurgeStarter"}
     assert set(kept) == asynchronously_invoked()
     alarms = [alarm for template in ALL for alarm in template.of_type("AWS::CloudWatch::Alarm").values()]
     for function, queue in kept.items():

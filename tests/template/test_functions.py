@@ -119,7 +119,7 @@ def test_a_function_runs_where_the_layers_were_built_for_and_is_traced(function)
 
 @EVERY_FUNCTION
 def test_a_function_that_reads_a_queue_reports_single_failures_within_a_bounded_concurrency(function):
-    for event in FUNCTIONS[function]["Events"].values():
+    for event in FUNCTIONS[function].get("Events", {}).values():
         if event["Type"] == "SQS":
             assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
             most = event["Properties"]["ScalingConfig"]["MaximumConcurrency"]
@@ -186,7 +186,7 @@ def test_a_default_meets_its_own_pattern(parameter):
 
 
 def test_a_purge_worker_is_dead_when_its_claim_on_a_run_ends():
-    assert FUNCTIONS["Purge"]["Timeout"] * 1.2 < CLAIMED_FOR.total_seconds()
+    assert FUNCTIONS["PurgeWorker"]["Timeout"] * 1.2 < CLAIMED_FOR.total_seconds()
 
 
 def test_a_request_is_dead_when_the_jobs_it_sent_ahead_are_delivered():

@@ -23,11 +23,11 @@ def holders(action: str, resource: str = "") -> set[str]:
 def test_only_the_functions_that_must_can_write_or_delete_objects() -> None:
     assert holders("s3:PutObject", "Originals") == {"RequestUpload"}
     assert holders("s3:PutObject", "Renditions") == {"Render"}
-    assert holders("s3:DeleteObject") == {"Ingest", "Purge"}
+    assert holders("s3:DeleteObject") == {"Ingest", "Purge", "PurgeWorker"}
 
 
 def test_only_purge_deletes_assets_tenants_what_was_announced_and_only_tenants_makes_clients() -> None:
-    assert holders("dynamodb:DeleteItem", "AssetsTable") == {"Purge", "Tenants"}
+    assert holders("dynamodb:DeleteItem", "AssetsTable") == {"Purge", "PurgeWorker", "Tenants"}
     assert holders("dynamodb:PutItem", "ClientsTable") == {"Tenants"}
     assert {function for function, action, _ in GRANTS if action.startswith("cognito-idp:")} == {"Tenants"}
     assert {function for function, action, _ in GRANTS if action.startswith("kms:")} == {"Purge"}

@@ -8,7 +8,7 @@ TABLES = APPLICATION.of_type("AWS::DynamoDB::Table")
 FOLLOWED = {
     (function, name): event["Properties"]
     for function, properties in FUNCTIONS.items()
-    for name, event in properties["Events"].items()
+    for name, event in properties.get("Events", {}).items()
     if event["Type"] == "DynamoDB"
 }
 EVERY_STREAM = pytest.mark.parametrize("followed", sorted(FOLLOWED))

@@ -44,7 +44,7 @@ from catalog.domain.uploads import DECLARED_TYPES, PresignedUpload, UploadTicket
 from catalog.domain.usage import Usage
 from catalog.use_cases.decisions import Decided
 from catalog.use_cases.metrics import UsageByTenant
-from catalog.use_cases.purging import Proposal
+from catalog.use_cases.purge_requests import Proposal
 from imaging.verification import Refusal
 from infra.operator.merges import WHY
 

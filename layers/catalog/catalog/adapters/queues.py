@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import batched
 from typing import Final
@@ -10,7 +9,8 @@ from typing import Final
 from catalog.adapters.sdk import client
 from catalog.domain.assets import RenderJob
 from catalog.domain.hops import next_hop
-from catalog.domain.keys import AssetKey, TenantId, asset_id, tenant_id
+from catalog.domain.keys import AssetKey, asset_id, tenant_id
+from catalog.domain.purge import PurgeJob
 
 _BATCH: Final = 10  # messages SendMessageBatch takes
 
@@ -54,18 +54,6 @@ class RenderQueue:
             answer = client("sqs").send_message_batch(QueueUrl=self._url, Entries=entries)
             if refused := answer.get("Failed"):
                 raise JobsNotSentError(", ".join(sorted({failure["Code"] for failure in refused})))
-
-
-@dataclass(frozen=True, slots=True)
-class PurgeJob:
-    """Work on a tenant's run, or, without one, start the scheduled purge of that tenant.
-
-    `hops` jobs came before it, each of which caused the next (catalog.domain.hops).
-    """
-
-    tenant: TenantId
-    run_id: str | None = None
-    hops: int = 0
 
 
 class PurgeQueue:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from catalog.domain.uploads import UploadTicket
     from catalog.use_cases.decisions import Decided
     from catalog.use_cases.metrics import UsageByTenant
-    from catalog.use_cases.purging import Proposal
+    from catalog.use_cases.purge_requests import Proposal
 
 UrlOf = Callable[[str], str]
 """The URL at which a browser can GET the rendition stored under an object key."""

@@ -52,7 +52,7 @@ class RunAlreadyConfirmedError(CallerError):
 
 
 class RunClaimedError(Exception):
-    """Another worker is at this run, was until it died, or has completed it; look again after CLAIMED_FOR."""
+    """The run is claimed or completed; retry after CLAIMED_FOR."""
 
 
 class PurgeRunNotFoundError(LookupError):
@@ -116,6 +116,18 @@ class PurgeRun:
     def digest(self) -> str:
         """SHA-256 over exactly this set of candidates, whatever their order."""
         return hashlib.sha256("\n".join(sorted(self.candidates)).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeJob:
+    """Work on a tenant's run, or, without one, start the scheduled purge of that tenant.
+
+    `hops` jobs came before it, each of which caused the next (catalog.domain.hops).
+    """
+
+    tenant: TenantId
+    run_id: str | None = None
+    hops: int = 0
 
 
 def unused_before(status: Status, *, as_of: datetime, older_than: timedelta) -> datetime | None:
