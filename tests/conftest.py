@@ -2,11 +2,14 @@
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Powertools reads these when its logger and metrics are made, once a process, whichever test comes first.
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "catalog-images")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "CatalogImagePipeline")
 
+# No example has a deadline, and drawing one may be slow: how long it takes is a fact of the machine.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
 # For the nights: what asks for it runs for hours instead of a minute, in an order of its own each time.
-settings.register_profile("long")
+settings.register_profile("long", settings.get_profile("default"))

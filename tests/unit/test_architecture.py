@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[2]
 CATALOG = ROOT / "layers" / "catalog" / "catalog"
@@ -137,6 +138,11 @@ def test_one_module_knows_status_codes() -> None:
         path.name for path in [*modules(CATALOG), *modules(FUNCTIONS)] if "HTTPStatus" in path.read_text()
     ]
     assert knowing == ["http.py"]
+
+
+def test_no_example_has_a_deadline_or_fails_since_drawing_it_was_slow() -> None:
+    assert settings().deadline is None
+    assert HealthCheck.too_slow in settings().suppress_health_check
 
 
 @pytest.mark.parametrize(
