@@ -1,6 +1,6 @@
 """Cursors: the key at which DynamoDB resumes a list, in base64url.
 
-A key has its tenant, so a tenant's cursor is none of another's.
+A key contains its tenant, so a cursor is of no use to another tenant.
 """
 
 import base64
@@ -21,13 +21,13 @@ _LONGEST: Final = 340
 
 
 class Cursors:
-    """The cursors of one list, by the attributes of its key and what checks each (it raises ValueError)."""
+    """The cursors of one list.  `attributes` are those of its key, each with a check that raises ValueError."""
 
     def __init__(self, **attributes: Callable[[str], str]) -> None:
         self._attributes = attributes
 
     def key(self, cursor: str | None, **owner: str) -> dict[str, dict[str, str]] | None:
-        """Where to resume, None at the beginning.
+        """The key at which to resume, None without a cursor.
 
         Raises InvalidCursorError for a cursor that this list never gave, or that is not the `owner`'s.
         """
@@ -61,7 +61,7 @@ def moment(text: str) -> str:
 
 
 def matching(pattern: str) -> Callable[[str], str]:
-    """A check that raises ValueError for what the pattern does not match as a whole."""
+    """A check that raises ValueError unless the whole text matches."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):

@@ -1,4 +1,4 @@
-"""HTTP: the one place that knows status codes.  Facts go in, answers of docs/openapi.yaml come out."""
+"""HTTP: routes, status codes and answers, as docs/openapi.yaml has them.  No other module knows a status."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,14 +46,14 @@ class Call:
 
     @property
     def query(self) -> Mapping[str, str]:
-        """The parameters behind the path."""
+        """The query string."""
         return self.event.query_string_parameters or {}
 
     @property
     def body(self) -> str | None:
-        """The body of a request that carries no image.  Raises InvalidRequestError where it is no text.
+        """The body of a request without an image.  Raises InvalidRequestError if it is no text.
 
-        API Gateway hands a body over in base64 where it is declared to be an image, whatever it is.
+        API Gateway sends a body in base64 if its Content-Type is an image's.
         """
         try:
             return self.event.decoded_body
@@ -62,15 +62,15 @@ class Call:
 
     @property
     def request_id(self) -> str:
-        """In every answer's error, in the logs, and on the asset this request creates."""
+        """Written to errors, logs and the asset that this request creates."""
         return self.event.request_context.request_id or ""
 
 
 class Api:
-    """The routes of a function.  Each gets the Call, and what its path names, and answers it.
+    """The routes of a function.  A route gets the Call and the variables of its path.
 
-    Every CallerError is answered with its code, anything unknown with a logged 500.  `tenant_of` says for
-    which tenant a client acts; it raises UnknownClientError.
+    A CallerError is answered with its code, any other with a logged 500.  `tenant_of` gives the tenant of a
+    client and raises UnknownClientError.
     """
 
     def __init__(self, tenant_of: Callable[[str], TenantId], *, allow_origin: str) -> None:
@@ -144,13 +144,13 @@ def _claims(event: APIGatewayProxyEvent) -> Mapping[str, Any]:
     return event.request_context.authorizer.get("claims") or {}
 
 
-# Lambda's answers end at 6 MB (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html): of the JSON
-# object that the body is a string in, which counts its quotes and backslashes twice.
+# Lambda answers at most 6 MB (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).  The body is
+# a string in a JSON object, so its quotes and backslashes count twice.
 LONGEST_PAGE: Final = 4 * 1024 * 1024
 
 
 def fitting[T](shown: Iterable[T]) -> list[T]:
-    """As many of a page's entries, from its first, as one answer takes; always one."""
+    """The first entries that fit into one answer; at least one."""
     kept: list[T] = []
     length = 0
     for entry in shown:
@@ -162,23 +162,23 @@ def fitting[T](shown: Iterable[T]) -> list[T]:
 
 
 def listed(name: str, page: Page[Any], **facts: Any) -> Answer:
-    """200: as much of a page of a list as one answer takes, and the cursor of what follows that."""
+    """200: the entries of a page that fit into one answer, and the cursor of the next page."""
     shown = fitting(page.entries)
     return ok(facts | {name: shown, "cursor": page.first(len(shown)).cursor})
 
 
 def ok(body: Any) -> Answer:
-    """200: here it is."""
+    """200: it is there."""
     return _answer(HTTPStatus.OK, body)
 
 
 def created(body: Any) -> Answer:
-    """201: it exists because of this request."""
+    """201: this request created it."""
     return _answer(HTTPStatus.CREATED, body)
 
 
 def accepted(body: Any) -> Answer:
-    """202: it has begun; the answer says how it goes on."""
+    """202: it has begun and goes on without the caller."""
     return _answer(HTTPStatus.ACCEPTED, body)
 
 

@@ -1,4 +1,4 @@
-"""The catalog as JSON, in the shapes docs/openapi.yaml promises."""
+"""The catalog as JSON: each function makes one schema of docs/openapi.yaml."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UrlOf = Callable[[str], str]
 
 
 def asset_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
-    """An asset in the shape of the original description, with its state, hashes and times."""
+    """Image: an asset with its state, hashes, renditions and times."""
     source, hashes, rejection = asset.source, asset.hashes, asset.rejection
     return {
         "id": asset.id,
@@ -58,17 +58,17 @@ def asset_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
     }
 
 
-# Of those who use an image, in a list: whoever wants all of up to 1,000 asks for the image.
+# References of an image in a list; GET /v1/images/{id} answers all of them, up to 1,000.
 FIRST_REFERENCES: Final = 10
 
 
 def listed_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
-    """An asset as one of many: its first references only, and how many there are."""
+    """Image, in a list: with its first references only; `in_use_count` is their number."""
     return asset_json(asset, url_of=url_of) | {"references": sorted(asset.references)[:FIRST_REFERENCES]}
 
 
 def pair_json(decided: Decided, assets: Mapping[AssetId, Asset], *, url_of: UrlOf) -> dict[str, Any]:
-    """Two images that look alike, and what was said of them; an image that was deleted since is null."""
+    """Pair: two images that look alike, and what was decided; a deleted image is null."""
     pair = decided.pair
     images = (assets.get(pair.first), assets.get(pair.second))
     return {
@@ -109,7 +109,7 @@ def _rendition_json(rendition: Rendition, url_of: UrlOf) -> dict[str, Any]:
 
 
 def comparison_json(comparisons: Sequence[PresetComparison]) -> dict[str, Any]:
-    """A comparison in the shape of the original description, with likeness and formats."""
+    """Comparison: every preset in every format."""
     best = recommended(comparisons)
     return {
         "results": [_preset_comparison_json(each) for each in comparisons],
@@ -144,7 +144,7 @@ def _encoding_json(encoding: Encoding) -> dict[str, Any]:
 
 
 def ticket_json(ticket: UploadTicket) -> dict[str, Any]:
-    """Where and how to send the bytes."""
+    """UploadTicket: where and how to send the bytes."""
     return {
         "id": ticket.key.id,
         "upload": {
@@ -157,7 +157,7 @@ def ticket_json(ticket: UploadTicket) -> dict[str, Any]:
 
 
 def candidate_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
-    """What a person needs to know an image by before it goes: the smallest rendition shows it."""
+    """Candidate: what a person needs to recognise an image; the smallest rendition shows it."""
     from catalog.domain.purge import stored_bytes  # noqa: PLC0415 - of all functions only Purge has loaded it
 
     smallest = min(asset.renditions.values(), key=lambda rendition: rendition.size_bytes, default=None)
@@ -171,7 +171,7 @@ def candidate_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
 
 
 def proposal_json(proposal: Proposal, shown: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A dry run: what would be deleted, what of it is shown, and the token that confirms exactly that."""
+    """PurgeProposal: a dry run, with the token that confirms exactly these candidates."""
     return run_json(proposal.run) | {
         "candidates_shown": list(shown),
         "confirm_token": proposal.token,
@@ -180,12 +180,12 @@ def proposal_json(proposal: Proposal, shown: Sequence[Mapping[str, Any]]) -> dic
 
 
 def run_json(run: PurgeRun) -> dict[str, Any]:
-    """A purge run with its candidates, in the shape of the original description and more."""
+    """PurgeRun: a run with its candidates."""
     return summary_json(run) | {"candidates": list(run.candidates)}
 
 
 def summary_json(run: PurgeRun) -> dict[str, Any]:
-    """A purge run without its candidates."""
+    """PurgeRunSummary: a run without its candidates."""
     return {
         "run_id": run.id,
         "tenant_id": run.tenant,
@@ -206,7 +206,7 @@ def summary_json(run: PurgeRun) -> dict[str, Any]:
 
 
 def tenant_json(tenant: Tenant) -> dict[str, Any]:
-    """A tenant, without its clients."""
+    """Tenant, without its clients."""
     return {
         "tenant": tenant.id,
         "status": tenant.status,
@@ -220,7 +220,7 @@ def tenant_json(tenant: Tenant) -> dict[str, Any]:
 
 
 def credentials_json(credentials: ClientCredentials) -> dict[str, Any]:
-    """A new client; its secret is in this answer and nowhere else."""
+    """ClientCredentials: the only answer that has the secret."""
     return {
         "tenant": credentials.client.tenant,
         "client_id": credentials.client.client_id,
@@ -230,7 +230,7 @@ def credentials_json(credentials: ClientCredentials) -> dict[str, Any]:
 
 
 def client_json(client: KnownClient) -> dict[str, Any]:
-    """A client of a tenant, without its secret, which nobody keeps."""
+    """Client, without its secret, which is not stored."""
     return {
         "client_id": client.client_id,
         "scopes": None if client.scopes is None else list(client.scopes),
@@ -239,7 +239,7 @@ def client_json(client: KnownClient) -> dict[str, Any]:
 
 
 def metrics_json(usage: UsageByTenant) -> dict[str, Any]:
-    """Metrics in the shape of the original description, and more; bytes and counts."""
+    """Metrics: counts and bytes."""
     together = usage.together
     return {
         "tenant_counts": {tenant: its.assets for tenant, its in sorted(usage.by_tenant.items())},

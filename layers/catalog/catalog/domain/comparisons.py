@@ -33,7 +33,7 @@ class Encoding:
 
     @property
     def bytes_per_pixel(self) -> float:
-        """The quality metric of the original description."""
+        """`quality_metric` of docs/openapi.yaml."""
         return self.size_bytes / self.pixels
 
 

@@ -7,19 +7,19 @@ class Kind(Enum):
     """What an error is to a caller.  Each kind is one status of HTTP; `catalog.api.http` knows which."""
 
     INVALID = auto()  # the request cannot be understood
-    FORBIDDEN = auto()  # this caller may not
+    FORBIDDEN = auto()  # the caller lacks the right
     NOT_FOUND = auto()
-    CONFLICT = auto()  # the state of a thing does not allow it now
+    CONFLICT = auto()  # the current state does not allow it
     TOO_LARGE = auto()
-    TOO_MANY = auto()  # later, it may
-    UNSUPPORTED_TYPE = auto()  # the request is understood, and declares a type of bytes that is not taken
-    UNUSABLE_IMAGE = auto()  # the request is understood, and its bytes are no image that can be used
+    TOO_MANY = auto()  # the caller may ask again later
+    UNSUPPORTED_TYPE = auto()  # the declared content type is not accepted
+    UNUSABLE_IMAGE = auto()  # the bytes sent are no image that can be used
 
 
 class CallerError(Exception):
     """An error that is answered to the caller.
 
-    `code` is part of the API.  `message` is for people; a class without one is raised with its message.
+    `code` is part of the API.  `message` is for people; a class without one takes what it is raised with.
     """
 
     kind: Kind

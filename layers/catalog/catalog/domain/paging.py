@@ -18,7 +18,7 @@ class InvalidCursorError(CallerError):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """At most `limit` entries, from behind the page that `cursor` came with; from the first without one."""
+    """At most `limit` entries, starting after the page that gave `cursor`."""
 
     limit: int
     cursor: str | None = None
@@ -26,9 +26,9 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page[T]:
-    """Some entries, and the cursor of the next page, None at the end.
+    """Some entries and the cursor of the next page, None at the end.
 
-    `cursors` has one for each entry: that of a page which ends there.
+    `cursors` has one for each entry: a page that starts with it continues after that entry.
     """
 
     entries: tuple[T, ...]
@@ -36,7 +36,7 @@ class Page[T]:
     cursor: str | None = None
 
     def map[U](self, shown: Callable[[T], U | None]) -> Page[U]:
-        """The page with what `shown` makes of each entry, without those it makes nothing of."""
+        """The page with `shown` of each entry; entries for which that is None are left out."""
         made = [
             (each, cursor)
             for entry, cursor in zip(self.entries, self.cursors, strict=True)
@@ -45,7 +45,7 @@ class Page[T]:
         return Page(tuple(each for each, _ in made), tuple(cursor for _, cursor in made), self.cursor)
 
     def first(self, count: int) -> Page[T]:
-        """The page as far as its `count`th entry (1 at least), with the cursor of what follows that."""
+        """The first `count` entries (at least 1); the cursor continues after them."""
         if count >= len(self.entries):
             return self
         return Page(self.entries[:count], self.cursors[:count], self.cursors[count - 1])

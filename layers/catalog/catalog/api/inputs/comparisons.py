@@ -1,4 +1,4 @@
-"""What is sent to be compared: an image as it is, in a form, or by its id."""
+"""POST /v1/compare: an image as raw bytes, in a form, or by its id."""
 
 import base64
 from typing import Final
@@ -16,13 +16,12 @@ from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetId
 from catalog.domain.uploads import DECLARED_TYPES
 
-# Lambda takes an event of 6 MiB, in which base64 makes 6,000,000 of these bytes; headers and claims have the
-# rest, 290 kB.
+# Lambda takes an event of 6 MiB.  In base64 these bytes are 6,000,000; 290 kB are left for headers and claims.
 MAX_BODY_BYTES: Final = 4_500_000
 
 
 class BodyTooLargeError(CallerError):
-    """The body is larger than the request can carry; the message says what to do instead."""
+    """The body is too large for a request; the message names the other way."""
 
     kind = Kind.TOO_LARGE
     code = "too_large"

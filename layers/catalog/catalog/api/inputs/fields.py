@@ -1,4 +1,4 @@
-"""The fields of a request: what can be wrong with any of them."""
+"""Checks that requests share."""
 
 import json
 import re
@@ -34,7 +34,7 @@ class InvalidRequestError(CallerError):
 
 
 class UnsupportedTypeError(CallerError):
-    """The declared content type is none that this pipeline accepts."""
+    """The declared content type is not accepted."""
 
     kind = Kind.UNSUPPORTED_TYPE
     code = "unsupported_media_type"

@@ -1,4 +1,4 @@
-"""Which images are asked for."""
+"""GET /v1/images, and the id in a path."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from catalog.domain.paging import PageRequest
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """A page of assets; of those of one `status`, if one is named."""
+    """A page of assets; with a `status`, of these only."""
 
     page: PageRequest
     status: Status | None

@@ -1,4 +1,4 @@
-"""Whose metrics are asked for."""
+"""GET /v1/metrics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from catalog.domain.keys import TenantId, tenant_id
 
 @dataclass(frozen=True, slots=True)
 class MetricsRequest:
-    """Metrics of the named tenant, of the caller's where none is named, or of all."""
+    """The metrics of a tenant, of every tenant, or, with neither, of the caller's."""
 
     tenant: TenantId | None
     every_tenant: bool

@@ -1,4 +1,4 @@
-"""Which pairs of near-duplicates are asked for, and what is decided of one."""
+"""GET /v1/duplicates, and decisions on a pair."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _MOST_PAIRS: Final = 50  # each names two images, and one batch reads 100
 
 @dataclass(frozen=True, slots=True)
 class PairsRequest:
-    """A page of pairs; of those of one `likeness`, if one is named."""
+    """A page of pairs; with a `likeness`, of these only."""
 
     page: PageRequest
     likeness: Verdict | None = None

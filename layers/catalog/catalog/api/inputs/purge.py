@@ -1,4 +1,4 @@
-"""What administrators ask of the purge, checked."""
+"""POST /v1/purge and GET /v1/purge/runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _MOST_DAYS: Final = 3650
 
 @dataclass(frozen=True, slots=True)
 class PurgeRequest:
-    """What POST /v1/purge asks: a dry run, or, with a token, to do what a dry run found."""
+    """A dry run, or, with a token, the deletion of what that dry run found."""
 
     tenant: TenantId | None
     confirm_token: str | None
@@ -61,7 +61,7 @@ def purge_request(body: str | None) -> PurgeRequest:
 
 @dataclass(frozen=True, slots=True)
 class PurgeRunsRequest:
-    """A page of the runs of the named tenant, or of the caller's."""
+    """A page of the runs of a tenant; without one, of the caller's."""
 
     tenant: TenantId | None
     page: PageRequest

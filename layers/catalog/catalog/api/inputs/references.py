@@ -1,4 +1,4 @@
-"""What names a reference."""
+"""The reference in a path."""
 
 import re
 from typing import Final
@@ -6,11 +6,11 @@ from urllib.parse import unquote
 
 from catalog.api.inputs.fields import Fault, InvalidRequestError
 
-# No segment that clients or proxies normalise away (`//`, `/./`, `/../`), and no `%`: a name is the same
-# whether a gateway has decoded the path or not.
+# No segment that clients or proxies remove (`//`, `/./`, `/../`), and no `%`: the name is the same before and
+# after a gateway decodes the path.
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9](?: *(?:/?[A-Za-z0-9_:@~#+,=&()'!*$;-]|\.))*")
 _LONGEST_REFERENCE: Final = 128
-_HOLDS: Final = "duplicate/"  # what near-duplicates hold an image by
+_HOLDS: Final = "duplicate/"  # references of near-duplicates begin with it
 
 
 def path_reference(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What administrators ask about tenants, checked."""
+"""Routes of /v1/tenants."""
 
 import re
 from collections.abc import Mapping

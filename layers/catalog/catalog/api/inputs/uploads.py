@@ -1,4 +1,4 @@
-"""What is announced to be uploaded."""
+"""POST /v1/images."""
 
 import re
 from typing import Final
@@ -15,7 +15,7 @@ from catalog.domain.keys import AssetId, asset_id
 from catalog.domain.uploads import DECLARED_TYPES, Announcement
 
 _MAX_FILENAME: Final = 255  # characters
-# Control characters and lone surrogates: neither can be shown, and the latter cannot be stored.
+# Control characters and lone surrogates cannot be shown; the latter cannot be stored either.
 _UNSTORABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
