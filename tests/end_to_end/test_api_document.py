@@ -20,9 +20,9 @@ TENANT = "recipes"  # other tests have images in the document's
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "api.md").read_text().replace('"acme"', f'"{TENANT}"')
 
 # 30 days from now, the photo that has no reference would go: what the document's dry run cannot find today.
-THIRTY_DAYS_LATER = """
-late = confirm(propose("acme", days=0))
-facts = {"lamp": lamp, "small": small, "comparison": comparison, "run": run, "late": late}
+THIRTY_DAYS_LATER = f"""
+late = confirm(propose("{TENANT}", days=0))
+facts = dict(lamp=lamp, small=small, comparison=comparison, run=run, late=late)
 Path("facts.json").write_text(json.dumps(facts))
 """
 
