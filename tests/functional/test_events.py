@@ -221,8 +221,7 @@ def test_every_event_has_a_schema_and_a_line_in_the_documentation() -> None:
         Draft202012Validator.check_schema(schema)
         assert schema["title"] == name
         assert set(schema["required"]) == set(schema["properties"])
-        assert f"| `{name}` |" in DOCUMENT
-        assert f"(events/{name}.json)" in DOCUMENT
+        assert f"|[`{name}`](events/{name}.json)|" in DOCUMENT
 
 
 def test_the_codes_and_formats_of_the_schemas_are_those_of_the_domain() -> None:

@@ -1,4 +1,4 @@
-"""docs/api.md: its blocks are run as they stand, and do on a deployed stack what the document says."""
+"""The recipes of docs/api.md and docs/operations.md are run as they stand, and do what they say."""
 
 import io
 import json
@@ -13,24 +13,34 @@ from PIL import Image
 
 from catalog.domain.tenants import ClientCredentials, Scope
 from infra.operator.tenants import create_tenant_client
-from tests.builders.images import jpeg_bytes, product_photo
+from infra.pictures.images import jpeg_bytes, product_photo
 from tests.end_to_end.deployment import Deployment
 
 TENANT = "recipes"  # other tests have images in the document's
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "api.md").read_text().replace('"acme"', f'"{TENANT}"')
+DOCUMENTS = Path(__file__).parents[2] / "docs"
 
-# 30 days from now, the photo that has no reference would go: what the document's dry run cannot find today.
-THIRTY_DAYS_LATER = f"""
+# In 30 days, the photo that has no reference would go: what the document's dry run cannot find today.
+IN_THIRTY_DAYS = f"""
 late = confirm(propose("{TENANT}", days=0))
-facts = dict(lamp=lamp, small=small, comparison=comparison, run=run, late=late)
+"""
+ALL_SETTLED = """
+for page in pages("/images"):
+    imported = [wait(image["id"]) for image in page["images"]]
+"""
+WITH_THE_NEW_SECRET = """
+os.environ.update(CLIENT_ID=fresh["client_id"], CLIENT_SECRET=fresh["client_secret"])
+tokens.clear()
+"""
+FACTS = f"""
+left = call("DELETE", "/tenants/{TENANT}", who="ADMIN")
+facts = dict(lamp=lamp, small=small, comparison=comparison, run=run, late=late, imported=imported, left=left)
 Path("facts.json").write_text(json.dumps(facts))
 """
 
 
-def blocks(language: str) -> str:
-    found = re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
-    assert found
-    return "\n".join(found)
+def blocks(document: str, language: str) -> list[str]:
+    text = (DOCUMENTS / document).read_text().replace("acme", TENANT)
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def client(deployment: Deployment, tenant: str, *scopes: Scope) -> ClientCredentials:
@@ -55,7 +65,7 @@ def environment(deployment: Deployment) -> dict[str, str]:
 
 def test_the_curl_recipe_lists_images(environment: dict[str, str], tmp_path: Path) -> None:
     said = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", blocks("bash")],
+        ["bash", "-euo", "pipefail", "-c", *blocks("api.md", "bash")],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -71,7 +81,14 @@ def test_the_python_recipes_do_what_they_say(environment: dict[str, str], tmp_pa
     (tmp_path / "lamp.jpg").write_bytes(photo)
     half = Image.open(io.BytesIO(photo)).resize((800, 600))
     (tmp_path / "lamp-small.jpg").write_bytes(jpeg_bytes(half))
-    (tmp_path / "recipes.py").write_text(blocks("python") + THIRTY_DAYS_LATER)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "SKU 12.jpg").write_bytes(jpeg_bytes(product_photo(12)))
+    erase, take, rotate = blocks("operations.md", "python")
+    program = [
+        *blocks("api.md", "python"),
+        *(IN_THIRTY_DAYS, take, ALL_SETTLED, rotate, WITH_THE_NEW_SECRET, erase, FACTS),
+    ]
+    (tmp_path / "recipes.py").write_text("\n".join(program))
 
     said = subprocess.run(
         [sys.executable, "-I", "recipes.py"],
@@ -90,3 +107,5 @@ def test_the_python_recipes_do_what_they_say(environment: dict[str, str], tmp_pa
     assert facts["run"]["deleted_count"] == 0
     assert small["id"] in facts["late"]["candidates"]
     assert lamp["id"] not in facts["late"]["candidates"]
+    assert ["SKU 12"] in [image["references"] for image in facts["imported"]]
+    assert facts["left"]["status"] == "removing"
