@@ -21,7 +21,7 @@ _LONGEST: Final = 340
 
 
 class Cursors:
-    """The cursors of one list.  `attributes` are those of its key, each with a check that raises ValueError."""
+    """The cursors of one list.  `attributes` are those of its key; each check raises ValueError."""
 
     def __init__(self, **attributes: Callable[[str], str]) -> None:
         self._attributes = attributes

@@ -16,7 +16,7 @@ from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetId
 from catalog.domain.uploads import DECLARED_TYPES
 
-# Lambda takes an event of 6 MiB.  In base64 these bytes are 6,000,000; 290 kB are left for headers and claims.
+# Lambda takes an event of 6 MiB.  In base64 these bytes are 6,000,000, and 290 kB are left for the rest.
 MAX_BODY_BYTES: Final = 4_500_000
 
 
