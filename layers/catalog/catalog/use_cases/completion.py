@@ -60,14 +60,14 @@ class Completion:
             # Two jobs recorded the last two renditions at once; the other one made it ready.
             return self.assets.get(key)
 
-    def reject(self, key: AssetKey, rejection: Rejection, *, size_bytes: int) -> Asset:
+    def reject(self, key: AssetKey, rejection: Rejection, size_bytes: int) -> Asset:
         """Raises AssetStateError where the asset is ready, rejected or being deleted already."""
         # Tag before recording: a crash in between leaves an unrecorded rejection, which the retry repeats.
         # The other order could leave a rejected object that no lifecycle rule removes.
         self.originals.tag_rejected(key)
         return self.assets.reject(key, rejection, size_bytes=size_bytes, now=self.clock())
 
-    def complete_members(self, asset: Asset, beginning: str = "", *, job: RenderJob) -> None:
+    def complete_members(self, asset: Asset, job: RenderJob, beginning: str = "") -> None:
         """Have the members follow whose ids begin so: those that wait for the asset, or all where it moved.
 
         More than MOST_MOVED are split among sixteen jobs; `job` is the one that asks.

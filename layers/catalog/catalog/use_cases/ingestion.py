@@ -155,7 +155,7 @@ class Ingestion:
         else:
             accepted = self.assets.accept(key, inspection, size_bytes=size_bytes, now=self.clock())
             return accepted, inspection
-        rejected = self.completion.reject(key, rejection, size_bytes=size_bytes)
+        rejected = self.completion.reject(key, rejection, size_bytes)
         if rejection.heals_with_the_bytes:
             self.originals.delete(key)  # S3 refuses the right bytes while others lie here
         return rejected, None

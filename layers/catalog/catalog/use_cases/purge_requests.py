@@ -77,7 +77,7 @@ class PurgeRequests:
     def begin(self, run: PurgeRun) -> PurgeRun:
         """Delete what one answer has time for; the run afterwards."""
         with suppress(RunClaimedError):  # the daily purge has found it already
-            return self.purging.carry_out(run, until=self.purging.clock() + ANSWER_WITHIN)
+            return self.purging.carry_out(run, self.purging.clock() + ANSWER_WITHIN)
         return run
 
     def _confirmed_by(self, token: str, tenant: TenantId) -> PurgeRun:

@@ -103,7 +103,7 @@ class Purging:
                 else:
                     run = self.runs.get(job.tenant, job.run_id)
                     if run.state is RunState.RUNNING:
-                        self.carry_out(run, until=until, job=job)
+                        self.carry_out(run, until, job)
             except RunClaimedError:
                 self.queue.send(replace(job, hops=next_hop(job.hops)), delay=CLAIMED_FOR)
                 return Outcome.CLAIMED
@@ -111,7 +111,7 @@ class Purging:
             return Outcome.LEFT_FOR_NEXT_DAY
         return Outcome.WORKED
 
-    def carry_out(self, run: PurgeRun, *, until: datetime, job: PurgeJob | None = None) -> PurgeRun:
+    def carry_out(self, run: PurgeRun, until: datetime, job: PurgeJob | None = None) -> PurgeRun:
         """Delete until the run completes or the time is up, and enqueue what is left; the run afterwards.
 
         `job` is the one that asks.  Raises RunClaimedError, ChainTooLongError.
@@ -170,13 +170,13 @@ class Purging:
     def _purge_tenant(self, job: PurgeJob, until: datetime) -> None:
         """First what earlier runs have left undone, wherever they died; then what is unused today."""
         for unfinished in self.runs.unfinished(job.tenant):
-            if self.carry_out(unfinished, until=until, job=job).state is not RunState.COMPLETED:
+            if self.carry_out(unfinished, until, job).state is not RunState.COMPLETED:
                 return  # the rest is enqueued
         run, _ = self.find_candidates(job.tenant, self.grace, RunSource.SCHEDULE, "schedule")
         if not run.candidates:
             return
         self.runs.record(run)
-        if self.carry_out(run, until=until, job=job).state is RunState.COMPLETED and run.more:
+        if self.carry_out(run, until, job).state is RunState.COMPLETED and run.more:
             self.queue.send(PurgeJob(job.tenant, hops=next_hop(job.hops)))
 
     def _delete_candidates(self, run: PurgeRun, until: datetime) -> PurgeRun:

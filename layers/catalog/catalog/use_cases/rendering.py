@@ -105,7 +105,7 @@ class Rendering:
         key = AssetKey(job.tenant, job.id)
         if job.members is not None:
             if asset := self.assets.find(key):
-                self.completion.complete_members(asset, job.members, job=job)
+                self.completion.complete_members(asset, job, job.members)
             return Rendered(Outcome.MEMBERS, asset)
         try:
             rendered = self._render(self.assets.get(key), job)
@@ -115,7 +115,7 @@ class Rendering:
         asset = rendered.asset
         if asset and asset.status is not Status.PROCESSING and asset.has_members:
             # Near-duplicates wait for it.  An earlier job may have made it ready and died before this.
-            self.completion.complete_members(asset, job=job)
+            self.completion.complete_members(asset, job)
         return rendered
 
     def _render(self, asset: Asset, job: RenderJob) -> Rendered:
@@ -161,7 +161,7 @@ class Rendering:
         if asset.status is Status.READY:
             return asset
         if isinstance(error, ImageRejectedError):
-            return self.completion.reject(asset.key, error.rejection, size_bytes=asset.size_bytes)
+            return self.completion.reject(asset.key, error.rejection, asset.size_bytes)
         gone = Rejection(RejectionCode.ORIGINAL_MISSING, "the original was deleted before it was rendered")
         return self.assets.reject(asset.key, gone, size_bytes=asset.size_bytes, now=self.clock())
 
