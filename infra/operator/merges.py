@@ -30,21 +30,11 @@ from itertools import batched
 from pathlib import Path
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from catalog.adapters.objects import Originals
 from catalog.adapters.sdk import client
 from catalog.composition import deciding
 from catalog.domain.assets import AssetNotFoundError
-from catalog.domain.keys import (
-    AssetId,
-    AssetKey,
-    NotAnAssetIdError,
-    NotATenantIdError,
-    TenantId,
-    asset_id,
-    tenant_id,
-)
+from catalog.domain.keys import AssetId, AssetKey, TenantId, asset_id, tenant_id
 from catalog.domain.near_duplicates import DecidedBy, Likeness
 from catalog.domain.rejections import ImageRejectedError
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
@@ -52,10 +42,9 @@ from catalog.domain.uploads import OriginalMissingError, OriginalTooLargeError
 from catalog.use_cases.rechecking import Rechecking, WrongMerge
 from imaging.inspection import inspect, verify
 from imaging.originals import canonical_pixels
+from infra.operator.commands import MOST_BYTES, after, images_of_a_tenant, refusals
 from infra.operator.tenants import stack_outputs
 
-# Whatever a deployment accepts: the originals are here, and were inspected once.
-MOST_BYTES: Final = 100 * 1024 * 1024
 _READ_AT_ONCE: Final = 100
 _PICTURE_SIDE: Final = 360  # pixels, on the page
 
@@ -191,28 +180,20 @@ def _row(wrong: WrongMerge, merges: Merges) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Find and separate what was merged wrongly.")
     parser.add_argument("command", choices=["list", "separate"])
-    parser.add_argument("tenant", help="id of the tenant")
-    parser.add_argument("--stack", required=True, help="name of the deployed stack")
+    images_of_a_tenant(parser)
     parser.add_argument("--page", type=Path, help="where to write a page with both pictures of each")
-    parser.add_argument("--after", help="id of the last image that needs no look")
     parser.add_argument("--only", action="append", help="repeatable: id of an image to separate")
     parser.add_argument("--yes", action="store_true", help="separate without asking")
     chosen = parser.parse_args(arguments)
-    try:
+    with refusals():
         merges = merges_of(tenant_id(chosen.tenant), outputs=stack_outputs(chosen.stack))
         only = {asset_id(id_) for id_ in chosen.only or ()}
-        _run(merges, chosen, only, asset_id(chosen.after) if chosen.after else None)
-    except NotATenantIdError as error:
-        sys.exit(f"error: {error} is no tenant id: 1 to 63 of a-z, 0-9 and inner hyphens")
-    except NotAnAssetIdError as error:
-        sys.exit(f"error: {error} is no image id: 64 lower-case hex digits")
-    except (ClientError, BotoCoreError) as error:
-        sys.exit(f"error: {error}")
+        _run(merges, chosen, only)
 
 
-def _run(merges: Merges, chosen: argparse.Namespace, only: set[AssetId], after: AssetId | None) -> None:
+def _run(merges: Merges, chosen: argparse.Namespace, only: set[AssetId]) -> None:
     rechecked, wrongs = Rechecked(), []
-    for wrong in merges.wrong(rechecked, after=after):
+    for wrong in merges.wrong(rechecked, after=after(chosen)):
         if not only or wrong.asset.id in only:
             wrongs.append(wrong)
             print(json.dumps(as_json(wrong)))

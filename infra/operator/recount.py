@@ -16,13 +16,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
-from catalog.domain.keys import NotATenantIdError, TenantId, tenant_id
+from catalog.domain.keys import TenantId, tenant_id
 from catalog.use_cases.counting import CountersContendedError, Recounting
+from infra.operator.commands import refusals
 from infra.operator.tenants import stack_outputs
 
 
@@ -50,19 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repair", action="store_true", help="correct what does not agree")
     chosen = parser.parse_args(arguments)
     agreed = True
-    try:
-        outputs = stack_outputs(chosen.stack)
-        named = map(tenant_id, chosen.tenant or ())
-        for tenant in named if chosen.tenant else Tenants(outputs["TenantsTable"]).ids():
-            result = recounted(tenant, outputs=outputs, mend=chosen.repair)
-            agreed = agreed and result["agrees"]
-            print(json.dumps(result))
-    except NotATenantIdError as error:
-        sys.exit(f"error: {error} is no tenant id: 1 to 63 of a-z, 0-9 and inner hyphens")
-    except CountersContendedError as error:
-        sys.exit(f"error: {error} is too busy to be repaired now; try again later")
-    except (ClientError, BotoCoreError) as error:
-        sys.exit(f"error: {error}")
+    with refusals():
+        try:
+            outputs = stack_outputs(chosen.stack)
+            named = map(tenant_id, chosen.tenant or ())
+            for tenant in named if chosen.tenant else Tenants(outputs["TenantsTable"]).ids():
+                result = recounted(tenant, outputs=outputs, mend=chosen.repair)
+                agreed = agreed and result["agrees"]
+                print(json.dumps(result))
+        except CountersContendedError as error:
+            sys.exit(f"error: {error} is too busy to be repaired now; try again later")
     sys.exit(0 if agreed else 1)
 
 

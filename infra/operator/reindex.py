@@ -18,29 +18,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.hash_bands_table import HashBands
 from catalog.adapters.objects import Originals
 from catalog.domain.assets import Inspection
 from catalog.domain.fingerprints import PHashAlgorithm
-from catalog.domain.keys import (
-    AssetId,
-    AssetKey,
-    NotAnAssetIdError,
-    NotATenantIdError,
-    TenantId,
-    asset_id,
-    tenant_id,
-)
+from catalog.domain.keys import AssetId, AssetKey, TenantId, tenant_id
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from catalog.use_cases.reindexing import Moved, Reindexing
 from imaging.inspection import inspect
+from infra.operator.commands import MOST_BYTES, after, images_of_a_tenant, refusals
 from infra.operator.tenants import stack_outputs
 
-# Whatever a deployment accepts: the originals are here, and were inspected once.
-MOST_BYTES: Final = 100 * 1024 * 1024
 _TOLD_EVERY: Final = 1_000
 
 
@@ -76,20 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description="Move a tenant's images to the present near-duplicate index."
     )
-    parser.add_argument("tenant", help="id of the tenant")
-    parser.add_argument("--stack", required=True, help="name of the deployed stack")
-    parser.add_argument("--after", help="id of the last image that needs no look")
+    images_of_a_tenant(parser)
     chosen = parser.parse_args(arguments)
-    try:
-        tenant = tenant_id(chosen.tenant)
-        after = asset_id(chosen.after) if chosen.after else None
-        result = reindexed(tenant, outputs=stack_outputs(chosen.stack), after=after)
-    except NotATenantIdError as error:
-        sys.exit(f"error: {error} is no tenant id: 1 to 63 of a-z, 0-9 and inner hyphens")
-    except NotAnAssetIdError as error:
-        sys.exit(f"error: {error} is no image id: 64 lower-case hex digits")
-    except (ClientError, BotoCoreError) as error:
-        sys.exit(f"error: {error}")
+    with refusals():
+        outputs = stack_outputs(chosen.stack)
+        result = reindexed(tenant_id(chosen.tenant), outputs=outputs, after=after(chosen))
     print(json.dumps(result))
     sys.exit(1 if result[Moved.CHANGED] or result[Moved.UNREADABLE] else 0)
 

@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.queues import UploadsQueue
 from catalog.adapters.sdk import client
 from catalog.adapters.tenants_table import Tenants
 from catalog.domain.assets import Status
-from catalog.domain.keys import AssetKey, NotAnAssetIdError, NotATenantIdError, asset_id, tenant_id
+from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.tenants import TenantBeingRemovedError, TenantNotFoundError
+from infra.operator.commands import refusals
 from infra.operator.tenants import stack_outputs
 
 # What an upload that was announced, or nothing at all, has recorded: everything else is not gone.
@@ -101,28 +100,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("id", help="the SHA-256 of the original, 64 hex digits")
     parser.add_argument("--stack", required=True, help="name of the deployed stack")
     chosen = parser.parse_args(arguments)
-    try:
-        key = AssetKey(tenant_id(chosen.tenant), asset_id(chosen.id))
-        restored = restore(key, outputs=stack_outputs(chosen.stack))
-    except NotATenantIdError as error:
-        sys.exit(f"error: {error} is no tenant id: 1 to 63 of a-z, 0-9 and inner hyphens")
-    except NotAnAssetIdError as error:
-        sys.exit(f"error: {error} is no image id: 64 lower-case hex digits")
-    except TenantNotFoundError:
-        sys.exit(f"error: there is no tenant {chosen.tenant}; make it first (infra.operator.tenants create)")
-    except TenantBeingRemovedError:
-        sys.exit(f"error: the tenant {chosen.tenant} is being removed")
-    except NotGoneError as error:
-        sys.exit(f"error: this image is not gone, it is {error}")
-    except BeingDeletedError:
-        sys.exit("error: a purge is still deleting this image; try again when GET /v1/images/{id} is 404")
-    except NothingToRestoreError:
-        sys.exit(
-            "error: no version of this original is left: it was never stored for this tenant, or deleted "
-            "longer ago than PurgeRestoreDays"
-        )
-    except (ClientError, BotoCoreError) as error:
-        sys.exit(f"error: {error}")
+    with refusals():
+        try:
+            key = AssetKey(tenant_id(chosen.tenant), asset_id(chosen.id))
+            restored = restore(key, outputs=stack_outputs(chosen.stack))
+        except TenantNotFoundError:
+            sys.exit(
+                f"error: there is no tenant {chosen.tenant}; make it first (infra.operator.tenants create)"
+            )
+        except TenantBeingRemovedError:
+            sys.exit(f"error: the tenant {chosen.tenant} is being removed")
+        except NotGoneError as error:
+            sys.exit(f"error: this image is not gone, it is {error}")
+        except BeingDeletedError:
+            sys.exit("error: a purge is still deleting this image; try again when GET /v1/images/{id} is 404")
+        except NothingToRestoreError:
+            sys.exit(
+                "error: no version of this original is left: it was never stored for this tenant, or deleted "
+                "longer ago than PurgeRestoreDays"
+            )
     print(
         json.dumps(
             {

@@ -13,15 +13,15 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.identity import IdentityProvider
 from catalog.adapters.tenants_table import Tenants
 from catalog.api.representations import credentials_json
-from catalog.domain.keys import NotATenantIdError, tenant_id
+from catalog.domain.keys import tenant_id
 from catalog.domain.tenants import DEFAULT_SCOPES, ClientCredentials, Scope, TenantBeingRemovedError
 from catalog.use_cases.tenants import ClientAdministration
+from infra.operator.commands import refusals
 
 
 def stack_outputs(stack: str) -> dict[str, str]:
@@ -55,16 +55,13 @@ def main() -> None:
         "--scope", action="append", type=Scope, choices=list(Scope), help="default: read and write"
     )
     chosen = parser.parse_args()
-    try:
-        credentials = create_tenant_client(
-            chosen.tenant, scopes=chosen.scope or DEFAULT_SCOPES, outputs=stack_outputs(chosen.stack)
-        )
-    except NotATenantIdError:
-        sys.exit(f"error: {chosen.tenant!r} is no tenant id: 1 to 63 of a-z, 0-9 and inner hyphens")
-    except TenantBeingRemovedError:
-        sys.exit(f"error: the tenant {chosen.tenant} is being removed")
-    except (ClientError, BotoCoreError) as error:
-        sys.exit(f"error: {error}")
+    with refusals():
+        try:
+            credentials = create_tenant_client(
+                chosen.tenant, scopes=chosen.scope or DEFAULT_SCOPES, outputs=stack_outputs(chosen.stack)
+            )
+        except TenantBeingRemovedError:
+            sys.exit(f"error: the tenant {chosen.tenant} is being removed")
     print(json.dumps(credentials_json(credentials)))
 
 

@@ -1,0 +1,39 @@
+"""What the operator's commands share: whose images, of which stack, and how a refusal is told."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from catalog.domain.keys import AssetId, NotAnAssetIdError, NotATenantIdError, asset_id
+
+# Whatever a deployment accepts: the originals are here, and were inspected once.
+MOST_BYTES: Final = 100 * 1024 * 1024
+
+
+def images_of_a_tenant(parser: argparse.ArgumentParser) -> None:
+    """The arguments that name a tenant, a stack, and the image to go on behind."""
+    parser.add_argument("tenant", help="id of the tenant")
+    parser.add_argument("--stack", required=True, help="name of the deployed stack")
+    parser.add_argument("--after", help="id of the last image that needs no look")
+
+
+def after(chosen: argparse.Namespace) -> AssetId | None:
+    """Raises NotAnAssetIdError."""
+    return asset_id(chosen.after) if chosen.after else None
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Ends the command with one sentence where an id is wrong or AWS refuses."""
+    try:
+        yield
+    except NotATenantIdError as error:
+        sys.exit(f"error: {error} is no tenant id: 1 to 63 of a-z, 0-9 and inner hyphens")
+    except NotAnAssetIdError as error:
+        sys.exit(f"error: {error} is no image id: 64 lower-case hex digits")
+    except (ClientError, BotoCoreError) as error:
+        sys.exit(f"error: {error}")
