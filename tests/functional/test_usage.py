@@ -379,11 +379,13 @@ class History(RuleBasedStateMachine):
     def render(self, named: tuple[str, int], preset: str, size: int) -> None:
         key = self.key(named)
         stored = Rendition(preset, "v", key.rendition(preset, "v", "jpg"), size, 1, 1, 85)
-        self.attempt(
-            lambda now: self.cloud.assets.add_renditions(
-                self.cloud.assets.get(key), [stored], completing=DEFAULT_PRESETS, now=now
-            )
-        )
+
+        def record(now: datetime) -> None:
+            asset = self.cloud.assets.get(key)
+            complete = asset.with_renditions([stored]).is_complete(DEFAULT_PRESETS)
+            self.cloud.assets.add_renditions(asset, [stored], complete=complete, now=now)
+
+        self.attempt(record)
 
     @rule(named=KEYS, number=st.integers(1, 2), shares=st.booleans())
     def join(self, named: tuple[str, int], number: int, shares: bool) -> None:

@@ -14,14 +14,17 @@ from pynamodb.attributes import (
     UnicodeAttribute,
     UnicodeSetAttribute,
 )
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
 from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
 from catalog.domain.fingerprints import Indexed, PHashAlgorithm
 from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.lifecycle import State, Write
 from catalog.domain.near_duplicates import DecidedBy, NearDuplicate, held_for, is_hold
-from catalog.domain.rejections import Rejection, RejectionCode
+from catalog.domain.rejections import HEALING, Rejection, RejectionCode
 from catalog.domain.sources import Source, SourceFormat
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -122,6 +125,25 @@ def asset_of(item: AssetItem) -> Asset:
         old_holds=held_for(frozenset(item.references or ())),
         linked_by=frozenset(AssetId(id_) for id_ in item.linked_by or ()),
     )
+
+
+def allowed(write: Write) -> Condition:
+    """Of an item that exists: the write is allowed from its state."""
+    status = AssetItem.status
+    found = status.is_in(*sorted(write.sources.intersection(Status)))
+    if State.REPAIRABLE in write.sources and State.REJECTED not in write.sources:
+        found |= (status == Status.REJECTED) & AssetItem.rejection_code.is_in(*HEALING)
+    return found
+
+
+def effects(write: Write) -> list[Action]:
+    """What a write does whatever it writes: its one status, and the attributes it removes."""
+    statuses = {state and state.status for state in write.to}
+    becomes = statuses.pop() if len(statuses) == 1 else None
+    return [
+        *([AssetItem.status.set(becomes)] if becomes else []),
+        *(getattr(AssetItem, name).remove() for name in write.removes),
+    ]
 
 
 def asset_in_stream(item: Mapping[str, Any]) -> Asset:

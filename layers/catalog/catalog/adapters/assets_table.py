@@ -1,6 +1,7 @@
-"""The Assets table: every change of an asset's state is one conditional write, or one transaction.
+"""The Assets table: every change of an asset is one conditional write.
 
-What an item holds is told in asset_items; AWS errors are translated here and nowhere above.
+catalog.domain.lifecycle says from which states; asset_items says what an item holds; groups has the
+transactions over two assets.  AWS errors are translated here and nowhere above.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,13 +9,15 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, cast
 
-from pynamodb.exceptions import DeleteError, DoesNotExist, UpdateError
+from pynamodb.exceptions import DeleteError, DoesNotExist, PynamoDBException, UpdateError
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.update import Action
 
 from catalog.adapters.asset_items import (
     AssetItem,
+    allowed,
     asset_of,
+    effects,
     microseconds,
     stored_index,
     stored_rendition,
@@ -25,7 +28,6 @@ from catalog.domain.assets import (
     ADDRESSES_LAST,
     AWAITED_FOR,
     MAX_REFERENCES,
-    REFERABLE,
     Asset,
     AssetNotFoundError,
     AssetStateError,
@@ -36,8 +38,24 @@ from catalog.domain.assets import (
 )
 from catalog.domain.fingerprints import Indexed
 from catalog.domain.keys import AssetId, AssetKey, TenantId, asset_id, tenant_id
+from catalog.domain.lifecycle import (
+    ACCEPT,
+    ADD_RENDITIONS,
+    AWAIT_UPLOAD,
+    FORGET,
+    FORGET_ANNOUNCED,
+    MARK_DELETING,
+    MARK_READY,
+    MOVE_IN_INDEX,
+    NOTE_DUPLICATE,
+    REJECT,
+    RELEASE_REFERENCE,
+    TAKE_REFERENCE,
+    UNUSED_FROM,
+    Write,
+)
 from catalog.domain.paging import Page, PageRequest
-from catalog.domain.rejections import HEALING, Rejection
+from catalog.domain.rejections import Rejection
 from catalog.domain.uploads import Announcement
 
 # Items a status filter may look at for one page: 1,000 index entries of about 250 bytes, 31 read units.
@@ -72,56 +90,46 @@ class Assets:
         return {AssetId(item.id): Status(item.status) for item in items}
 
     def forget_announced(self, key: AssetKey) -> None:
-        """Remove the record of an upload that never came; what has come meanwhile stays."""
-        try:
-            self._model(key.tenant, key.id).delete(
-                condition=self._model.status == Status.AWAITING_UPLOAD.value
-            )
-        except DeleteError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
-                raise
+        """Remove the record of an upload that never came.  One that came meanwhile stays."""
+        with suppress(AssetStateError):
+            self._delete(key, FORGET_ANNOUNCED)
 
     def await_upload(
         self, key: AssetKey, announced: Announcement, *, correlation_id: str, known: bool, now: datetime
     ) -> None:
-        """Record that these bytes are expected; `known` says whether the asset was there when last looked at.
+        """Record that these bytes are expected; `known` says whether the last read found the asset.
 
         Raises AssetStateError where they have arrived already.
         """
         item = self._model
-        self._write(
+        self._create_or_update(
             key,
+            AWAIT_UPLOAD,
             [
-                item.status.set(Status.AWAITING_UPLOAD),
                 item.filename.set(announced.filename),
                 item.content_type.set(announced.content_type),
                 item.size_bytes.set(announced.size_bytes),
                 item.correlation_id.set(correlation_id),
                 item.updated_at.set(timestamp(now)),
                 item.expires_at.set(int((now + AWAITED_FOR).timestamp())),
-                item.rejection_code.remove(),
-                item.rejection_detail.remove(),
             ],
-            (item.status == Status.AWAITING_UPLOAD) | _healing(item),
             known=known,
             now=now,
         )
 
     def unused_from(self, key: AssetKey, now: datetime) -> None:
-        """The time that an asset without references has been unused for begins at `now`.
+        """Restart the time for which an asset without references has been unused.
 
-        One with references is not unused.  Raises AssetStateError where a purge has begun to remove it.
+        One with references is not unused.  Raises AssetStateError where a purge is deleting it.
         """
         item = self._model
         try:
             self._update(
-                key,
-                [item.unused_since.set(timestamp(now))],
-                item.unused_since.exists() & (item.status != Status.DELETING),
+                key, UNUSED_FROM, [item.unused_since.set(timestamp(now))], item.unused_since.exists()
             )
         except AssetStateError:
             asset = self.find(key)
-            if asset and asset.status is Status.DELETING:
+            if asset and not UNUSED_FROM.allows(asset):
                 raise
 
     def accept(self, key: AssetKey, inspection: Inspection, *, size_bytes: int, now: datetime) -> Asset:
@@ -133,10 +141,10 @@ class Assets:
             if inspection.near_blank
             else item.indexed_as.set(stored_index([inspection.fingerprint.indexed], hashes))
         )
-        return self._write(
+        return self._create_or_update(
             key,
+            ACCEPT,
             [
-                item.status.set(Status.PROCESSING),
                 item.size_bytes.set(size_bytes),
                 item.format.set(source.format),
                 item.width.set(source.width),
@@ -146,53 +154,43 @@ class Assets:
                 indexed,
                 _if_absent(item.renditions, {}),
                 item.updated_at.set(timestamp(now)),
-                item.expires_at.remove(),
-                item.rejection_code.remove(),
-                item.rejection_detail.remove(),
             ],
-            _unsettled(item),
             now=now,
         )
 
     def move_in_index(self, asset: Asset, indexed: Sequence[Indexed]) -> Asset:
         """Record what the index holds, or is about to hold, of an asset as it was read.
 
-        Raises AssetStateError where that has changed, or a purge has begun to remove the asset.
+        Raises AssetStateError where that has changed, or a purge is deleting the asset.
         """
         if asset.hashes is None:
             raise AssetStateError(asset.id)
         item = self._model
         was, becomes = (stored_index(each, asset.hashes) for each in (asset.indexed_as, indexed))
-        return self._update(
-            asset.key,
-            [item.indexed_as.set(becomes)],
-            (item.indexed_as == was) & item.status.is_in(Status.PROCESSING, Status.READY),
-        )
+        return self._update(asset.key, MOVE_IN_INDEX, [item.indexed_as.set(becomes)], item.indexed_as == was)
 
     def reject(self, key: AssetKey, rejection: Rejection, *, size_bytes: int, now: datetime) -> Asset:
         """Record why this original can never be an asset.  Raises AssetStateError where it is settled."""
         item = self._model
-        return self._write(
+        return self._create_or_update(
             key,
+            REJECT,
             [
-                item.status.set(Status.REJECTED),
                 item.size_bytes.set(size_bytes),
                 item.rejection_code.set(rejection.code),
                 item.rejection_detail.set(rejection.detail),
                 item.updated_at.set(timestamp(now)),
-                item.expires_at.remove(),
             ],
-            _unsettled(item),
             now=now,
         )
 
     def add_renditions(
         self, asset: Asset, renditions: Sequence[Rendition], *, complete: bool, now: datetime
     ) -> Asset:
-        """Record stored renditions, in one write; others of the same asset may be recorded at this moment.
+        """Record stored renditions in one write, while others of the same asset may be recorded.
 
-        Where they make it `complete`, and nothing has changed since it was read, the same write makes it
-        `ready`.  Raises AssetStateError where the asset is gone, rejected or being deleted.
+        `complete`: it lacks none with them.  The same write makes a `processing` asset `ready`, unless it has
+        changed since it was read.  Raises AssetStateError where it is gone, rejected or being deleted.
         """
         item = self._model
         recorded: list[Action] = [
@@ -202,34 +200,23 @@ class Assets:
         recorded.append(item.updated_at.set(timestamp(now)))
         if complete:
             with suppress(AssetStateError):
-                return self._update(
-                    asset.key,
-                    [*recorded, item.status.set(Status.READY)],
-                    (item.status == Status.PROCESSING) & (item.revision == asset.revision),
-                )
-        return self._update(asset.key, recorded, item.status.is_in(Status.PROCESSING, Status.READY))
+                return self._update(asset.key, MARK_READY, recorded, item.revision == asset.revision)
+        return self._update(asset.key, ADD_RENDITIONS, recorded)
 
     def mark_ready(self, key: AssetKey, *, now: datetime) -> Asset:
         """`processing -> ready`.  Raises AssetStateError where it is not processing (any more)."""
-        item = self._model
-        return self._update(
-            key,
-            [item.status.set(Status.READY), item.updated_at.set(timestamp(now))],
-            item.status == Status.PROCESSING,
-        )
+        return self._update(key, MARK_READY, [self._model.updated_at.set(timestamp(now))])
 
     def note_duplicate(self, key: AssetKey, *, now: datetime) -> Asset:
-        """Count one upload that was not sent because these bytes are here, and when: no purge takes an asset
-        that was announced again within its grace period.
+        """Count one upload that was not sent because these bytes are here.
 
-        Raises AssetStateError where they are not, or not any more.
+        No purge takes an asset within the grace period after it was announced again.  Raises AssetStateError
+        where the bytes are not here, or not any more.
         """
         item = self._model
+        # No index carries the moment, so it costs no more.
         return self._update(
-            key,
-            # No index carries the moment, so it costs nothing more: mark_deleting looks at it.
-            [item.duplicates.add(1), item.announced_at.set(microseconds(now))],
-            item.status.is_in(Status.PROCESSING, Status.READY, Status.REJECTED),
+            key, NOTE_DUPLICATE, [item.duplicates.add(1), item.announced_at.set(microseconds(now))]
         )
 
     # --- References -------------------------------------------------------------------------------------
@@ -246,16 +233,12 @@ class Assets:
         while True:
             room = item.references.does_not_exist() | (size(item.references) < MAX_REFERENCES + old_holds)
             try:
-                return self._update(
-                    key,
-                    [item.references.add({reference}), item.unused_since.remove()],
-                    _referable(item) & ~holds & room,
-                )
+                return self._update(key, TAKE_REFERENCE, [item.references.add({reference})], ~holds & room)
             except AssetStateError:
                 asset = self.get(key)
                 if reference in asset.references:
                     return asset
-                if asset.status not in REFERABLE:
+                if not TAKE_REFERENCE.allows(asset):
                     raise
                 if len(asset.references) >= MAX_REFERENCES:
                     raise TooManyReferencesError(key.id) from None
@@ -275,7 +258,7 @@ class Assets:
                 return asset
             actions, condition = _release(item, asset, reference, now)
             try:
-                return self._update(key, actions, condition)
+                return self._update(key, RELEASE_REFERENCE, actions, condition)
             except AssetStateError:
                 continue  # other references came or went between the read and the write: look again
 
@@ -335,12 +318,8 @@ class Assets:
         item = self._model
         return self._update(
             key,
-            [
-                item.status.set(Status.DELETING),
-                item.purge_run.set(run),
-                item.updated_at.set(timestamp(now)),
-                item.expires_at.remove(),
-            ],
+            MARK_DELETING,
+            [item.purge_run.set(run), item.updated_at.set(timestamp(now))],
             item.references.does_not_exist()
             & (item.holders.does_not_exist() | (item.holders == 0))
             & (item.lent_at.does_not_exist() | (item.lent_at < microseconds(now - ADDRESSES_LAST)))
@@ -351,14 +330,11 @@ class Assets:
 
     def forget(self, key: AssetKey) -> None:
         """Remove the record of an asset that is being deleted; removing it again changes nothing."""
-        item = self._model(key.tenant, key.id)
         try:
-            item.delete(condition=self._model.status == Status.DELETING)
-        except DeleteError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
-                raise
+            self._delete(key, FORGET)
+        except AssetStateError:
             if self.find(key) is not None:
-                raise AssetStateError(key.id) from error
+                raise
 
     def page(self, tenant: TenantId, asked: PageRequest, *, status: Status | None = None) -> Page[Asset]:
         """The assets of a tenant, newest first.  Raises InvalidCursorError.
@@ -380,57 +356,55 @@ class Assets:
         found = self.many(tenant, (AssetId(entry.id) for entry in page.entries))
         return page.map(lambda entry: found.get(AssetId(entry.id)))
 
-    def _write(
-        self,
-        key: AssetKey,
-        actions: Sequence[Action],
-        condition: Condition,
-        *,
-        known: bool = True,
-        now: datetime,
+    def _create_or_update(
+        self, key: AssetKey, write: Write, actions: Sequence[Action], *, known: bool = True, now: datetime
     ) -> Asset:
-        """Update an asset that meets `condition`, or create it where there is none.
+        """Apply the write to the asset, or create it where there is none.
 
-        `known`, which is tried first: a write that is refused costs as much as one that is not.  Only a new
-        asset gets a time of creation, and is unused from then on: one that exists may be referenced.
+        `known`: try the update first, since a refused write costs as much as any.  Only a new asset gets a
+        time of creation, and is unused from then on: one that exists may be referenced.
         """
+        if known:
+            with suppress(AssetStateError):
+                return self._update(key, write, actions)
         item = self._model
         born = [item.created_at.set(timestamp(now)), item.unused_since.set(timestamp(now))]
-        change = list(actions), item.id.exists() & condition
-        creation = [*actions, *born], item.id.does_not_exist()
-        # Changed again at last: somebody may have created it in between, or this very write did, whose answer
-        # was lost and which the SDK sent again.
-        for changes, met in (change, creation) if known else (creation,):
-            with suppress(AssetStateError):
-                return self._update(key, changes, met)
-        return self._update(key, *change)
+        with suppress(AssetStateError):
+            return self._apply(key, [*effects(write), *actions, *born], item.id.does_not_exist())
+        # Created in between: by another writer, or by this very write, which the SDK sent twice.
+        return self._update(key, write, actions)
 
-    def _update(self, key: AssetKey, actions: Iterable[Action], condition: Condition) -> Asset:
+    def _update(
+        self, key: AssetKey, write: Write, actions: Iterable[Action], condition: Condition | None = None
+    ) -> Asset:
+        met = allowed(write) if condition is None else allowed(write) & condition
+        return self._apply(key, [*effects(write), *actions], met)
+
+    def _apply(self, key: AssetKey, actions: Iterable[Action], condition: Condition) -> Asset:
         item = self._model(key.tenant, key.id)
         try:
             # The revision orders the stream's records of an asset, whatever order they arrive in.
             item.update(actions=[*actions, self._model.revision.add(1)], condition=condition)
         except UpdateError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
-                raise AssetStateError(key.id) from error
-            raise
+            raise _refused(key, error) from error
         return asset_of(item)
+
+    def _delete(self, key: AssetKey, write: Write) -> None:
+        try:
+            self._model(key.tenant, key.id).delete(condition=allowed(write))
+        except DeleteError as error:
+            raise _refused(key, error) from error
+
+
+def _refused(key: AssetKey, error: PynamoDBException) -> Exception:
+    """A failed condition is a fact of the domain; any other error is a fault."""
+    if error.cause_response_code == "ConditionalCheckFailedException":
+        return AssetStateError(key.id)
+    return error
 
 
 def _if_absent(attribute: Any, value: Any) -> Action:
     return cast(Action, attribute.set(attribute | value))
-
-
-def _referable(item: type[AssetItem]) -> Condition:
-    return cast(Condition, item.status.is_in(*REFERABLE))
-
-
-def _healing(item: type[AssetItem]) -> Condition:
-    return cast(Condition, (item.status == Status.REJECTED) & item.rejection_code.is_in(*HEALING))
-
-
-def _unsettled(item: type[AssetItem]) -> Condition:
-    return cast(Condition, item.status.is_in(Status.AWAITING_UPLOAD, Status.PROCESSING) | _healing(item))
 
 
 def _release(

@@ -11,18 +11,26 @@ from datetime import datetime
 from itertools import batched
 from typing import Any, Final, cast
 
-from pynamodb.attributes import UnicodeAttribute
 from pynamodb.exceptions import TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
-from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from catalog.adapters.asset_items import AssetItem, asset_of, microseconds, stored_rendition, stored_verdict
+from catalog.adapters.asset_items import (
+    AssetItem,
+    allowed,
+    asset_of,
+    effects,
+    microseconds,
+    stored_rendition,
+    stored_verdict,
+)
+from catalog.adapters.pairs_table import PairItem, pair_key
 from catalog.adapters.tables import bind, timestamp
-from catalog.domain.assets import MAX_LINKED, Asset, AssetStateError, Status
+from catalog.domain.assets import MAX_LINKED, Asset, AssetStateError, Rendition, Status
 from catalog.domain.keys import AssetId, AssetKey
-from catalog.domain.near_duplicates import Decision, NearDuplicate, hold_of, in_order
+from catalog.domain.lifecycle import JOIN, MOVE, SEPARATE, SHARE, Write
+from catalog.domain.near_duplicates import Decision, NearDuplicate, hold_of
 
 # Old entries one transaction moves, two items each: it takes 100 items at most (DynamoDB quotas).
 _MOVED_AT_ONCE: Final = 45
@@ -32,36 +40,12 @@ _CONDITION: Final = "ConditionalCheckFailed"
 _CONFLICT: Final = "TransactionConflict"
 
 
-class _Entry(Model):
-    """An item of the Pairs table that is no pair: a member, one that waits, one side of a person's word."""
-
-    class Meta:
-        table_name = ""
-
-    tenant = UnicodeAttribute(hash_key=True)
-    pair = UnicodeAttribute(range_key=True)
-    decision = UnicodeAttribute(null=True)
-
-
-class _PairDecision(Model):
-    class Meta:
-        table_name = ""
-
-    tenant = UnicodeAttribute(hash_key=True)
-    pair = UnicodeAttribute(range_key=True)
-    decision = UnicodeAttribute(null=True)
-    decided_at = UnicodeAttribute(null=True)
-    decided_by = UnicodeAttribute(null=True)
-    seen_at = UnicodeAttribute(null=True)
-
-
 class Groups:
     """Over the Assets table and the Pairs table."""
 
     def __init__(self, assets_table: str, pairs_table: str) -> None:
         self._assets = bind(AssetItem, assets_table)
-        self._entries = bind(_Entry, pairs_table)
-        self._pairs = bind(_PairDecision, pairs_table)
+        self._entries = bind(PairItem, pairs_table)
 
     # --- Who is in a group ------------------------------------------------------------------------------
 
@@ -99,34 +83,11 @@ class Groups:
         Raises AssetStateError where either has changed in a way that matters, or a person has said meanwhile
         that they are distinct.
         """
+        if asset.near_duplicate:
+            raise AssetStateError(asset.id)
         canonical = self.with_entries(canonical)
-        item = self._assets
-        joining: list[Action] = [*_pointing(item, verdict), item.revision.add(1)]
-        if verdict.shares and canonical.status is Status.READY:
-            joining += _shared(item, asset.key, canonical, now)
-        still_canonical = (item.status == canonical.status) & item.near_duplicate_of.does_not_exist()
-        if not alone:
-            still_canonical &= item.revision == canonical.revision
-        pointed_at = [_counter(item, verdict.shares).add(1), item.revision.add(1)]
-        if verdict.shares:
-            pointed_at.append(item.unused_since.remove())
-        else:
-            still_canonical &= item.links.does_not_exist() | (item.links < MAX_LINKED)
         with self._transaction(asset.key) as transaction:
-            self._unless_distinct(transaction, asset.key, canonical.id)
-            transaction.update(
-                item(asset.tenant, asset.id),
-                actions=joining,
-                condition=(item.revision == asset.revision)
-                & item.status.is_in(Status.PROCESSING, Status.READY)
-                & item.near_duplicate_of.does_not_exist(),
-            )
-            transaction.update(
-                item(canonical.tenant, canonical.id), actions=pointed_at, condition=still_canonical
-            )
-            transaction.save(self._entries(asset.tenant, _name("member", canonical.key, asset.id)))
-            if canonical.status is Status.PROCESSING:
-                transaction.save(self._entries(asset.tenant, _name("waiting", canonical.key, asset.id)))
+            self._point(transaction, JOIN, asset, canonical, verdict, alone=alone, now=now)
         return self._get(asset.key)
 
     def move(
@@ -147,33 +108,10 @@ class Groups:
         former = self.with_entries(former)
         canonical = self.with_entries(canonical)
         shared = asset.near_duplicate is not None and asset.near_duplicate.shares
-        item = self._assets
-        moving: list[Action] = [*_pointing(item, verdict), item.revision.add(1)]
-        if verdict.shares:
-            moving += _shared(item, asset.key, canonical, now)
-        elif shared:
-            moving += [item.status.set(Status.PROCESSING), item.updated_at.set(timestamp(now))]
-        still_canonical = (item.status == Status.READY) & item.near_duplicate_of.does_not_exist()
-        if not alone:
-            still_canonical &= item.revision == canonical.revision
-        pointed_at = [_counter(item, verdict.shares).add(1), item.revision.add(1)]
-        if verdict.shares:
-            pointed_at.append(item.unused_since.remove())
         with self._transaction(asset.key) as transaction:
-            self._unless_distinct(transaction, asset.key, canonical.id)
-            transaction.update(
-                item(asset.tenant, asset.id),
-                actions=moving,
-                condition=(item.revision == asset.revision)
-                & item.status.is_in(Status.PROCESSING, Status.READY)
-                & (item.near_duplicate_of == former.id),
-            )
-            # Addresses of its renditions, given out for the one that moves, go on working for their time.
+            self._point(transaction, MOVE, asset, canonical, verdict, alone=alone, now=now)
+            # Presigned addresses of its renditions, given out for the one that moves, stay valid.
             self._leave(transaction, asset, former, shares=shared, now=now, lent=True)
-            transaction.update(
-                item(canonical.tenant, canonical.id), actions=pointed_at, condition=still_canonical
-            )
-            transaction.save(self._entries(asset.tenant, _name("member", canonical.key, asset.id)))
         return self._get(asset.key)
 
     def separate(self, asset: Asset, former: Asset | None, *, now: datetime) -> Asset:
@@ -187,20 +125,11 @@ class Groups:
         verdict = asset.near_duplicate
         if verdict is None:
             return asset
-        leaving: list[Action] = [
-            item.near_duplicate_of.remove(),
-            item.near_duplicate.remove(),
-            item.revision.add(1),
-        ]
-        if verdict.shares and not asset.shows_its_own:
-            leaving += [item.status.set(Status.PROCESSING), item.updated_at.set(timestamp(now))]
         with self._transaction(asset.key) as transaction:
             transaction.update(
                 item(asset.tenant, asset.id),
-                actions=leaving,
-                condition=(item.revision == asset.revision)
-                & (item.near_duplicate_of == verdict.of)
-                & (item.status != Status.DELETING),
+                actions=[*effects(SEPARATE), *_unready(item, asset, now), item.revision.add(1)],
+                condition=_as_read(item, SEPARATE, asset),
             )
             if former:
                 self._leave(transaction, asset, former, shares=verdict.shares, now=now)
@@ -225,15 +154,10 @@ class Groups:
         """
         item = self._assets
         stored = item(asset.tenant, asset.id)
-        condition = (
-            (item.revision == asset.revision)
-            & item.status.is_in(Status.PROCESSING, Status.READY)
-            & (item.near_duplicate_of == canonical.id)
-        )
+        shown = _shown(item, asset.key, canonical.renditions, now)
+        condition = _as_read(item, SHARE, asset) & (item.near_duplicate_of == canonical.id)
         try:
-            stored.update(
-                actions=[*_shared(item, asset.key, canonical, now), item.revision.add(1)], condition=condition
-            )
+            stored.update(actions=[*shown, item.revision.add(1)], condition=condition)
         except UpdateError as error:
             if error.cause_response_code == "ConditionalCheckFailedException":
                 raise AssetStateError(asset.id) from error
@@ -248,7 +172,7 @@ class Groups:
         So whoever joins one of them to anything at this moment fails, and finds the word when it looks again.
         Saying it again changes nothing but the time.  Raises AssetStateError where either is gone.
         """
-        pair = self._pairs
+        pair = self._entries
         self._say(
             key,
             other,
@@ -263,7 +187,7 @@ class Groups:
 
     def undo(self, key: AssetKey, other: AssetId) -> None:
         """Forget a person's word.  Raises AssetStateError where either is gone."""
-        pair = self._pairs
+        pair = self._entries
         self._say(
             key, other, None, [pair.decision.remove(), pair.decided_at.remove(), pair.decided_by.remove()]
         )
@@ -271,7 +195,7 @@ class Groups:
     def _say(self, key: AssetKey, other: AssetId, decision: Decision | None, of_pair: list[Action]) -> None:
         item = self._assets
         with self._transaction(key) as transaction:
-            pair = self._pairs(key.tenant, "#".join(in_order(key.id, other)))
+            pair = self._entries(key.tenant, pair_key(key.id, other))
             transaction.update(pair, actions=of_pair)
             for one, two in ((key.id, other), (other, key.id)):
                 word = self._entries(key.tenant, _name("word", AssetKey(key.tenant, one), two))
@@ -285,6 +209,48 @@ class Groups:
                 )
 
     # --- How --------------------------------------------------------------------------------------------
+
+    def _point(
+        self,
+        transaction: TransactWrite,
+        write: Write,
+        asset: Asset,
+        canonical: Asset,
+        verdict: NearDuplicate,
+        *,
+        alone: bool,
+        now: datetime,
+    ) -> None:
+        """The asset, as it was read, is a member of `canonical` from here on, and counted there."""
+        item = self._assets
+        pointing: list[Action] = [
+            item.near_duplicate_of.set(verdict.of),
+            item.near_duplicate.set(stored_verdict(verdict)),
+            item.revision.add(1),
+        ]
+        shown = canonical.renditions_for(verdict)
+        if shown is not None:
+            pointing += _shown(item, asset.key, shown, now)
+        elif not verdict.shares:
+            pointing += _unready(item, asset, now)
+        still_canonical = (item.status == canonical.status) & item.near_duplicate_of.does_not_exist()
+        if not alone:
+            still_canonical &= item.revision == canonical.revision
+        pointed_at = [_counter(item, verdict.shares).add(1), item.revision.add(1)]
+        if verdict.shares:
+            pointed_at.append(item.unused_since.remove())
+        elif write is JOIN:
+            still_canonical &= item.links.does_not_exist() | (item.links < MAX_LINKED)
+        self._unless_distinct(transaction, asset.key, canonical.id)
+        transaction.update(
+            item(asset.tenant, asset.id), actions=pointing, condition=_as_read(item, write, asset)
+        )
+        transaction.update(
+            item(canonical.tenant, canonical.id), actions=pointed_at, condition=still_canonical
+        )
+        transaction.save(self._entries(asset.tenant, _name("member", canonical.key, asset.id)))
+        if canonical.status is Status.PROCESSING:
+            transaction.save(self._entries(asset.tenant, _name("waiting", canonical.key, asset.id)))
 
     def _leave(
         self,
@@ -344,18 +310,18 @@ class Groups:
 
     def _unless_distinct(self, transaction: TransactWrite, key: AssetKey, other: AssetId) -> None:
         """The transaction fails where a person's word on the pair is `distinct` at that moment."""
-        decision = self._pairs.decision
+        decision = self._entries.decision
         transaction.condition_check(
-            self._pairs,
+            self._entries,
             key.tenant,
-            "#".join(in_order(key.id, other)),
+            pair_key(key.id, other),
             condition=decision.does_not_exist() | (decision != Decision.DISTINCT),
         )
 
     def _ids(self, kind: str, key: AssetKey, beginning: str, limit: int | None) -> list[AssetId]:
         return [AssetId(entry.pair.rpartition("/")[2]) for entry in self._query(kind, key, beginning, limit)]
 
-    def _query(self, kind: str, key: AssetKey, beginning: str, limit: int | None) -> Iterator[_Entry]:
+    def _query(self, kind: str, key: AssetKey, beginning: str, limit: int | None) -> Iterator[PairItem]:
         return self._entries.query(
             key.tenant,
             self._entries.pair.startswith(_name(kind, key, AssetId(beginning))),
@@ -402,18 +368,24 @@ def _counter(item: type[AssetItem], shares: bool) -> Any:
     return item.holders if shares else item.links
 
 
-def _pointing(item: type[AssetItem], verdict: NearDuplicate) -> list[Action]:
-    return [
-        item.near_duplicate_of.set(verdict.of),
-        item.near_duplicate.set(stored_verdict(verdict)),
-    ]
+def _as_read(item: type[AssetItem], write: Write, asset: Asset) -> Condition:
+    """The asset is in a state that allows the write, unchanged since it was read."""
+    return cast(Condition, allowed(write) & (item.revision == asset.revision))
 
 
-def _shared(item: type[AssetItem], key: AssetKey, canonical: Asset, now: datetime) -> list[Action]:
+def _unready(item: type[AssetItem], asset: Asset, now: datetime) -> list[Action]:
+    """An asset that loses the renditions it shows is `processing` until it has its own."""
+    if not asset.shows_anothers:
+        return []
+    return [item.status.set(Status.PROCESSING), item.updated_at.set(timestamp(now))]
+
+
+def _shown(
+    item: type[AssetItem], key: AssetKey, renditions: Mapping[str, Rendition], now: datetime
+) -> list[Action]:
+    """`ready`, with these renditions."""
     return [
-        item.renditions.set(
-            {name: stored_rendition(rendition, key) for name, rendition in canonical.renditions.items()}
-        ),
+        item.renditions.set({name: stored_rendition(each, key) for name, each in renditions.items()}),
         item.status.set(Status.READY),
         item.updated_at.set(timestamp(now)),
     ]

@@ -23,7 +23,7 @@ from catalog.domain.near_duplicates import (
 from catalog.domain.paging import Page, PageRequest
 
 
-class _BySeenAt(GlobalSecondaryIndex["_PairItem"]):
+class _BySeenAt(GlobalSecondaryIndex["PairItem"]):
     class Meta:
         index_name = "by_seen_at"
         projection = AllProjection()
@@ -32,7 +32,10 @@ class _BySeenAt(GlobalSecondaryIndex["_PairItem"]):
     seen_at = UnicodeAttribute(range_key=True)
 
 
-class _PairItem(Model):
+class PairItem(Model):
+    """A pair of assets (`id#id`); or an entry of a group (catalog.adapters.groups): then it has no `seen_at`,
+    which keeps it out of the index."""
+
     class Meta:
         table_name = ""
 
@@ -45,7 +48,7 @@ class _PairItem(Model):
     decision = UnicodeAttribute(null=True)
     decided_at = UnicodeAttribute(null=True)
     decided_by = UnicodeAttribute(null=True)
-    seen_at = UnicodeAttribute()
+    seen_at = UnicodeAttribute(null=True)
 
     by_seen_at = _BySeenAt()
 
@@ -55,14 +58,14 @@ _FILTERED_SCAN: Final = 200
 _CURSORS: Final = Cursors(tenant=tenant_id, seen_at=moment, pair=matching("[0-9a-f]{64}#[0-9a-f]{64}"))
 
 
-def _verdict(item: _PairItem) -> Verdict:
+def _verdict(item: PairItem) -> Verdict:
     """Pairs of before there were four words have only a refusal, or none."""
     if item.verdict:
         return Verdict(item.verdict)
     return Verdict.SAME if item.refusal is None else Verdict.DIFFERENT
 
 
-def _pair(item: _PairItem) -> Pair:
+def _pair(item: PairItem) -> Pair:
     first, second = item.pair.split("#")
     scores = json.loads(item.scores) if item.scores else None
     return Pair(
@@ -82,12 +85,12 @@ class Pairs:
     """The Pairs table: one item two assets, whichever of them came first."""
 
     def __init__(self, table_name: str) -> None:
-        self._model = bind(_PairItem, table_name)
+        self._model = bind(PairItem, table_name)
 
     def find(self, tenant: TenantId, one: AssetId, other: AssetId) -> Pair | None:
         """A consistent read."""
         try:
-            return _pair(self._model.get(tenant, _key(one, other), consistent_read=True))
+            return _pair(self._model.get(tenant, pair_key(one, other), consistent_read=True))
         except DoesNotExist:
             return None
 
@@ -95,7 +98,7 @@ class Pairs:
         """A consistent read.  Raises DuplicatePairNotFoundError."""
         pair = self.find(tenant, one, other)
         if pair is None:
-            raise DuplicatePairNotFoundError(_key(one, other))
+            raise DuplicatePairNotFoundError(pair_key(one, other))
         return pair
 
     def record(
@@ -106,7 +109,7 @@ class Pairs:
         refusal = (
             item.refusal.set(likeness.refusal) if likeness.refusal is not None else item.refusal.remove()
         )
-        item(key.tenant, _key(key.id, other)).update(
+        item(key.tenant, pair_key(key.id, other)).update(
             actions=[
                 item.distance.set(distance),
                 item.verdict.set(likeness.verdict),
@@ -131,7 +134,7 @@ class Pairs:
             scan_index_forward=False,
         )
 
-        def wanted(item: _PairItem) -> bool:
+        def wanted(item: PairItem) -> bool:
             if verdict is None:
                 return True
             likeness = _pair(item).likeness
@@ -152,5 +155,6 @@ class Pairs:
         return removed < most
 
 
-def _key(one: AssetId, other: AssetId) -> str:
+def pair_key(one: AssetId, other: AssetId) -> str:
+    """A pair has one key, in whichever order its assets are named."""
     return "#".join(in_order(one, other))

@@ -30,8 +30,6 @@ class Status(StrEnum):
     DELETING = "deleting"
 
 
-# Whoever announces an upload may already say what it is for.
-REFERABLE: Final = (Status.AWAITING_UPLOAD, Status.PROCESSING, Status.READY)
 # Names of up to 128 characters: they take a third of the 400 KiB an item may have.
 MAX_REFERENCES: Final = 1_000
 # Assets linked to one: a purge of that one separates each of them.
@@ -162,6 +160,16 @@ class Asset:
         """Ready, with renditions that were made of it."""
         own = self.key.renditions
         return self.status is Status.READY and all(r.key.startswith(own) for r in self.renditions.values())
+
+    @property
+    def shows_anothers(self) -> bool:
+        """Ready or on its way there with another's renditions: without them it must be rendered first."""
+        shares = self.near_duplicate is not None and self.near_duplicate.shares
+        return shares and self.status in {Status.PROCESSING, Status.READY} and not self.shows_its_own
+
+    def renditions_for(self, verdict: NearDuplicate) -> Mapping[str, Rendition] | None:
+        """What a near-duplicate of this asset is to show now; None: what it has."""
+        return self.renditions if verdict.shares and self.status is Status.READY else None
 
     def outranks(self, other: "Asset") -> bool:
         """Which of two assets of a group is the canonical one: that of more pixels, then of more bytes."""

@@ -51,8 +51,7 @@ class Place:
     def needs_renditions_of(self, asset: Asset) -> bool:
         """Whether it takes renditions of the asset's own."""
         leaves = self.next is _Next.LEAVE or (self.next is _Next.MOVE and not self.shares)
-        shared = asset.near_duplicate is not None and asset.near_duplicate.shares
-        return leaves and shared and not asset.shows_its_own
+        return leaves and asset.shows_anothers
 
 
 @dataclass(frozen=True, slots=True)

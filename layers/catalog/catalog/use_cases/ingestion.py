@@ -21,6 +21,7 @@ from catalog.domain.assets import (
     Status,
 )
 from catalog.domain.clock import Clock, utc_now
+from catalog.domain.lifecycle import is_settled
 from catalog.domain.rejections import ImageRejectedError, Rejection, RejectionCode
 from catalog.domain.uploads import (
     MOST_VERSIONS,
@@ -118,7 +119,7 @@ class Ingestion:
             return Ingested(Outcome.UNANNOUNCED, None)
         if known.status is Status.DELETING:
             raise AssetBeingDeletedError(key.id)
-        if _is_done(known):
+        if is_settled(known):
             return Ingested(Outcome.DUPLICATE_EVENT, known)
         recorded = known.status in {Status.PROCESSING, Status.READY}
         if recorded and (known.renditions or known.near_duplicate):
@@ -167,10 +168,3 @@ class Ingestion:
                 RejectionCode.CHECKSUM_MISMATCH, f"the object's SHA-256 is {digest}, its key says {key.id}"
             )
         return self.inspect(data)
-
-
-def _is_done(asset: Asset) -> bool:
-    """No event brings news of this asset; a rejected one may have other bytes now."""
-    if asset.rejection:
-        return not asset.rejection.heals_with_the_bytes
-    return asset.status is Status.READY and not asset.members_must_follow

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from catalog.domain.assets import (
-    STALLED_AFTER,
     Asset,
     AssetBeingDeletedError,
     AssetStateError,
     Status,
 )
 from catalog.domain.clock import Clock, utc_now
+from catalog.domain.lifecycle import may_be_stored, wants_bytes
 from catalog.domain.uploads import Announcement, UploadTicket
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Uploads:
         """
         limits, now = self.tenants.limits_of(key.tenant), self.clock()
         known = self.assets.find(key)
-        if known and not _wants_bytes(known, now):
+        if known and not wants_bytes(known, now):
             try:
                 return self.assets.note_duplicate(key, now=now)
             except AssetStateError as error:
@@ -72,7 +72,7 @@ class Uploads:
             except AssetStateError:
                 # Another client's identical upload arrived between the read and the write: read again.
                 return self.announce(key, announced, correlation_id=correlation_id)
-        if known and _may_be_stored(known, now):
+        if known and may_be_stored(known, now):
             # S3 would refuse the PUT then: ingest accepts the object, or deletes it if it is wrong.
             self.queue.notify(key)
         return UploadTicket(key, self.originals.presign_upload(key, announced, now=now))
@@ -86,15 +86,3 @@ class Uploads:
         if limits.stored_bytes is not None:
             limits.check_storage(self.counters.total(tenant).usage.bytes_stored, announced.size_bytes)
         self.tenants.count_upload(tenant, limits, now=now)
-
-
-def _may_be_stored(asset: Asset, now: datetime) -> bool:
-    """Whether the bucket may hold wrong bytes, or bytes whose event was lost."""
-    overdue = asset.status is Status.AWAITING_UPLOAD and now - asset.created_at > STALLED_AFTER
-    return asset.rejection is not None or asset.status is Status.PROCESSING or overdue
-
-
-def _wants_bytes(asset: Asset, now: datetime) -> bool:
-    if asset.rejection:
-        return asset.rejection.heals_with_the_bytes
-    return asset.status is Status.AWAITING_UPLOAD or asset.stalled(now)
