@@ -15,7 +15,6 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from infra.audit import requirements
 from infra.local import environments
 
 PLATFORMS: Final = ("aarch64-apple-darwin", "aarch64-manylinux_2_28")
@@ -25,6 +24,13 @@ _UNREACHABLE: Final = ("error sending request", "dns error", "Connection refused
 
 class UnreachableIndexError(Exception):
     """The package index could not be asked."""
+
+
+def requirements() -> list[Path]:
+    """Every locked requirement file but the benchmarks'."""
+    root = environments.ROOT
+    files = [*root.glob("layers/*/requirements.txt"), *root.glob("requirements/*.txt")]
+    return sorted(file for file in files if file.name != "bench.txt")
 
 
 def missing(file: Path, platform: str, *, download: bool = False) -> str | None:
@@ -60,11 +66,7 @@ def main() -> None:
     lacking: list[str] = []
     try:
         for platform in PLATFORMS:
-            found = [
-                (file, missing(file, platform, download=chosen.download))
-                for file in requirements()
-                if file.name != "bench.txt"
-            ]
+            found = [(file, missing(file, platform, download=chosen.download)) for file in requirements()]
             lacking += [f"{file.relative_to(environments.ROOT)}: {why}" for file, why in found if why]
             whole = sum(why is None for _, why in found)
             print(f"{platform}: {whole} of {len(found)} requirement files have all their wheels")

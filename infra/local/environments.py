@@ -94,7 +94,7 @@ def _install(name: str) -> None:
     _run([sys.executable, "-m", "venv", "--clear", str(VENVS / name)], dict(os.environ))
     if name == "dev":
         # A machine's own constraints are about other projects; every version here is pinned and hashed.
-        pip = [str(python(name)), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        pip = [str(python(name)), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
         _run([*pip, "--require-hashes", "-r", str(BOOTSTRAP)], {**os.environ, "PIP_CONSTRAINT": os.devnull})
     uv = [command("dev", "uv"), "pip", "install", "--quiet", "--require-hashes", "--compile-bytecode"]
     _run([*uv, "--python", str(python(name)), "-r", str(_requirements(name))], uv_environ())

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
-from imaging import colour, libwebp, originals, rust_png
+from imaging import colour, libwebp, originals
 from imaging.containers import open_container
 from imaging.decoding import decode
 from infra.pictures import hostile, images
@@ -278,47 +278,6 @@ def test_without_libwebp_pillow_decodes_a_webp(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(libwebp, "_library", lambda: None)
     found = decode(open_container(images.webp_bytes(PHOTO)), (160, 120))
     assert (found.size, found.mode) == ((320, 240), "RGB")
-
-
-LARGE = images.noisy_scene(5, (1200, 900))
-
-
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_a_large_png_decoded_in_rust_is_what_pillow_makes_of_it(mode: str) -> None:
-    image = LARGE.convert(mode)
-    if mode == "RGBA":
-        image.putalpha(image.getchannel("R"))
-    found = rust_png.decoded(images.png_bytes(image), image.size)
-    assert found is not None
-    assert (found.mode, found.tobytes()) == (mode, image.tobytes())
-
-
-def test_a_png_in_rust_is_none_where_pillow_shall_decode_it() -> None:
-    data = images.png_bytes(LARGE)
-    assert rust_png.decoded(images.png_bytes(PHOTO), PHOTO.size) is None
-    assert rust_png.decoded(images.png_bytes(LARGE.quantize(16)), LARGE.size) is None
-    assert rust_png.decoded(images.interlaced_png_bytes(LARGE), LARGE.size) is None
-    assert rust_png.decoded(images.half_of(data), LARGE.size) is None
-    assert rust_png.decoded(data, (900, 1200)) is None
-
-
-def test_a_panic_of_the_png_decoder_leaves_the_file_to_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
-    class PanicException(BaseException):
-        pass
-
-    def panics(*_: object) -> None:
-        raise PanicException
-
-    monkeypatch.setattr("kornia_rs.io.decode_image_png_u8", panics)
-    assert rust_png.decoded(images.png_bytes(LARGE), LARGE.size) is None
-    assert pixels(images.png_bytes(LARGE)).size == LARGE.size
-
-
-def test_a_large_png_that_is_damaged_is_rejected_as_a_small_one_is() -> None:
-    data = images.png_bytes(LARGE)
-    assert rejection(images.with_bit_flipped(data, 8 * (len(data) // 2))) is RejectionCode.CORRUPT
-    assert rejection(images.with_png_size(data, 1200, 901)) is RejectionCode.CORRUPT
-    assert rejection(images.half_of(data)) is RejectionCode.TRUNCATED
 
 
 # --- Damage ---

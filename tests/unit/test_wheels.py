@@ -1,4 +1,4 @@
-"""The check of arm64 wheels tells what is missing from what could not be asked."""
+"""Lock files hold hashes and no address; a missing wheel is not a missing index."""
 
 import subprocess
 from pathlib import Path
@@ -6,6 +6,16 @@ from pathlib import Path
 import pytest
 
 from infra import wheels
+
+
+def test_every_pin_has_hashes_and_no_lock_file_has_an_address() -> None:
+    files = wheels.requirements()
+
+    assert {file.parent.name for file in files} == {"catalog", "imaging", "requirements"}
+    for file in files:
+        pins = [line for line in file.read_text().splitlines() if line[:1].isalnum()]
+        assert pins and all(line.endswith("\\") for line in pins)  # the next line is its first hash
+        assert "://" not in file.read_text()
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, status: int, said: str) -> None:

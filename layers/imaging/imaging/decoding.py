@@ -9,7 +9,7 @@ from PIL import Image, ImageFile
 
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from catalog.domain.sources import SourceFormat
-from imaging import libtiff, libwebp, rust_png, turbojpeg
+from imaging import libtiff, libwebp, turbojpeg
 from imaging.containers import Container
 from imaging.containers.container import Samples, corrupt, unsupported
 from imaging.containers.png import fills_its_rows
@@ -45,8 +45,6 @@ def decode(container: Container, wanted: Size, *, strict: bool = False) -> Image
         image = _by_turbojpeg(container, stripped, wanted)
     elif container.format is SourceFormat.WEBP:
         image = _by_libwebp(container, stripped, wanted)
-    elif container.format is SourceFormat.PNG and container.complete:
-        image = rust_png.decoded(stripped, (container.width, container.height))
     elif container.fax and strict and libtiff.complains(stripped):
         raise ImageRejectedError(RejectionCode.DAMAGED, "a bad code word in a group 4 fax")
     if image is None:
