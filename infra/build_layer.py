@@ -1,4 +1,4 @@
-"""Build a Lambda layer: pinned wheels, our package, compiled; the same tree from the same sources.
+"""Build a Lambda layer from pinned wheels and our package, compiled and reproducible.
 
     python -m infra.build_layer layers/imaging <target folder>
 
@@ -21,8 +21,8 @@ from infra.local import environments
 # Lambda's python3.13 is Amazon Linux 2023, glibc 2.34.
 LAMBDA_PLATFORM: Final = "x86_64-manylinux_2_28"
 
-# Nothing at run time opens these: test suites, typing stubs, what compiles against a package, and pip's
-# records, which are untrue after pruning.  METADATA, for importlib.metadata, and the licences stay.
+# Nothing opens these at run time: test suites, typing stubs, headers, and pip's records, which are wrong
+# after pruning.  METADATA, for importlib.metadata, and the licences stay.
 _JUNK_FOLDERS: Final = ("tests", "__pycache__", "include")
 _JUNK_AT_THE_TOP: Final = ("bin", "images")  # command-line programs; imagehash's test images
 _JUNK_FILES: Final = (
@@ -81,7 +81,7 @@ def _prune(python: Path) -> None:
         shutil.rmtree(python / name, ignore_errors=True)
     for name in _JUNK_FOLDERS:
         for folder in list(python.rglob(name)):
-            shutil.rmtree(folder, ignore_errors=True)  # gone where it lay in another one
+            shutil.rmtree(folder, ignore_errors=True)  # it may lie in one that is gone
     for pattern in _JUNK_FILES:
         for path in list(python.rglob(pattern)):
             path.unlink()

@@ -18,7 +18,7 @@ from typing import Final
 from infra.local import environments
 
 PLATFORMS: Final = ("aarch64-apple-darwin", "aarch64-manylinux_2_28")
-# What uv says where there is no network, or nobody at the other end of it.
+# What uv says if it cannot reach the index.
 _UNREACHABLE: Final = ("error sending request", "dns error", "Connection refused", "timed out", "Network")
 
 

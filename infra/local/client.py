@@ -1,12 +1,12 @@
-"""A client of the public API: a token, a POST, a PUT, and GETs; nothing an outside caller could not do.
+"""A client of the public API.  It does nothing that an outside caller could not do.
 
     with CatalogClient(api_url, token_url, credentials) as catalog:
         receipt = catalog.upload(data, content_type="image/jpeg", filename="mug.jpg")
         image = catalog.wait(receipt.id)
 
-One client may be used by many threads.  Every call may be repeated, since an image's id is the hash of its
-bytes, a reference is its name, and a purge is confirmed once; so lost connections, throttling and server
-faults are retried, a bounded number of times.
+Threads may share a client.  Every call is idempotent: an image's id is the hash of its bytes, a reference is
+its name, and a purge is confirmed once.  So the client retries lost connections, throttling and server
+faults, a bounded number of times.
 """
 
 import hashlib
@@ -31,16 +31,16 @@ SETTLED: Final = frozenset({"ready", "rejected"})
 HEALING: Final = frozenset({"checksum_mismatch", "original_missing", "original_archived"})
 
 _RETRIED_STATUSES: Final = (429, 500, 502, 503, 504)
-_TOKEN_MARGIN_SECONDS: Final = 60.0  # a token this close to its end is not used any more
+_TOKEN_MARGIN_SECONDS: Final = 60.0  # a token this close to its expiry is not used
 _FIRST_POLL_SECONDS, _POLL_GROWTH, _LONGEST_POLL_SECONDS = 0.15, 1.5, 1.5
 
 
 class CatalogError(Exception):
-    """The pipeline did not do what was asked of it."""
+    """A call failed."""
 
 
 class ApiError(CatalogError):
-    """An error the API answered: `code` is its stable name, `faults` what is wrong, by field."""
+    """The API answered with an error.  `code` is its stable name; `faults` says what is wrong, by field."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class ApiError(CatalogError):
 
 
 class TokenRefusedError(ApiError):
-    """The token endpoint does not know these credentials, or not with these scopes."""
+    """The token endpoint refuses these credentials or scopes."""
 
 
 class UploadRefusedError(ApiError):
@@ -72,7 +72,7 @@ class UnreachableError(CatalogError):
 
 
 class NotSettledError(CatalogError):
-    """An image was neither `ready` nor `rejected` when the time was up."""
+    """The image was not `ready` or `rejected` in time."""
 
     def __init__(self, image_id: str, status: str, seconds: float) -> None:
         super().__init__(f"{image_id} is still {status} after {seconds:.0f} s")
@@ -86,7 +86,7 @@ class ClientClosedError(CatalogError):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An OAuth 2 client.  Without `scopes` a token has all that the client is allowed."""
+    """An OAuth 2 client.  Without `scopes`, a token has every scope of the client."""
 
     client_id: str
     client_secret: str
@@ -95,7 +95,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """One rendering.  `width` x `height` in pixels; `quality` None where lossless."""
+    """A rendition.  `width` and `height` in pixels; `quality` is None if it is lossless."""
 
     id: str
     preset: str
@@ -108,7 +108,7 @@ class Rendition:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image as the API shows it; `document` is the whole answer."""
+    """An image as the API returns it; `document` is the whole answer."""
 
     id: str
     status: str
@@ -122,7 +122,7 @@ class Image:
 
     @property
     def heals(self) -> bool:
-        """Rejected for what was stored, not for these bytes: uploaded again, they are taken."""
+        """Rejected for what was stored, not for its bytes: a new upload is accepted."""
         return self.rejection_code in HEALING
 
     @property
@@ -132,20 +132,20 @@ class Image:
 
     @property
     def near_duplicate_of(self) -> str | None:
-        """The id of the image that shows the same picture, and was there first."""
+        """The id of the canonical image of its group, which shows the same picture."""
         found: str | None = self.document["near_duplicate_of"]
         return found
 
     @property
     def shares_renditions(self) -> bool:
-        """Its renditions are stored once, as those of the image it is a near-duplicate of."""
+        """Whether it shows the renditions of its canonical image."""
         verification = self.document["verification"]
         return bool(verification and verification["shares_renditions"])
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """Leave to PUT the announced bytes, and no others, with exactly these headers."""
+    """A presigned PUT of the announced bytes, with exactly these headers."""
 
     id: str
     url: str
@@ -174,7 +174,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """A rendition in one format.  `quality_metric` in bytes per pixel; `ssim` is 1.0 where it is ideal."""
+    """A rendition in one format.  `quality_metric` in bytes per pixel; an ideal `ssim` is 1.0."""
 
     format: str
     size_bytes: int
@@ -184,7 +184,7 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True)
 class PresetComparison:
-    """What a preset would make of an image, in every format; `format` is the preset's own."""
+    """A preset's rendition of an image in every format; `format` is the preset's own."""
 
     preset: str
     width: int
@@ -197,7 +197,7 @@ class PresetComparison:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Every preset on one image, and the preset and format to take."""
+    """Every preset on one image, and the recommended preset and format."""
 
     presets: tuple[PresetComparison, ...]
     recommended: str
@@ -207,7 +207,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class PurgeRun:
-    """A purge: found, confirmed or done.  `confirm_token` only in the answer of a dry run."""
+    """A purge run.  Only a dry run has a `confirm_token`."""
 
     id: str
     state: str
@@ -220,7 +220,7 @@ class PurgeRun:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What a tenant has stored and been spared."""
+    """A tenant's storage used and saved."""
 
     assets: Mapping[str, int]
     bytes_originals: int
@@ -240,7 +240,7 @@ class CatalogClient:
         self._token_url = token_url
         self._credentials = credentials
         self._retries = retries
-        self._local = threading.local()  # requests does not promise that threads may share a session
+        self._local = threading.local()  # threads must not share a session of requests
         self._sessions: list[requests.Session] = []
         self._token_lock = threading.Lock()
         self._token = ""
@@ -256,7 +256,7 @@ class CatalogClient:
         self.close()
 
     def close(self) -> None:
-        """Close every connection; threads that wait in this client get ClientClosedError."""
+        """Close every connection.  Threads that wait in this client get ClientClosedError."""
         self._closed.set()
         with self._token_lock:
             for session in self._sessions:
@@ -265,7 +265,7 @@ class CatalogClient:
     # --- Identity ---------------------------------------------------------------------------------------
 
     def token(self, *, fresh: bool = False) -> str:
-        """An access token, cached until a minute before it ends.  Raises TokenRefusedError."""
+        """An access token, cached until a minute before it expires.  Raises TokenRefusedError."""
         session = self._session()
         with self._token_lock:
             if fresh or time.monotonic() >= self._token_ends:
@@ -303,7 +303,7 @@ class CatalogClient:
         headers: Mapping[str, str] | None = None,
         token: str | None = None,
     ) -> requests.Response:
-        """Any request to the API, whatever it answers.  `token` replaces the client's own; "" sends none."""
+        """Send any request and return any answer.  `token` replaces the client's own; "" sends none."""
         sent = dict(headers or {})
         bearer = self.token() if token is None else token
         if bearer:
@@ -314,7 +314,7 @@ class CatalogClient:
     # --- Images -----------------------------------------------------------------------------------------
 
     def announce(self, *, sha256: str, size_bytes: int, content_type: str, filename: str) -> Image | Ticket:
-        """POST /images: the image, where this tenant has these bytes; else a ticket to send them.
+        """POST /images: the image if this tenant has these bytes, otherwise a ticket.
 
         Raises ApiError, as do all calls below.
         """
@@ -334,10 +334,10 @@ class CatalogClient:
         return Ticket(document["id"], upload["url"], upload["headers"], upload["expires_at"])
 
     def put(self, ticket: Ticket, data: bytes) -> None:
-        """Send the bytes to where the ticket says, with its headers.  Raises UploadRefusedError.
+        """PUT the bytes with the ticket's URL and headers.  Raises UploadRefusedError.
 
-        412 says that an object is there: an earlier try arrived whose answer was lost, or another client's.
-        Should it hold other bytes, the image ends `rejected` with `checksum_mismatch`: upload it again.
+        A 412 counts as sent: the object is there, by an earlier try whose answer was lost, or by another
+        client.  If it has other bytes, the image ends `rejected` with `checksum_mismatch`; upload it again.
         """
         answer = self._send(self._session(), "PUT", ticket.url, data=data, headers=ticket.headers)
         if not answer.ok and answer.status_code != HTTPStatus.PRECONDITION_FAILED:
@@ -345,7 +345,7 @@ class CatalogClient:
             raise UploadRefusedError(answer.status_code, code, message)
 
     def upload(self, data: bytes, *, content_type: str, filename: str) -> Image | Ticket:
-        """Announce, and send if asked to.  An Image means nothing was sent; a Ticket, that it was used."""
+        """Announce, and send if needed.  An Image means that nothing was sent, a Ticket that it was used."""
         announced = self.announce(
             sha256=hashlib.sha256(data).hexdigest(),
             size_bytes=len(data),
@@ -390,7 +390,7 @@ class CatalogClient:
                 return
 
     def wait(self, image_id: str, *, timeout_seconds: float = 60.0) -> Image:
-        """The image once it is `ready` or `rejected`.  Raises NotSettledError when the time is up."""
+        """Poll until the image is `ready` or `rejected`.  Raises NotSettledError."""
         ends = time.monotonic() + timeout_seconds
         pause = _FIRST_POLL_SECONDS
         while True:
@@ -405,7 +405,7 @@ class CatalogClient:
             pause = min(pause * _POLL_GROWTH, _LONGEST_POLL_SECONDS)
 
     def download(self, rendition: Rendition) -> bytes:
-        """The bytes at the rendition's URL, fetched without a token as a browser would."""
+        """Fetch the rendition's URL as a browser does, without a token."""
         answer = self._send(self._session(), "GET", rendition.url)
         if not answer.ok:
             code, message = _s3_error(answer)
@@ -415,11 +415,11 @@ class CatalogClient:
     # --- Who uses an image --------------------------------------------------------------------------------
 
     def refer(self, image_id: str, reference: str) -> Image:
-        """PUT /images/{id}/references/{reference}: the image is used under this name, an SKU or a page."""
+        """PUT /images/{id}/references/{reference}: say that an SKU or a page uses the image."""
         return _image(self._answer("PUT", f"/images/{image_id}/references/{quote(reference, safe='')}"))
 
     def release(self, image_id: str, reference: str) -> Image:
-        """DELETE /images/{id}/references/{reference}: it is not used under this name any more."""
+        """DELETE /images/{id}/references/{reference}: say that it no longer does."""
         return _image(self._answer("DELETE", f"/images/{image_id}/references/{quote(reference, safe='')}"))
 
     # --- Compare, purge, metrics --------------------------------------------------------------------------
@@ -435,7 +435,7 @@ class CatalogClient:
         )
 
     def propose_purge(self, *, older_than_days: int | None = None) -> PurgeRun:
-        """POST /purge, a dry run: what nobody has used for so long, and the token that confirms exactly it.
+        """POST /purge, a dry run: the unused images, and a token that confirms exactly these.
 
         Needs the scope catalog/admin, as does `confirm_purge`.
         """
@@ -443,10 +443,10 @@ class CatalogClient:
         return _purge_run(self._answer("POST", "/purge", json={"dry_run": True, **asked}))
 
     def confirm_purge(self, confirm_token: str) -> PurgeRun:
-        """POST /purge with the token of a dry run: what nobody has used since is deleted.
+        """POST /purge with a dry run's token: delete those that are still unused.
 
-        `running` where the rest goes on without the caller.  Where the answer was lost and the call was
-        retried, ApiError with `confirm_token_used`.
+        The run is `running` if the pipeline goes on with it.  A retry after a lost answer raises ApiError
+        with `confirm_token_used`.
         """
         asked = {"dry_run": False, "confirm_token": confirm_token}
         return _purge_run(self._answer("POST", "/purge", json=asked))
@@ -464,7 +464,7 @@ class CatalogClient:
     def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         answer = self.call(method, path, **request)
         if answer.status_code == requests.codes.unauthorized:
-            # A token can die before its time, when the deployment behind it is rebuilt.
+            # A rebuilt deployment refuses tokens that have not expired.
             answer = self.call(method, path, token=self.token(fresh=True), **request)
         document = _json_object(answer)
         if not answer.ok:
@@ -475,7 +475,7 @@ class CatalogClient:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = requests.Session()
-            session.trust_env = False  # a .netrc or proxy of this machine is not meant for the pipeline
+            session.trust_env = False  # ignore this machine's .netrc and proxy
             retry = Retry(
                 total=self._retries,
                 backoff_factor=0.2,
@@ -545,7 +545,7 @@ def _purge_run(document: Mapping[str, Any]) -> PurgeRun:
 
 
 def _json_object(answer: requests.Response) -> dict[str, Any]:
-    """The JSON object of an answer; an empty one where a gateway in between answered with anything else."""
+    """The JSON object of an answer; empty if a gateway in between answered something else."""
     try:
         document = answer.json()
     except requests.JSONDecodeError:

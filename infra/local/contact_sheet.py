@@ -1,7 +1,7 @@
-"""The page the demo ends with: every original beside its renditions, in one folder that needs no network.
+"""The demo's page: every original beside its renditions, in one folder that needs no network.
 
-.demo/index.html            the page; no script, no address but files beside it
-.demo/originals/{id}.webp   what a browser cannot show of an original (TIFF, CMYK), made showable
+.demo/index.html            the page, without scripts; it refers only to files beside it
+.demo/originals/{id}.webp   a small copy that every browser shows, also of a TIFF or CMYK original
 .demo/renditions/{id}/...   the renditions, byte for byte as the pipeline serves them
 """
 
@@ -23,11 +23,11 @@ _PREVIEW_SIDE: Final = 640  # pixels; twice what the page shows, for dense scree
 
 
 class RenditionDiffersError(Exception):
-    """A rendition's URL gave other bytes than the API said it would."""
+    """A rendition's URL gave other bytes than the API said."""
 
 
 class ContactSheet:
-    """A folder of pictures and the page that shows them.  Threads may add pictures at the same time."""
+    """A folder of pictures and the page that shows them.  Threads may share it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,9 +37,9 @@ class ContactSheet:
         return self._folder / "index.html"
 
     def add_original(self, photo: Photo) -> None:
-        """Keep a small copy that any browser shows upright; none where Pillow cannot make one.
+        """Keep a small upright copy, unless Pillow cannot make one.
 
-        Only for what the pipeline has accepted: its limits stand between a hostile file and this decode.
+        Call it only for accepted files: this decode relies on the pipeline's limits.
         """
         path = self._original(photo.sha256)
         if path.exists():
@@ -60,10 +60,10 @@ class ContactSheet:
     def add_renditions(
         self, image_id: str, renditions: Sequence[Rendition], *, download: Callable[[Rendition], bytes]
     ) -> None:
-        """Keep each rendition not here yet.  Raises RenditionDiffersError and what `download` does."""
+        """Download each rendition that is missing.  Raises RenditionDiffersError, and as `download` does."""
         for rendition in renditions:
             path = self._rendition(image_id, rendition)
-            # Told apart from what it was taken for, an image has other renditions under the same ids.
+            # An image that was separated from its group has other renditions under the same ids.
             if path.exists() and path.stat().st_size == rendition.size_bytes:
                 continue
             data = download(rendition)
@@ -72,7 +72,7 @@ class ContactSheet:
             _write_whole(path, data)
 
     def write(self, rows: Sequence[Row], suspected: Sequence[Pair] = ()) -> Path:
-        """The page of these rows and of the pairs that wait for a person; returns where it is."""
+        """Write the page of these rows and of the pairs that wait for a person, and return its path."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self.page.write_text(self._html(rows, suspected), encoding="utf-8")
         return self.page
@@ -81,7 +81,7 @@ class ContactSheet:
         return self._folder / "originals" / f"{image_id}.webp"
 
     def _rendition(self, image_id: str, rendition: Rendition) -> Path:
-        # A rendition's id changes with its preset and encoder, so what lies here is not stale.
+        # A rendition's id changes with its preset and encoder, so a file here is never stale.
         extension = PurePosixPath(urlsplit(rendition.url).path).suffix
         return self._folder / "renditions" / image_id / f"{rendition.id}{extension}"
 
@@ -102,7 +102,7 @@ class ContactSheet:
         )
 
     def _strip(self, row: Row, id_: str, presets: Sequence[str]) -> str:
-        """The original of a row with renditions, and those in the order of `presets`."""
+        """The original and its renditions, in the order of `presets`."""
         by_preset = {rendition.preset: rendition for rendition in row.renditions}
         facts = f"{row.width} x {row.height}, {byte_size(row.size_bytes)}"
         shown = [self._figure(self._original(id_), "original", facts)]
@@ -113,7 +113,7 @@ class ContactSheet:
         return f'<div class="strip">{"".join(shown)}</div>'
 
     def _pairs(self, rows: Sequence[Row], files: Mapping[str, str]) -> str:
-        """Each near-duplicate beside the image whose picture it shows, where both are among the rows."""
+        """Each near-duplicate beside its canonical image, if both are among the rows."""
         pairs = {(row.id, row.near_duplicate_of): row for row in rows if row.id}
         shown = [
             self._pair(row.end, "=", {of: "first", id_: "shows its renditions"}, files)
@@ -155,7 +155,7 @@ def _section(title: str, articles: Sequence[str]) -> str:
 
 
 def _write_whole(path: Path, data: bytes) -> None:
-    """All of the file or none, so that what an interrupted run leaves behind can be trusted."""
+    """Write the whole file or nothing, so that an interrupted run leaves no partial file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(data)
@@ -168,13 +168,13 @@ def _preview(path: Path) -> bytes:
         preview = _showable(upright(original))
     preview.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE), Image.Resampling.BICUBIC)
     encoded = io.BytesIO()
-    # A profile of RGB pixels stays with them, for the browser to apply.
+    # The browser applies the profile of RGB pixels.
     preview.save(encoded, "WEBP", quality=82, method=2, icc_profile=preview.info.get("icc_profile"), exif=b"")
     return encoded.getvalue()
 
 
 def _showable(image: Image.Image) -> Image.Image:
-    """`image` as RGB or RGBA, of which alone a browser's formats and colour management are sure."""
+    """`image` as RGB or RGBA, the modes that every browser shows right."""
     if image.mode in {"RGB", "RGBA"}:
         return image
     profile = image.info.pop("icc_profile", None)
@@ -209,7 +209,7 @@ def _card(row: Row, pictures: str, files: Mapping[str, str]) -> str:
 
 
 def _text(text: str) -> str:
-    """Any text, as HTML text or attribute value: a file's name is somebody else's choice."""
+    """Escape any text, such as a file's name, for HTML text or an attribute."""
     return html.escape(printable(text), quote=True)
 
 

@@ -2,10 +2,10 @@
 
     python -m infra.local.demo [--photos FOLDER] [--out .demo] [--port 4566] [--name demo]
 
-Brings the embedded stack up and the application onto it, makes a tenant `demo` with a client of its own, and
-sends every file below FOLDER, whatever it is; without a FOLDER, photos it draws.  Then it shows references,
-compare, near-duplicates, purge and metrics; what is merged and deleted is a second tenant's, `demo-cleanup`.
-Leaves a report and a contact sheet behind.  Run again, it sends no photo: the catalog knows every file.
+Starts the emulator, deploys the application, makes the tenant `demo` with a client, and sends every file
+below FOLDER, or photos that it draws.  Then it shows references, compare, near-duplicates, purge and metrics.
+Only images of a second tenant, `demo-cleanup`, are merged and deleted.  It writes a report and a page.  A
+second run sends nothing: the catalog knows every file.
 
 Exit status: 0; 1 if a promise was broken; 2 if there was nothing to send; 130 after Ctrl-C.
 """
@@ -63,7 +63,7 @@ class NothingToSendError(Exception):
 
 
 class TenantError(RuntimeError):
-    """A tenant of the demo could not be given a client."""
+    """No client could be made for a tenant of the demo."""
 
 
 # --- One file's journey -----------------------------------------------------------------------------------
@@ -71,23 +71,23 @@ class TenantError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """Takes files through the public API, and their pictures to the contact sheet."""
+    """Sends files through the public API and adds their pictures to the page."""
 
     catalog: CatalogClient
     sheet: ContactSheet
 
     def of_copies(self, photos: Sequence[Photo]) -> list[Row]:
-        """The rows of files with the same bytes: the first is sent, then the others are only announced."""
+        """Send files with the same bytes: the first is sent, the others are only announced."""
         first, *copies = photos
         row = self.of(first)
-        if row.end is End.UNSETTLED:  # its copies would wait as long, for the same
+        if row.end is End.UNSETTLED:  # its copies would wait as long
             others = [replace(row, file=copy.name, sent=False) for copy in copies]
         else:
             others = [self.of(copy) for copy in copies]
         return [row, *(replace(other, duplicate_of=first.name) for other in others)]
 
     def of(self, photo: Photo) -> Row:
-        """One file, from its announcement to its end.  Raises ClientClosedError when interrupted."""
+        """Send one file and wait for its end.  Raises ClientClosedError if interrupted."""
         row = Row(photo.name, End.UNSETTLED, photo.size_bytes, id=photo.sha256)
         started = time.time()
         try:
@@ -109,7 +109,7 @@ class Journey:
             near_duplicate_of=image.near_duplicate_of,
         )
         if row.sent:
-            # The API's own time of the last change, since polling is late by up to its interval.
+            # Polling is late by up to its interval, so this takes the API's own time of the last change.
             row = replace(row, seconds=max(0.0, _updated_at(image) - started))
         elif image.document["original_filename"] != photo.filename:
             row = replace(row, duplicate_of=image.document["original_filename"])
@@ -147,7 +147,7 @@ def _failed(row: Row, error: ApiError | NotSettledError | UnreachableError | Pho
             return replace(row, code=error.status)
         case UnreachableError():
             return replace(row, code="unreachable")
-    # A server's fault or its throttling refuses nothing; and what was sent was taken.
+    # A server fault or throttling is no refusal, nor is any error after the PUT.
     refused = not row.sent and 400 <= error.status < 500 and error.status != 429
     return (
         replace(row, end=End.REFUSED, id=None, code=error.code) if refused else replace(row, code=error.code)
@@ -162,7 +162,7 @@ def _updated_at(image: Image) -> float:
 
 
 def send_all(photos: Sequence[Photo], journey: Journey, *, console: Console) -> tuple[list[Row], bool]:
-    """The rows of all photos, in no particular order, and whether Ctrl-C ended it early."""
+    """Send all photos.  Returns their rows in any order, and whether Ctrl-C ended it early."""
     copies: dict[str, list[Photo]] = {}
     for photo in photos:
         copies.setdefault(photo.sha256, []).append(photo)
@@ -184,7 +184,7 @@ def send_all(photos: Sequence[Photo], journey: Journey, *, console: Console) -> 
 
 @contextmanager
 def _progress(console: Console, total: int) -> Iterator[Callable[[int], None]]:
-    """Shows how many files are done: a live bar, or a line now and then where nobody watches."""
+    """Show how many files are done: a live bar on a terminal, otherwise a line now and then."""
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console) as bar:
@@ -205,7 +205,7 @@ def _progress(console: Console, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def unlisted(catalog: CatalogClient, rows: Sequence[Row]) -> list[str]:
-    """Files that ended `ready` or `rejected`, but that GET /images does not list so."""
+    """Files that ended `ready` or `rejected`, but that GET /images does not list with that status."""
     listed = {image.id: image.status for image in catalog.images()}
     return [
         row.file
@@ -218,7 +218,7 @@ def unlisted(catalog: CatalogClient, rows: Sequence[Row]) -> list[str]:
 
 
 def tenant_credentials(stack: Stack, file: Path, *, tenant: str, scopes: Sequence[str] = ()) -> Credentials:
-    """The tenant's client: the one in `file` if the stack still knows it, else a new one.
+    """The tenant's client in `file`, or a new one if the stack does not know it.
 
     Without `scopes` it reads and writes.  Raises TenantError.
     """
@@ -250,7 +250,7 @@ def tenant_credentials(stack: Stack, file: Path, *, tenant: str, scopes: Sequenc
 
 
 def _is_known(stack: Stack, credentials: Credentials) -> bool:
-    """False where the stack was made anew since these credentials were."""
+    """Whether the stack accepts these credentials; a rebuilt stack does not."""
     with CatalogClient(stack.api_url, stack.token_url, credentials) as catalog:
         try:
             catalog.page(limit=1)
@@ -267,7 +267,7 @@ def _is_known(stack: Stack, credentials: Credentials) -> bool:
 
 
 def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) -> int:
-    """The whole demo; returns the exit status."""
+    """Run the whole demo and return the exit status."""
     found = _found(chosen, out, console)
     environments.ensure("sam", "emulator")
     emulator.up()
@@ -305,7 +305,7 @@ def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) ->
         )
         with CatalogClient(stack.api_url, stack.token_url, cleanup_credentials) as cleanup:
             broken += show(tour(catalog, cleanup, rows=rows, photos=photos), console=console)
-    emulator.save()  # what was sent survives a crash of the emulator or the laptop
+    emulator.save()  # so that a crash loses nothing of the demo
     console.print(_next_steps(stack, credentials_file), highlight=False, markup=False, soft_wrap=True)
     console.print(summary(figures(rows)), style="bold", highlight=False)
     for promise in broken:
@@ -322,7 +322,7 @@ def down_command(emulator: Emulator) -> str:
 
 
 def show(acts: Iterator[Act], *, console: Console) -> list[str]:
-    """Show each act when it is done; returns what was not as promised."""
+    """Show each act when it is done, and return the broken promises."""
     broken: list[str] = []
     for act in acts:
         console.print(f"\n[bold]{act.title}[/bold]  [dim]{escape(act.call)}[/dim]", highlight=False)

@@ -41,7 +41,7 @@ _SOURCES: Final = (
 
 
 class DeploymentError(RuntimeError):
-    """The application could not be built or deployed; the message carries CloudFormation's own reason."""
+    """The application could not be built or deployed; the message has CloudFormation's reason."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,11 @@ def session(emulator: Emulator) -> "boto3.Session":
 def ensure_deployed(
     emulator: Emulator, *, name: str | None = None, parameters: Mapping[str, str] | None = None
 ) -> Stack:
-    """The application on a running emulator, as the working tree and `parameters` say.
+    """Deploy the working tree to a running emulator, unless it is deployed already.
 
-    Under a second when nothing has changed since the last time, 10-20 s otherwise.  `parameters` override
-    those of samconfig.toml's [local].  Raises DeploymentError.
+    Takes under a second if nothing has changed, otherwise 10-20 s.  `parameters` override those of
+    samconfig.toml's [local]; as on AWS, a parameter that is not given keeps its last value.
+    Raises DeploymentError.
     """
     settings = tomllib.loads((ROOT / "samconfig.toml").read_text())["local"]["deploy"]["parameters"]
     name = name or settings["stack_name"]
@@ -122,7 +123,7 @@ def ensure_deployed(
 
 
 def find(emulator: Emulator, name: str) -> Stack | None:
-    """The stack, if it is deployed and whole."""
+    """The stack, if it is deployed completely."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - see session()
 
     cloudformation = session(emulator).client("cloudformation", endpoint_url=emulator.endpoint)
@@ -162,7 +163,7 @@ def _build(sources: str, emulator: Emulator, log: Path) -> None:
 
 
 def override(key: str, value: str) -> str:
-    """One of `sam deploy --parameter-overrides`, whose parser ends an unquoted value at a quote."""
+    """A value for `sam deploy --parameter-overrides`; sam ends an unquoted one at a quote."""
     return f"{key}={json.dumps(value)}" if set(value) & set("\"' ") else f"{key}={value}"
 
 
@@ -220,14 +221,14 @@ def _reason(log: Path) -> str:
 
 
 def _failures(name: str, emulator: Emulator) -> list[str]:
-    """Why resources of a stack and of those within it failed, in CloudFormation's words, oldest first."""
+    """CloudFormation's reasons for failed resources of a stack, oldest first."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - see session()
 
     cloudformation = session(emulator).client("cloudformation", endpoint_url=emulator.endpoint)
     try:
         events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     except ClientError:
-        return []  # it failed before there was a stack, and sam has said why
+        return []  # no stack was created, and sam has said why
     return [
         f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
         for event in reversed(events)
@@ -237,7 +238,7 @@ def _failures(name: str, emulator: Emulator) -> list[str]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Held by one process at a time; sam shares one build folder between all deployments."""
+    """Let one process at a time in: all deployments share one build folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -33,7 +33,7 @@ _PROCESS: Final = Path(__file__).with_name("ministack_process.py")
 START_SECONDS: Final = 60  # a cold start takes 2-4 s; a loaded machine more
 STOP_SECONDS: Final = 60  # stopping writes the state of every service
 
-# Handed on to the emulator and so to its Lambda workers; nothing else of the caller's environment is.
+# The only variables that the emulator, and so its Lambda workers, get from the caller.
 _INHERITED: Final = (
     "PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"
 )  # fmt: skip
@@ -71,7 +71,7 @@ class Emulator:
 
     @property
     def credentials(self) -> dict[str, str]:
-        """What makes the AWS SDKs and command lines speak to this account, and to no other."""
+        """Environment variables that point AWS SDKs and command lines to this account."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.account,
@@ -81,7 +81,7 @@ class Emulator:
         }
 
     def is_healthy(self) -> bool:
-        """Whether this port answers as MiniStack with IAM enforced."""
+        """Whether MiniStack answers on this port, with IAM enforced."""
         try:
             with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=5) as answer:
                 return b'"auth": "enabled"' in answer.read()
@@ -89,7 +89,7 @@ class Emulator:
             return False
 
     def pid(self) -> int | None:
-        """The process that `up` started and that still runs."""
+        """The process that `up` started, if it still runs."""
         try:
             pid = int(self._pid_file.read_text())
             os.kill(pid, 0)
@@ -98,7 +98,7 @@ class Emulator:
         return pid if self._is_ours(pid) else None
 
     def crashed(self) -> str | None:
-        """What a crash has cost; None if the emulator runs or was stopped in good order."""
+        """What a crash has lost; None if the emulator runs or was stopped by `down`."""
         if not self._pid_file.exists() or self.pid():
             return None
         if (saved_at := self.saved_at()) is None:
@@ -115,11 +115,9 @@ class Emulator:
         return datetime.fromtimestamp(self._saved.stat().st_mtime).astimezone()
 
     def up(self) -> None:
-        """Start it, detached, and wait until it answers.  Does nothing when it runs already.
+        """Start it in the background and wait until it answers; after a crash, say what was lost.
 
-        Says what a crash has cost.
-
-        Raises EmulatorError when something else holds the port or it does not come up.
+        Does nothing if it runs already.  Raises EmulatorError if the port is taken or it does not start.
         """
         if self.pid() and self._wait_healthy():
             return
@@ -132,7 +130,7 @@ class Emulator:
             print(lost, file=sys.stderr)
             self.go_back_to_last_save()
         private(self.folder)
-        # Here and not in the machine's own: workers that were killed leave their folders behind.
+        # Not the machine's temporary folder: killed workers leave their folders behind.
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir(mode=0o700)
         self._rewind_streams()
@@ -153,7 +151,7 @@ class Emulator:
             raise EmulatorError(f"the emulator did not come up; the end of {self.log}:\n{self._log_tail()}")
 
     def down(self) -> bool:
-        """Stop it and wait until its state is written.  False when it was not running."""
+        """Stop it and wait until its state is saved.  False if it was not running."""
         pid = self.pid()
         if pid is None:
             self._pid_file.unlink(missing_ok=True)
@@ -188,7 +186,7 @@ class Emulator:
 
     @contextlib.contextmanager
     def running(self) -> Iterator["Emulator"]:
-        """Up for the length of a `with` block."""
+        """Run it during a `with` block."""
         self.up()
         try:
             yield self
@@ -211,8 +209,8 @@ class Emulator:
     def _rewind_streams(self) -> None:
         """Let functions read table streams from their beginning.
 
-        MiniStack 1.5 keeps how many records a function has read of a stream, but not the records: after a
-        restart it would pass over as many new ones (788 after 131 uploads), and nothing would be counted.
+        MiniStack 1.5 saves how many records of a stream a function has read, but not the records.  After a
+        restart it would skip as many new ones (788 after 131 uploads), and nothing would be counted.
         """
         saved = self.folder / "state" / "lambda.json"
         if saved.exists():
@@ -230,7 +228,7 @@ class Emulator:
 
     @property
     def _saved(self) -> Path:
-        """Lists the files of the objects that there were at the last save, and is as old as that."""
+        """The list of object files at the last save; its age is the save's."""
         return self.folder / "saved"
 
     def _environ(self) -> dict[str, str]:
@@ -251,7 +249,7 @@ class Emulator:
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self.folder / "s3"),
             "LAMBDA_EXECUTOR": "local",
-            # Listeners on fixed ports, which a second emulator could not have too.
+            # Listeners on fixed ports would not allow a second emulator.
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
         }
@@ -267,7 +265,7 @@ class Emulator:
         return False
 
     def _is_ours(self, pid: int) -> bool:
-        # A pid file outlives a reboot; its number may be somebody else's by now.
+        # After a reboot the number in a pid file may be another process's.
         shown = subprocess.run(
             ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
         ).stdout
@@ -287,7 +285,7 @@ class Emulator:
 
 
 def private(folder: Path) -> None:
-    """Make the folder, and let nobody else read what is in it already."""
+    """Make the folder, readable for its owner only, as everything in it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     for path in folder.rglob("*"):
@@ -302,7 +300,7 @@ def _is_listening(port: int) -> bool:
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
-    """The options that name an emulator, for every program here that speaks to one."""
+    """The options that choose an emulator, for every program here."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--port", type=int, default=Emulator.port)
     parser.add_argument("--name", default=Emulator.name, help="its folder under .local/")

@@ -1,9 +1,9 @@
-"""What the emulator leaves out when it imports a REST API's OpenAPI body: errors and preflight answers.
+"""Complete the REST API in the emulator, which ignores error and preflight answers of an OpenAPI body.
 
 AWS takes both from the body that SAM writes.  The emulator (1.5.33) creates the routes, authorizers and
-scopes of the body but not its gateway responses nor the headers of its mock integrations, so they are set
-through the emulator's own API Gateway calls, from that same body.  The pipeline works without this; only
-the JSON of a 401 and a browser's preflight differ.
+scopes of the body, but neither its gateway responses nor the headers of its mock integrations.  This module
+sets them from the same body through the emulator's API Gateway calls.  Without it, only the JSON of a 401 and
+a browser's preflight differ.
 """
 
 import json
@@ -14,7 +14,7 @@ STAGE = "v1"
 
 
 def complete_api(api_id: str, stack_name: str, *, cloudformation: Any, apigateway: Any) -> None:
-    """Set the API's gateway responses and preflight answers as its template says, and deploy them."""
+    """Set and deploy the gateway responses and preflight answers of the template."""
     template = cloudformation.get_template(StackName=stack_name, TemplateStage="Processed")["TemplateBody"]
     described = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
     values = {entry["ParameterKey"]: entry["ParameterValue"] for entry in described["Parameters"]}
@@ -46,7 +46,7 @@ def _answer_preflight(api_id: str, resource_id: str, integration: Mapping[str, A
 
 
 def _resolved(node: Any, values: Mapping[str, str]) -> Any:
-    """The body with its references to parameters replaced; other intrinsics stay as they are."""
+    """The body with references to parameters replaced; other intrinsics stay."""
     if isinstance(node, list):
         return [_resolved(item, values) for item in node]
     if not isinstance(node, dict):

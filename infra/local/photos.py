@@ -1,4 +1,4 @@
-"""The files the demo sends: everything below a folder, whatever it is."""
+"""The files that the demo sends: every file below a folder."""
 
 import errno
 import hashlib
@@ -27,7 +27,7 @@ _MAX_FILENAME: Final = 255  # characters the API takes
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The picture turned as its EXIF says, or as it is where its EXIF says nothing that can be read."""
+    """The picture turned as its EXIF says; as stored if it has no readable EXIF."""
     try:
         return ImageOps.exif_transpose(image)
     except (SyntaxError, ValueError, TypeError, KeyError, struct.error, OSError):
@@ -36,7 +36,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 class PhotoGoneError(Exception):
-    """A file could be read a moment ago, and cannot any more."""
+    """A file can no longer be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Photo:
         return printable(self.path.name)[:_MAX_FILENAME]
 
     def read(self) -> bytes:
-        """Raises PhotoGoneError where it cannot be read any more."""
+        """Raises PhotoGoneError."""
         try:
             return self.path.read_bytes()
         except OSError as error:
@@ -64,7 +64,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Something in the folder that no bytes can be had of; `code` is `not_a_file` or the system's own."""
+    """A directory entry that cannot be read; `code` is `not_a_file` or the system's errno name."""
 
     path: Path
     name: str
@@ -72,9 +72,9 @@ class Unreadable:
 
 
 def collect(chosen: Path) -> Iterator[Photo | Unreadable]:
-    """Every file at or below `chosen`, images or not, by name.  Links are followed, but no folder twice.
+    """Every file at or below `chosen`, images or not, by name.  Follows links, but visits no folder twice.
 
-    Raises FileNotFoundError where there is nothing at `chosen`.
+    Raises FileNotFoundError if `chosen` does not exist.
     """
     if not chosen.exists():
         raise FileNotFoundError(errno.ENOENT, "no such file or folder", str(chosen))
@@ -99,7 +99,7 @@ def collect(chosen: Path) -> Iterator[Photo | Unreadable]:
 
 
 def content_type_of(name: str, head: bytes) -> str:
-    """The media type a name tells, or the first bytes where it tells none; what a browser would declare."""
+    """The media type by name, or by the first bytes, as a browser declares it."""
     named, encoding = _NAMED_TYPES.guess_file_type(name, strict=False)
     if named and not encoding:
         return named
@@ -107,14 +107,14 @@ def content_type_of(name: str, head: bytes) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` without what garbles terminals and pages: control, bidi and undecodable characters."""
+    """`text` without control, bidi and undecodable characters, which garble terminals and pages."""
     return "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
     )
 
 
 def shortened(text: str, length: int) -> str:
-    """`text` in at most `length` characters, printable, its middle left out: `product-ph…-front.jpg`."""
+    """`text`, printable, in at most `length` characters without its middle: `product-ph…-front.jpg`."""
     text = printable(text)
     end = (length - 1) // 2
     return text if len(text) <= length else f"{text[: length - 1 - end]}…{text[-end:]}"
@@ -122,7 +122,7 @@ def shortened(text: str, length: int) -> str:
 
 def _examined(path: Path, name: str) -> Photo | Unreadable:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer for ever
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for a writer
             return Unreadable(path, name, "not_a_file")
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

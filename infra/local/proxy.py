@@ -1,7 +1,7 @@
-"""A proxy before the emulator, for what must see or disturb the calls between functions and AWS.
+"""A proxy in front of the emulator that sees, and may disturb, the functions' calls to AWS.
 
-The functions find it through the SDK's own AWS_ENDPOINT_URL (`Emulator.functions_endpoint`); nothing in them
-knows.
+The functions use it by the SDK's AWS_ENDPOINT_URL (`Emulator.functions_endpoint`); their code does not know
+of it.
 """
 
 import http.client
@@ -24,7 +24,7 @@ _FORWARD_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call to AWS.  `presigned`: made by a client of ours with a URL that a function signed."""
+    """One call to AWS.  A `presigned` one comes from a client, by a URL that a function signed."""
 
     service: str
     operation: str
@@ -33,7 +33,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service said, or what is said in its place."""
+    """The answer of a service, or one in its place."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,7 +41,7 @@ class Answer:
 
 
 def call_of(method: str, path: str, headers: Mapping[str, str], body: bytes) -> Call:
-    """Which operation of which service a request is."""
+    """The service and operation of a request."""
     query = urlsplit(path).query
     if "X-Amz-Signature=" in query:
         return Call("s3", "PutObject" if method == "PUT" else "GetObject", presigned=True)
@@ -68,7 +68,7 @@ def _s3_operation(method: str, query: str) -> str:
 
 
 class Passage(BaseHTTPRequestHandler):
-    """One connection of a caller; it has one of its own to the service behind."""
+    """A caller's connection, with a connection of its own to the service."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -85,10 +85,10 @@ class Passage(BaseHTTPRequestHandler):
 
     @abstractmethod
     def serve(self, call: Call, body: bytes) -> None:
-        """Do with the call what this proxy is for: `forward` it, and `answer`."""
+        """Override this: `forward` the call, and `answer`."""
 
     def forward(self, body: bytes) -> Answer:
-        """What the service behind says to this request."""
+        """Send the request to the service and return its answer."""
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
         if body or self.command in {"PUT", "POST"}:
             headers["Content-Length"] = str(len(body))
@@ -105,13 +105,13 @@ class Passage(BaseHTTPRequestHandler):
                 self._behind.close()
                 if fresh:
                     raise
-                continue  # a kept-alive connection that the service had closed: nothing was read of ours
+                continue  # the service had closed a kept-alive connection and read nothing
             kept = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
             return Answer(answer.status, kept, answer.read())
         raise ConnectionError(self.server.behind)
 
     def answer(self, answer: Answer, sent: int | None = None) -> None:
-        """Say it to the caller; of the body, only the first `sent` bytes."""
+        """Answer the caller; of the body, send only the first `sent` bytes."""
         self.send_response_only(answer.status)
         for name, value in answer.headers.items():
             if name.lower() != "content-length" or self.command == "HEAD":
@@ -124,7 +124,7 @@ class Passage(BaseHTTPRequestHandler):
             self.wfile.flush()
 
     def reset(self) -> None:
-        """End the connection at once, with a reset and not with an end."""
+        """Reset the connection."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
@@ -144,10 +144,10 @@ class Passage(BaseHTTPRequestHandler):
         try:
             super().finish()
         except (OSError, ValueError):
-            return  # it was reset: by us, or by a worker that was killed
+            return  # reset by this proxy, or by a killed worker
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Whoever uses the proxy says what passed."""
+        """Log nothing; the proxy's users do."""
 
 
 class Proxy(ThreadingHTTPServer):
@@ -162,11 +162,11 @@ class Proxy(ThreadingHTTPServer):
         self.behind = ("127.0.0.1", behind)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that was killed, or the emulator restarting: what came of it is seen from both ends."""
+        """Ignore killed callers and a restarting emulator; both ends notice."""
 
     @contextmanager
     def running(self) -> Iterator["Proxy"]:
-        """It answers for the length of a `with` block."""
+        """Serve during a `with` block."""
         thread = threading.Thread(target=self.serve_forever, name="proxy", daemon=True)
         thread.start()
         try:

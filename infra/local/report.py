@@ -1,4 +1,4 @@
-"""What became of each file the demo sent: one row a file, as a table, as JSON lines and in figures."""
+"""How each file of the demo ended: one row a file, as a table, as JSON lines and in figures."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from infra.local.photos import printable, shortened
 
 
 class End(StrEnum):
-    """How a file's journey ended.  The last two mean that the pipeline broke its promise."""
+    """How a file ended.  The last two are broken promises of the pipeline."""
 
     READY = "ready"
     REJECTED = "rejected"  # ingest: these bytes can never be an image; `code` says why
@@ -69,7 +69,7 @@ _STYLES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One file.  `seconds` from the start of its PUT to its end state; None where nothing was sent."""
+    """One file.  `seconds` from the start of its PUT to its end; None if nothing was sent."""
 
     file: str
     end: End
@@ -86,12 +86,12 @@ class Row:
 
     @property
     def known(self) -> bool:
-        """The catalog had these bytes already, so nothing was sent."""
+        """The catalog had these bytes, so nothing was sent."""
         return self.id is not None and not self.sent and self.end in {End.READY, End.REJECTED}
 
 
 def json_lines(rows: Iterable[Row]) -> str:
-    """The report: one JSON object a line.  URLs are left out, since they expire."""
+    """The report: one JSON object a line, without URLs, since they expire."""
     return "".join(f"{json.dumps(_json(row))}\n" for row in rows)
 
 
@@ -158,7 +158,7 @@ def notable(rows: Sequence[Row]) -> list[Row]:
 
 
 def remarks(rows: Sequence[Row]) -> list[str]:
-    """What the table leaves open: how many files it leaves out, and what its codes mean."""
+    """How many files the table leaves out, and what its codes mean."""
     left_out = len(rows) - len(notable(rows))
     said = [f"and {left_out} more that are ready: they are on the page and in the report"] if left_out else []
     codes = dict.fromkeys(row.code for row in rows if row.code in SENTENCES)
@@ -171,7 +171,7 @@ def _renditions_cell(row: Row) -> str:
 
 
 def files_by_id(rows: Iterable[Row]) -> dict[str, str]:
-    """One file of each image, and never a copy where the file it is a copy of is among the rows."""
+    """One file name for each image: the first, and not that of a copy."""
     files: dict[str, str] = {}
     for row in sorted(rows, key=lambda row: row.duplicate_of is not None):
         if row.id:
@@ -187,7 +187,7 @@ def _duplicate_of(row: Row, files: Mapping[str, str]) -> str:
 
 
 def presets_of(rows: Iterable[Row]) -> list[str]:
-    """The presets that any row has, in the order in which the API lists them: narrowest first."""
+    """The presets of the rows, narrowest first as in the API."""
     widest: dict[str, int] = {}
     for row in rows:
         for rendition in row.renditions:
@@ -202,14 +202,14 @@ def _rendition_cell(rendition: Rendition | None, between: str) -> str:
 
 
 def journey(row: Row) -> str:
-    """How long it took, or why it took nothing."""
+    """How long it took, or that nothing was sent."""
     if row.seconds is not None:
         return f"{row.seconds:.2f} s"
     return "known, not sent" if row.known else ""
 
 
 def byte_size(size_bytes: int) -> str:
-    """`0 B`, `999 B`, `1.0 kB`, `12.3 MB`: three digits that matter, powers of 1000."""
+    """`0 B`, `999 B`, `1.0 kB`, `12.3 MB`: three digits, powers of 1000."""
     if size_bytes < 1000:
         return f"{size_bytes} B"
     amount, unit = size_bytes / 1000, "kB"
@@ -222,7 +222,7 @@ def byte_size(size_bytes: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A run in figures.  A rendition counts once, however many files and near-duplicates show it."""
+    """A run in figures.  A rendition that several files show counts once."""
 
     files: int
     ends: Counter[End]

@@ -1,7 +1,7 @@
-"""What the API does besides taking uploads, act by act, on the demo's photos: each through public calls.
+"""The rest of the API, shown act by act on the demo's photos by public calls.
 
-The demo's tenant lends its photos and is left with nothing but references.  Whatever is uploaded to be merged
-or deleted goes to a second tenant, which every tour begins by emptying.
+The demo's tenant only gets references.  Images that are merged or deleted belong to a second tenant, which
+every tour empties first.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ _TRIED: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something the API did: what it is called, the table that shows it, and what was not as promised."""
+    """Something the API did: its name, a table that shows it, and broken promises."""
 
     title: str
     call: str
@@ -54,9 +54,9 @@ class Act:
 def tour(
     demo: CatalogClient, cleanup: CatalogClient, *, rows: Sequence[Row], photos: Sequence[Photo]
 ) -> Iterator[Act]:
-    """Every act, as soon as it is done.  Without a photo that became ready, only what needs none.
+    """Every act, as soon as it is done.  If no photo became ready, only those that need none.
 
-    `cleanup` needs the scope catalog/admin.  Raises CatalogError where a call fails.
+    `cleanup` needs the scope catalog/admin.  Raises CatalogError.
     """
     ready = [row for row in rows if row.end is End.READY]
     if ready:
@@ -73,7 +73,7 @@ def tour(
 
 
 def sku(file: str) -> str:
-    """The name under which a shop might use the photo in this file: the same at every run."""
+    """An SKU that uses the photo in this file; the same in every run."""
     return f"SKU-{hashlib.sha256(file.encode(errors='surrogateescape')).hexdigest()[:_SKU_DIGITS].upper()}"
 
 
@@ -115,7 +115,7 @@ def references(catalog: CatalogClient, ready: Sequence[Row]) -> Act:
 
 
 def showpieces(ready: Sequence[Row], photos: Sequence[Photo]) -> list[Photo]:
-    """The photos that a request carries; first the largest JPEGs that take no more than two seconds."""
+    """Photos small enough for one request; first the largest JPEGs that take at most two seconds."""
 
     def rank(row: Row) -> tuple[bool, bool, int]:
         pixels = (row.width or 0) * (row.height or 0)
@@ -170,9 +170,9 @@ def _upscaled(preset: PresetComparison) -> str:
 
 
 def near_duplicates(catalog: CatalogClient, photos: Sequence[Photo]) -> Act:
-    """A photo, and the same at half its size as WebP, which then shows the first one's renditions.
+    """A photo, and its half-size WebP copy, which shows the renditions of the first.
 
-    Where the pixels leave a doubt, which is one photo in forty, the next is tried.
+    If the pixels leave a doubt, as for one photo in forty, the next photo is tried.
     """
     shown = _table("Image", ("Pixels", "right"), ("Bytes", "right"), ("Ready in", "right"), "Renditions")
     said, broken = "", []
@@ -186,7 +186,7 @@ def near_duplicates(catalog: CatalogClient, photos: Sequence[Photo]) -> Act:
         original, original_seconds = _sent(catalog, photo.read(), photo.content_type, photo.filename)
         half, half_seconds = _sent(catalog, half_data, "image/webp", half_name)
         for image in (original, half):
-            catalog.refer(image.id, sku(image.id))  # the purge that follows is not about these
+            catalog.refer(image.id, sku(image.id))  # keep them from the purge that follows
         shared = half.near_duplicate_of == original.id and half.shares_renditions
         linked = half.near_duplicate_of == original.id
         shown.add_row(*_facts(original), f"{original_seconds:.2f} s", _own(original))
@@ -242,12 +242,12 @@ def _own(image: Image) -> str:
 
 
 def _stored(renditions: Iterable[Rendition]) -> set[str]:
-    """Where the renditions are, whatever the signatures of their URLs."""
+    """The paths of the renditions' URLs, without signatures."""
     return {urlsplit(rendition.url).path for rendition in renditions}
 
 
 def _sent(catalog: CatalogClient, data: bytes, content_type: str, filename: str) -> tuple[Image, float]:
-    """The settled image, and the seconds from its PUT to its end state, by the API's own clock."""
+    """The image at its end, and the seconds from its PUT to there by the API's clock."""
     announced = catalog.announce(
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
@@ -265,7 +265,7 @@ def _sent(catalog: CatalogClient, data: bytes, content_type: str, filename: str)
 
 
 def purge(catalog: CatalogClient) -> Act:
-    """Three images: one in use, one used between dry run and confirmation, one that nobody wants."""
+    """Purge three images: one in use, one used after the dry run, one unused."""
     drawn = draw_throwaways()
     receipts = [
         catalog.upload(data, content_type="image/jpeg", filename=name) for name, data in drawn.items()
@@ -310,7 +310,7 @@ def purge(catalog: CatalogClient) -> Act:
 
 
 def empty(catalog: CatalogClient) -> None:
-    """Delete everything of the tenant: what an earlier tour left.  Raises ApiError."""
+    """Delete every image of the tenant, left by an earlier tour.  Raises ApiError."""
     for image in catalog.images():
         for reference in list(image.document["references"]):
             catalog.release(image.id, reference)
@@ -343,7 +343,7 @@ def _refusal(catalog: CatalogClient, token: str) -> str:
 
 
 def usage(tenants: Mapping[str, CatalogClient], *, patience: float = COUNT_SECONDS) -> Act:
-    """The counters of each tenant, once they equal a count of its images, or time is up."""
+    """Each tenant's counters, polled until they equal a count of its images or the time is up."""
     started = time.monotonic()
     found: dict[str, Metrics] = {}
     behind = []
@@ -378,7 +378,7 @@ def usage(tenants: Mapping[str, CatalogClient], *, patience: float = COUNT_SECON
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What can be counted of a tenant's images from outside."""
+    """Counts of a tenant's images, made through the public API."""
 
     images: int
     rejected: int
@@ -387,7 +387,7 @@ class Count:
 
 
 def counted(images: Iterable[Image]) -> Count:
-    """Shared renditions are stored, and counted, once: with the image they were made of."""
+    """Count the images.  Shared renditions count once, with their canonical image."""
     taken = rejected = bytes_originals = 0
     bytes_per_preset: Counter[str] = Counter()
     for image in images:
@@ -410,7 +410,7 @@ def _countable(metrics: Metrics) -> Count:
 
 
 def _table(*columns: str | tuple[str, str]) -> Table:
-    """Columns by name; a pair is a name and how it is justified."""
+    """A table of these columns; a pair is a name and its justification."""
     shown = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
     for column in columns:
         if isinstance(column, str):

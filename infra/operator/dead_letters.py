@@ -4,10 +4,10 @@
     python -m infra.operator.dead_letters redrive --stack catalog-images [--queue render ...] [--dry-run]
     python -m infra.operator.dead_letters discard --stack catalog-images --message <message_id> ...
 
-Prints one JSON object a letter.  `list` takes no letter away.  `redrive` sends each to where it came from and
-deletes it then: interrupted in between, it is handled twice, which changes nothing; it is never lost.  What
-only a recount can make good stays, and `discard` removes it afterwards.  Needs the operator's AWS credentials
-(or AWS_ENDPOINT_URL, for the embedded stack).
+Prints one JSON object a letter.  `list` removes no letter.  `redrive` sends each letter back and then deletes
+it: if interrupted in between, the message is handled twice, which changes nothing.  Stream records stay: run
+a recount, then `discard` them.  Needs the operator's AWS credentials (or AWS_ENDPOINT_URL, for the embedded
+stack).
 """
 
 import argparse
@@ -32,7 +32,7 @@ from catalog.domain.assets import Asset, Status
 from catalog.domain.keys import AssetKey
 from infra.operator.tenants import stack_outputs
 
-# Longer than it takes to describe or send the letters of one call; ended early for those that are left.
+# Longer than one call takes; letters that are left become visible at its end.
 _HIDDEN_SECONDS: Final = 120
 _WAIT_SECONDS: Final = 1  # at least 1 asks all of SQS's servers, 0 a sample of them
 _BATCH: Final = 10  # messages SQS gives at once
@@ -42,7 +42,7 @@ _REASON_LENGTH: Final = 300
 
 
 class DailyPurgeFailedError(Exception):
-    """The purge could not be begun this time either; its letter stays."""
+    """The purge failed again; its letter stays."""
 
 
 class Kind(StrEnum):
@@ -51,8 +51,8 @@ class Kind(StrEnum):
     UPLOAD = "upload"
     RENDER_JOB = "render job"
     PURGE_JOB = "purge job"
-    DAILY_PURGE = "daily purge"  # EventBridge Scheduler could not begin it, or it failed inside the function
-    STREAM_RECORDS = "stream records"  # not the records, only where they were
+    DAILY_PURGE = "daily purge"  # EventBridge Scheduler could not start it, or the function failed
+    STREAM_RECORDS = "stream records"  # the stream's position, not the records
     UNREADABLE = "unreadable"
 
 
@@ -62,7 +62,7 @@ _REDRIVEN: Final = frozenset({Kind.UPLOAD, Kind.RENDER_JOB, Kind.PURGE_JOB, Kind
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterQueue:
-    """`source` is the output with the URL of the queue its letters come from; `function` reads that one."""
+    """A dead-letter queue.  `source` is the output with its source queue's URL; `function` reads that."""
 
     name: str
     output: str
@@ -99,9 +99,9 @@ class DeadLetter:
 
 
 def letter_of(queue: DeadLetterQueue, message: Mapping[str, Any], *, max_tries: int | None) -> DeadLetter:
-    """What a message as SQS gives it is; whatever cannot be read is of the kind UNREADABLE.
+    """Read a message from SQS; one that cannot be read is UNREADABLE.
 
-    `max_tries` are the receives after which the source queue gives a message up.
+    `max_tries` is the source queue's maxReceiveCount.
     """
     attributes = message.get("MessageAttributes", {})
     try:
@@ -134,7 +134,7 @@ def letter_of(queue: DeadLetterQueue, message: Mapping[str, Any], *, max_tries: 
 def _read(
     queue: DeadLetterQueue, body: str, attributes: Mapping[str, Any]
 ) -> tuple[Kind, Mapping[str, Any], tuple[AssetKey, ...]]:
-    """Raises ValueError, KeyError or TypeError for what this queue never carries."""
+    """Raises ValueError, KeyError or TypeError for a message that this queue never carries."""
     match queue.name:
         case "uploads":
             keys = [unquote_plus(event["s3"]["object"]["key"]) for event in json.loads(body)["Records"]]
@@ -165,7 +165,7 @@ def _read(
 
 
 def _failed_call(told: Mapping[str, Any]) -> tuple[Kind, Mapping[str, Any], tuple[AssetKey, ...]]:
-    """What Lambda tells its on-failure destination of an asynchronous call: the payload and the last error.
+    """Read what Lambda sends to the on-failure destination of an asynchronous call.
 
     docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html.  Raises ValueError, KeyError.
     """
@@ -215,7 +215,7 @@ class _Received:
         client("sqs").delete_message(QueueUrl=self._url, ReceiptHandle=held.receipt)
 
     def release(self) -> None:
-        """Whoever looks next sees what is left at once."""
+        """Make the letters that are left visible at once."""
         for letters in batched(self._held.values(), _BATCH, strict=False):
             entries = [
                 {"Id": str(index), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
@@ -232,13 +232,13 @@ class DeadLetters:
     outputs: Mapping[str, str]
 
     def list(self, queue: DeadLetterQueue, *, limit: int) -> Iterator[dict[str, Any]]:
-        """What up to `limit` letters are and why they died; all of them stay."""
+        """Describe up to `limit` letters and why they failed; all of them stay."""
         with self._received(queue, limit=limit) as letters:
             for letter in letters:
                 yield self._description(letter)
 
     def redrive(self, queue: DeadLetterQueue, *, limit: int, dry_run: bool) -> Iterator[dict[str, Any]]:
-        """Send up to `limit` letters to where they came from, one by one: sent first, deleted second."""
+        """Send up to `limit` letters back, one by one, and delete each after it is sent."""
         with self._received(queue, limit=limit) as letters:
             for letter in letters:
                 if letter.kind not in _REDRIVEN:
@@ -252,7 +252,7 @@ class DeadLetters:
     def discard(
         self, queue: DeadLetterQueue, message_ids: Collection[str], *, limit: int
     ) -> Iterator[dict[str, Any]]:
-        """Delete the letters named, of those that cannot be sent back; others are never deleted unsent."""
+        """Delete named letters that cannot be sent back; others are never deleted."""
         with self._received(queue, limit=limit) as letters:
             for letter in letters:
                 if letter.message_id not in message_ids:
@@ -270,7 +270,7 @@ class DeadLetters:
             letters.release()
 
     def _max_tries(self, queue: DeadLetterQueue) -> int | None:
-        """Receives after which the source queue gave its messages up; None where no queue is the source."""
+        """The source queue's maxReceiveCount; None without a source queue."""
         if queue.source is None:
             return None
         answer = client("sqs").get_queue_attributes(
@@ -382,7 +382,7 @@ class _Report:
 
 
 def _events(group: str, pattern: str, since: int) -> list[dict[str, Any]]:
-    """What a log group holds since a moment (ms) that meets the pattern; nothing where there is no group."""
+    """Events of a log group since a time (ms) that match the pattern; none without the group."""
     pages = (
         client("logs")
         .get_paginator("filter_log_events")
@@ -400,7 +400,7 @@ def _events(group: str, pattern: str, since: int) -> list[dict[str, Any]]:
 
 
 def _failure(line: str) -> str | None:
-    """The exception in a structured log line; None where it is no failure of ours."""
+    """The exception in one of our log lines; None in any other line."""
     try:
         told = json.loads(line)
     except ValueError:

@@ -1,10 +1,10 @@
-"""Look at an AWS account before a deployment: would this stack fit, and what would go wrong?
+"""Check an AWS account before a deployment: would this stack fit, and what would go wrong?
 
     python -m infra.operator.doctor --stack catalog-images [--set RenderConcurrency=20 ...]
 
-Changes nothing.  Prints one line a check (ok, note or FAULT) with what to do, and ends with status 1 where a
-deployment would fail or starve.  Needs credentials that may read STS, CloudFormation, Lambda, S3, API Gateway
-and Cognito; what they may not see is said.
+Changes nothing.  Prints one line a check (ok, note or FAULT) with what to do; the exit status is 1 if a
+deployment would fail or be throttled.  Needs credentials that may read STS, CloudFormation, Lambda, S3, API
+Gateway and Cognito; a check that they do not allow is a note.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What is about to be deployed, and where; `exists` where a stack of the name is there already."""
+    """What will be deployed, and where; `exists` if there is a stack of that name."""
 
     stack: str
     region: str
@@ -123,7 +123,7 @@ def fitting_concurrency(has: int) -> tuple[int, int]:
 
 
 def log_role(deployment: Deployment, client: Clients) -> Iterator[Finding]:
-    """API Gateway's one role an account and region for access logs."""
+    """The access log role of API Gateway: one for each account and region."""
     role = client("apigateway").get_account().get("cloudwatchRoleArn")
     creates = deployment.parameters["CreateApiGatewayLogRole"] == "true"
     if creates and role and not deployment.exists:
@@ -196,12 +196,12 @@ def examine(deployment: Deployment, client: Clients) -> Iterator[Finding]:
 
 
 def described(stack: str, chosen: Mapping[str, str], session: boto3.Session) -> Deployment:
-    """What would be deployed: the chosen parameters over those the stack has, over the template's."""
+    """What would be deployed: chosen parameters, else the stack's, else the template's defaults."""
     parameters, outputs, exists = dict(DEFAULTS), dict[str, str](), False
     try:
         found = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ValidationError":  # which is how it says that there is none
+        if error.response["Error"]["Code"] != "ValidationError":  # there is no such stack
             raise
     else:
         exists = found["StackStatus"] != "REVIEW_IN_PROGRESS"

@@ -1,17 +1,17 @@
-"""Wrong merges of the past: what pixels joined and the verifier of today refuses, shown, and separated.
+"""Find near-duplicates that today's verifier would not merge, and separate them.
 
     python -m infra.operator.merges list acme --stack catalog-images [--page wrong-merges.html]
     python -m infra.operator.merges separate acme --stack catalog-images [--only <sha256> ...] [--yes]
 
-Both look at every near-duplicate of the tenant that the pixels decided on, its original and its canonical
-image's (two decodes and a verification: about 0.3 CPU seconds), and print one JSON object for each that is
-refused: `id, filename, canonical, canonical_filename, shares_renditions, likeness, refusal, why, scores`.
-`--page` writes a page with both pictures of each.  What a person decided is not looked at.
+Both verify every near-duplicate of the tenant that no person decided on against its canonical image (two
+decodes and a verification: about 0.3 CPU seconds), and print one JSON object for each that is refused: `id,
+filename, canonical, canonical_filename, shares_renditions, likeness, refusal, why, scores`.  `--page` writes
+a page with both pictures of each.
 
-`separate` asks for the number of pairs, or takes `--yes`, and gives each image renditions of its own; until
-they are rendered it shows what it showed.  The pair is recorded as the pixels' verdict and nobody's word: a
-better verifier may join the two again.  `--only` names the images to separate; `--after` goes on behind an
-id.  May be stopped and run again.  The last line is `tenant, looked_at, refused, separated, unreadable`.
+`separate` asks for the number of pairs, or takes `--yes`, and gives each image its own renditions; until they
+are rendered it shows the shared ones.  The pair is recorded as the verifier's decision, not a person's: a
+better verifier may join the two again.  `--only` names the images to separate; `--after` continues after an
+id.  It may be stopped and run again.  The last line is `tenant, looked_at, refused, separated, unreadable`.
 
 Needs the operator's AWS credentials (or AWS_ENDPOINT_URL, for the embedded stack).
 """
@@ -65,7 +65,7 @@ WHY: Final[Mapping[str, str]] = {
 
 @dataclass
 class Rechecked:
-    """What a look at a tenant's merges came to, so far."""
+    """Counts of the images verified so far."""
 
     looked_at: int = 0
     unreadable: list[AssetId] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Merges:
     rechecking: Rechecking
 
     def wrong(self, rechecked: Rechecked, *, after: AssetId | None = None) -> Iterator[WrongMerge]:
-        """Those that the verifier refuses today, in the order of the ids, from behind `after`."""
+        """Merges that the verifier refuses today, in the order of ids, after `after`."""
         assets = self.rechecking.decisions.assets
         for ids in batched(assets.ids(self.tenant, after=after), _READ_AT_ONCE, strict=False):
             found = assets.many(self.tenant, ids)
@@ -99,7 +99,7 @@ class Merges:
             return None
 
     def separate(self, wrong: WrongMerge) -> bool:
-        """True where this separated the two."""
+        """Whether this call separated the two."""
         with suppress(AssetNotFoundError):  # purged since it was looked at
             return self.rechecking.separate(wrong)
         return False
@@ -115,7 +115,7 @@ class Merges:
 
 
 def merges_of(tenant: TenantId, *, outputs: Mapping[str, str]) -> Merges:
-    """With the settings that the deployed function has which carries out people's decisions."""
+    """Decisions with the settings of the deployed function."""
     configuration = client("lambda").get_function_configuration(FunctionName=outputs["DuplicatesFunction"])
     os.environ.update(configuration["Environment"]["Variables"])
     originals = Originals(outputs["OriginalsBucket"])
@@ -143,7 +143,7 @@ def as_json(wrong: WrongMerge) -> dict[str, Any]:
 
 
 def why(wrong: WrongMerge) -> str:
-    """In words; a score is a multiple of what is allowed."""
+    """In words; a score of 1 is the limit."""
     refusal = wrong.likeness.refusal or ""
     score = wrong.likeness.scores.get(refusal)
     words = WHY.get(refusal, "the pixels differ")
@@ -158,7 +158,7 @@ _STYLE: Final = (
 
 
 def page(wrongs: Sequence[WrongMerge], merges: Merges) -> str:
-    """Both pictures of each, side by side; it needs no network."""
+    """A page with both pictures of each, side by side, that needs no network."""
     title = f"{len(wrongs)} merges of {merges.tenant} that are refused today"
     rows = "".join(_row(wrong, merges) for wrong in wrongs)
     return (

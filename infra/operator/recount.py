@@ -1,12 +1,12 @@
-"""Recount: prove that the counters equal what the tables hold, and make it so where they do not.
+"""Recount: check that the counters equal the tables, and repair them.
 
     python -m infra.operator.recount --stack catalog-images [--tenant acme ...] [--repair]
 
-Reads every asset of the tenants (all of them unless some are named) and adds them up anew.  Counters trail
-the table by seconds: of a tenant that is uploading, a small difference is no fault; --repair is exact anyway.
-Needs the operator's AWS credentials (or AWS_ENDPOINT_URL, for the embedded stack).  Prints one JSON object a
-tenant: `tenant, agrees, counted, recounted`, and with --repair `corrections`; the exit status is 1 where a
-tenant's counters do not agree, or could not be repaired.
+Reads and counts every asset of the named tenants, or of all.  Counters lag by seconds, so a small difference
+is normal while a tenant uploads; --repair is exact all the same.  Needs the operator's AWS credentials (or
+AWS_ENDPOINT_URL, for the embedded stack).  Prints one JSON object a tenant: `tenant, agrees, counted,
+recounted`, and with --repair `corrections`; the exit status is 1 if a tenant's counters do not agree or could
+not be repaired.
 """
 
 import argparse
@@ -26,9 +26,9 @@ from infra.operator.tenants import stack_outputs
 
 
 def recounted(tenant: TenantId, *, outputs: Mapping[str, str], mend: bool) -> dict[str, Any]:
-    """What is counted for a tenant and what there is, after the repair if one is asked for.
+    """A tenant's counters and a recount, after the repair if one is asked for.
 
-    Raises CountersContendedError where the tenant is too busy to be repaired.
+    Raises CountersContendedError if the tenant is too busy.
     """
     recounting = Recounting(Assets(outputs["AssetsTable"]), Counters(outputs["UsageTable"]))
     corrections = {"corrections": recounting.repair(tenant)} if mend else {}

@@ -1,14 +1,13 @@
-"""Reindex: let new uploads find the images that were indexed before the content box was.
+"""Reindex images that were indexed by an earlier version, so that new uploads find them.
 
     python -m infra.operator.reindex acme --stack catalog-images [--after <sha256>]
 
-Until then such images are not proposed as near-duplicates of what is uploaded; nothing else is lost.  Reads
-and decodes every original that is not moved yet (about 0.1 to 0.3 CPU seconds and 34 writes an image, $21 a
-million), in the order of the ids.  May be stopped and run again: what is moved is skipped.  `--after` goes on
-behind an id, and several ranges may be worked on at once.  Needs the operator's AWS credentials (or
-AWS_ENDPOINT_URL, for the embedded stack).  Prints progress to standard error and one JSON object: how
-many images were `moved`, `current`, `changed` (run it again) and `unreadable`, whose ids are listed; the exit
-status is 1 where any was not moved.
+Until then such images are not proposed as near-duplicates; nothing else is lost.  Reads and decodes each
+original that is not moved yet (about 0.1 to 0.3 CPU seconds and 34 writes an image, $21 a million), in the
+order of ids.  It may be stopped and run again: it skips what is moved.  `--after` continues after an id, and
+several ranges may run at once.  Needs the operator's AWS credentials (or AWS_ENDPOINT_URL, for the embedded
+stack).  Prints progress to standard error and one JSON object: how many images were `moved`, `current`,
+`changed` (run it again) and `unreadable`, whose ids are listed; the exit status is 1 where any was not moved.
 """
 
 import argparse
@@ -36,7 +35,7 @@ _TOLD_EVERY: Final = 1_000
 def reindexed(
     tenant: TenantId, *, outputs: Mapping[str, str], after: AssetId | None = None
 ) -> dict[str, Any]:
-    """Moves every image of a tenant in the order of their ids, from behind `after`."""
+    """Move every image of a tenant in the order of ids, after `after`."""
     assets = Assets(outputs["AssetsTable"])
     reindexing = Reindexing(
         assets=assets,

@@ -1,11 +1,11 @@
-"""Bring a purged image back, while its original is still kept as an earlier version (PurgeRestoreDays).
+"""Restore a purged image while its original is kept as an earlier version (PurgeRestoreDays).
 
     python -m infra.operator.restore acme <sha256> --stack catalog-images
 
-The original's delete markers are removed and its upload is told of once more; the pipeline then checks,
-hashes and renders it as if it had just been sent.  References and filename are gone with its record.  May be
-run again after any failure.  Needs the operator's AWS credentials (or AWS_ENDPOINT_URL, for the embedded
-stack).  Prints one JSON object: `tenant, id, size_bytes, stored_at, deleted_at`.
+Removes the delete markers of the original and sends its upload event again; the pipeline then checks, hashes
+and renders it like a new upload.  Its references and filename are lost.  It may be run again after any
+failure.  Needs the operator's AWS credentials (or AWS_ENDPOINT_URL, for the embedded stack).  Prints one JSON
+object: `tenant, id, size_bytes, stored_at, deleted_at`.
 """
 
 import argparse
@@ -26,12 +26,12 @@ from catalog.domain.tenants import TenantBeingRemovedError, TenantNotFoundError
 from infra.operator.commands import refusals
 from infra.operator.tenants import stack_outputs
 
-# What an upload that was announced, or nothing at all, has recorded: everything else is not gone.
+# An announced upload, or no record at all; anything else is not purged.
 _RESTORABLE: Final = (None, Status.AWAITING_UPLOAD)
 
 
 class NotGoneError(Exception):
-    """The image has a record: it was not purged, or it is back."""
+    """The image has a record: it was not purged, or it was restored."""
 
 
 class BeingDeletedError(Exception):
@@ -44,7 +44,7 @@ class NothingToRestoreError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """An original that is on its way through the pipeline again.  `deleted_at`: None where it was not."""
+    """An original that the pipeline processes again.  `deleted_at` is None if it was not deleted."""
 
     key: AssetKey
     size_bytes: int
@@ -53,7 +53,7 @@ class Restored:
 
 
 def restore(key: AssetKey, *, outputs: Mapping[str, str]) -> Restored:
-    """Undelete the original of a purged image, and have it ingested, in the deployment with these outputs.
+    """Undelete the original of a purged image and have it ingested, in the deployment with these outputs.
 
     Raises TenantNotFoundError, TenantBeingRemovedError, NotGoneError, BeingDeletedError,
     NothingToRestoreError.
@@ -71,7 +71,7 @@ def restore(key: AssetKey, *, outputs: Mapping[str, str]) -> Restored:
         raise NothingToRestoreError(key.id)
     for marker in markers:
         client("s3").delete_object(Bucket=bucket, Key=key.original, VersionId=marker["VersionId"])
-    UploadsQueue(outputs["UploadsQueueUrl"]).notify(key)  # S3 sends nothing where a marker is removed
+    UploadsQueue(outputs["UploadsQueueUrl"]).notify(key)  # S3 sends no event for a removed marker
     return Restored(
         key=key,
         size_bytes=newest["Size"],
@@ -83,7 +83,7 @@ def restore(key: AssetKey, *, outputs: Mapping[str, str]) -> Restored:
 def _versions(bucket: str, key: AssetKey) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """The newest version of the original, and every delete marker.
 
-    All versions are of the same bytes, since the key is their hash; a wrong one is found by ingest.
+    All versions have the same bytes, since the key is their hash; ingest finds a wrong one.
     """
     pages = client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key.original)
     versions: list[dict[str, Any]] = []

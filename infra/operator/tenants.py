@@ -1,4 +1,4 @@
-"""Give a tenant a client: OAuth 2 credentials that read and write that tenant's catalog, and no other's.
+"""Give a tenant a client: OAuth 2 credentials for that tenant's catalog only.
 
     python -m infra.operator.tenants create acme --stack catalog-images [--scope catalog/read ...]
 
@@ -25,7 +25,7 @@ from infra.operator.commands import refusals
 
 
 def stack_outputs(stack: str) -> dict[str, str]:
-    """The outputs of a deployed stack, by name.  Raises botocore's ClientError where there is none."""
+    """The outputs of a deployed stack, by name.  Raises botocore's ClientError if there is none."""
     described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
@@ -33,7 +33,7 @@ def stack_outputs(stack: str) -> dict[str, str]:
 def create_tenant_client(
     tenant: str, *, scopes: Sequence[Scope], outputs: Mapping[str, str]
 ) -> ClientCredentials:
-    """A new client of `tenant`, made where it is new, in the deployment with these stack outputs.
+    """Make a client of `tenant`, and the tenant if it is new, in the deployment with these outputs.
 
     Raises NotATenantIdError, TenantBeingRemovedError.
     """
