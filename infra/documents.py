@@ -27,7 +27,7 @@ from catalog.use_cases.ingestion import Outcome
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 README_WORDS: Final = 700
-ALL_WORDS: Final = 34_000
+ALL_WORDS: Final = 12_000
 
 
 def settings() -> None:

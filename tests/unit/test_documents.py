@@ -1,5 +1,6 @@
 """The generated parts of the documents: written from code, template and contract, and held to them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,20 @@ def test_the_diagram_of_rooms_draws_imports_for_types_dotted(capsys: pytest.Capt
     assert "    imaging --> domain\n" in drawn
     assert "    use_cases -.-> adapters\n" in drawn
     assert "    domain -" not in drawn
+
+
+def _anchors(text: str) -> set[str]:
+    """What headings of a document may be linked as."""
+    headings = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", documents.markdown(documents.ROOT), ids=lambda path: path.name)
+def test_every_link_leads_to_a_file_and_a_heading_of_it(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = document.parent / path if path else document
+        assert file.exists(), target
+        assert not anchor or anchor in _anchors(file.read_text()), target
