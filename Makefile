@@ -19,7 +19,7 @@ TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-typescript storm fuzz bench check lint audit documents format up down deploy build requirements clean python \
+.PHONY: help demo test test-here test-deployed test-typescript storm fuzz bench check lint audit documents format up down deploy build requirements clean python \
   environments bench-environment doctor dead-letters redrive
 
 help: ## This list
@@ -72,11 +72,19 @@ test: environments $(NODE_PACKAGES) ## Every test: unit, functional, template, t
 ifdef TESTS
 	$(DEV)/pytest $(TESTS)
 else
-	$(DEV)/pytest -n 2 --dist worksteal tests/unit tests/functional tests/template
-	$(DEV)/pytest tests/end_to_end
+	@$(MAKE) --no-print-directory -j 2 test-here test-deployed
 	@command -v npm > /dev/null || echo "Not run: tests/clients. Install Node 20 or newer with npm for it."
 	@! command -v npm > /dev/null || $(MAKE) --no-print-directory test-typescript
 endif
+
+# The costliest first, so that no worker ends with it alone.
+test-here: environments
+	$(DEV)/pytest -n 2 --dist worksteal tests/hostile tests/functional tests/unit tests/template
+
+# Waits for queues most of its time, so the others run meanwhile.  What it says comes when it has ended.
+test-deployed: environments
+	@mkdir -p .local; $(DEV)/pytest tests/end_to_end > .local/end-to-end-tests.log 2>&1; \
+	  status=$$?; cat .local/end-to-end-tests.log; exit $$status
 
 test-typescript: environments .venvs/node/node_modules
 	$(DEV)/pytest tests/clients
