@@ -1,4 +1,4 @@
-"""Table streams (assets, purge runs) -> usage: exact counters, and events for whoever wants to know."""
+"""Table streams (assets, purge runs) -> usage: exact counters, and events."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -50,15 +50,15 @@ def record_of(record: Mapping[str, Any]) -> Record:
 
 @logger.inject_lambda_context
 @metrics.log_metrics(capture_cold_start_metric=True)
-def handler(records: dict[str, Any], _: LambdaContext) -> PartialItemFailureResponse:
-    counted = counting.count([record_of(record) for record in records["Records"]])
-    for event in counted.events:
+def handler(event: dict[str, Any], _: LambdaContext) -> PartialItemFailureResponse:
+    counted = counting.count([record_of(record) for record in event["Records"]])
+    for sent in counted.events:
         logger.info(
-            event.type,
-            correlation_id=event.correlation_id,
-            tenant=event.tenant,
-            event_id=event.event_id,
-            asset_id=getattr(event, "id", None),
+            sent.type,
+            correlation_id=sent.correlation_id,
+            tenant=sent.tenant,
+            event_id=sent.event_id,
+            asset_id=getattr(sent, "id", None),
         )
     count("AssetsCounted", counted.assets)
     count("EventsSent", len(counted.events))

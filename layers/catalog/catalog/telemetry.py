@@ -16,7 +16,7 @@ _LEFT_OUT: Final = {"function_name", "function_arn", "function_memory_size", "lo
 
 class _Lean(LambdaPowertoolsFormatter):
     def serialize(self, log: Any) -> str:
-        return super().serialize({name: told for name, told in log.items() if name not in _LEFT_OUT})
+        return super().serialize({name: value for name, value in log.items() if name not in _LEFT_OUT})
 
 
 logger = Logger(logger_formatter=_Lean(utc=True))

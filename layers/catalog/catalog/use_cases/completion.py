@@ -1,6 +1,6 @@
-"""Completion: how a recorded asset becomes `ready`, or `rejected` with its reason; once, whoever comes first.
+"""Completion: a recorded asset becomes `ready`, or `rejected` with its reason.
 
-Ingest and render both complete: each does what is left, so either may die and be repeated.
+Ingest and render both complete assets.  Each does what is left, so either may die and be repeated.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Decisions: a person says that two assets show the same product, or distinct ones, and may take it back.
 
-A decision is recorded first and applied after.  Whoever repeats it after a crash completes that, and an asset
-that was separated is rendered even if nobody does.  No object is deleted: the address of a rendition works
-until its asset is purged.
+A decision is recorded first and applied after.  Repeating it after a crash completes it; a separated asset
+is rendered even without that.  No object is deleted: the address of a rendition works until its asset is
+purged.
 
-No two assets that a person called distinct share renditions, not even through a third.  What a person called
-the same does, unless `apart` says why not.
+Assets that a person called distinct never share renditions, not even through a third.  Assets that a person
+called the same do; where they do not, `apart` says why.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from catalog.use_cases.grouping import Grouping
 
 
-# Longer than a request lives (its timeout is in the template): the jobs find all of its writes, or half.
+# Longer than a request lives (its timeout is in the template): it is over, or dead, when the jobs arrive.
 RENDERED_AFTER: Final = timedelta(seconds=60)
 _ATTEMPTS: Final = 5
 
@@ -83,7 +83,7 @@ class Decisions:
         return self._decided(pair)
 
     def undo(self, key: AssetKey, other: AssetId) -> Decided:
-        """Forget a person's decision on two assets: what else was said of them holds again, if anything was.
+        """Forget a person's decision on two assets.  Other decisions, or the pixels' verdict, apply again.
 
         Raises AssetNotFoundError, DuplicatePairNotFoundError.
         """
@@ -103,7 +103,7 @@ class Decisions:
     def separate_refused(self, key: AssetKey, other: AssetId) -> Pair:
         """Separate two assets that the pixels refuse today, unless a person called them the same.
 
-        No decision is recorded: what the pixels say next time holds again.  Raises AssetNotFoundError,
+        No decision is recorded: the next verdict of the pixels applies.  Raises AssetNotFoundError,
         DuplicatePairNotFoundError.
         """
         pair = self.pairs.get(key.tenant, key.id, other)
@@ -177,7 +177,7 @@ class Decisions:
     # --- Same ---------------------------------------------------------------------------------------------
 
     def _apply_decisions(self, key: AssetKey) -> None:
-        """Unite an asset with those that a person called the same: what stood against it may be undone."""
+        """Unite an asset with those that a person called the same: nothing may stand against it now."""
         for id_, decision in self.groups.words(key).items():
             if decision is Decision.SAME and self.assets.find(AssetKey(key.tenant, id_)):
                 self._unite(self.pairs.get(key.tenant, key.id, id_))
@@ -222,8 +222,10 @@ class Decisions:
                 return
 
     def _have_members_follow(self, key: AssetKey) -> None:
-        """Enqueue jobs for the members that still point at a smaller asset on the way to the canonical one:
-        whoever joined it may have died before."""
+        """Enqueue jobs for members that still point at a smaller asset on the way to the canonical one.
+
+        The request that joined that asset may have died before it enqueued them.
+        """
         asset = self.assets.find(key)
         while asset and asset.near_duplicate:
             if asset.has_members:

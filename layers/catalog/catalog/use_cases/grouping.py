@@ -39,7 +39,7 @@ class _Next(Enum):
 class Place:
     """Where a duplicate belongs: `former` is what it points at, `canonical` where it is to move.
 
-    `shares`: whether it shows that one's renditions there.  `alone`: nobody called it distinct from anything.
+    `shares`: whether it shows that one's renditions there.  `alone`: no decision calls it distinct.
     """
 
     next: _Next
@@ -169,7 +169,7 @@ class Grouping:
 
 
 def _shows_other(asset: Asset, former: Asset) -> bool:
-    """An asset that shows something and points at one that is to move stays as it is until it moves."""
+    """Whether the asset shows other renditions than `former`.  While `former` moves, it keeps its own."""
     if asset.status is Status.PROCESSING:
         return True
     if former.near_duplicate:

@@ -53,7 +53,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class NearDuplicateSearch:
-    """Searches one tenant's assets, as this deployment's `action` asks."""
+    """Searches the assets of one tenant; `action` says what to do with what it finds."""
 
     action: NearDuplicateAction
     assets: Assets
@@ -68,8 +68,8 @@ class NearDuplicateSearch:
     def search(self, asset: Asset, inspection: Inspection) -> Search:
         """Index the asset, and join it to the nearest one that shows the same picture; or that one to it.
 
-        While it is the larger one the search goes on: others may show the same picture that do not resemble
-        each other enough.  Raises whatever goes wrong; the caller renders the asset on its own then.
+        While it is the larger one the search goes on: it may resemble several assets that do not resemble
+        each other.  Raises every fault; the caller then renders the asset on its own.
         """
         if self.action is NearDuplicateAction.OFF or inspection.near_blank:
             return Search(asset)

@@ -1,4 +1,4 @@
-"""Purging: delete what nobody uses, and survive dying at any line.
+"""Purging: delete unused assets.  A worker may die at any line.
 
 A run is recorded before anything is deleted, and has one worker at a time.  The write that takes an asset out
 of use checks it again.  Then its membership, its index entries, its renditions, its original and its record
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
 # Of a worker's 60 seconds; the rest is for recording progress and for the next message.
 WORK_FOR: Final = timedelta(seconds=40)
-# Index entries a run looks at to find its candidates: 5,000 entries of about 250 bytes are 153 read units.
+# Index entries a run reads to find its candidates: 5,000 entries of about 250 bytes are 153 read units.
 _LOOKED_AT: Final = 5_000
 _PAGE: Final = 500
-# Candidates between two records of progress: what a crash makes the next worker do again.
+# Candidates between two records of progress: the next worker repeats these after a crash.
 _SLICE: Final = 25
 
 
@@ -131,7 +131,7 @@ class Purging:
         Only a request's run needs a token to start: the schedule's role alone can ask for the other.
         """
         now = self.clock()
-        # No status has a later cut-off than this one; each entry is then held to that of its own status.
+        # Query up to the latest cut-off of any status, then apply to each entry the cut-off of its own.
         latest = max(
             moment
             for status in Status
@@ -168,7 +168,7 @@ class Purging:
         return run, tuple(known[id_] for id_ in candidates if id_ in known)
 
     def _purge_tenant(self, job: PurgeJob, until: datetime) -> None:
-        """First what earlier runs have left undone, wherever they died; then what is unused today."""
+        """Complete earlier runs first; then purge what is unused today."""
         for unfinished in self.runs.unfinished(job.tenant):
             if self.carry_out(unfinished, until, job).state is not RunState.COMPLETED:
                 return  # the rest is enqueued
@@ -193,7 +193,7 @@ class Purging:
             if not taken:
                 taken, kept = self._take_out_of_use(run, run.candidates[run.position : end])
                 if taken:
-                    # Before any is deleted: afterwards nobody could tell which run deleted it.
+                    # Record first: after a delete and a crash no record would say which run deleted it.
                     run = self.runs.take(run, worker=worker, taken=taken, kept=kept)
             for id_ in taken:
                 self._delete(AssetKey(run.tenant, id_), run.id)

@@ -45,7 +45,7 @@ class Uploads:
 
         Raises AssetBeingDeletedError while a purge is removing them, StorageLimitReachedError,
         TooManyUploadsError, and UnknownClientError for a tenant that is being removed.  Only tickets are
-        limited: bytes that are here are answered whatever was spent.
+        limited: an asset that is here is answered also where the limit is spent.
 
         A stalled asset, and one whose stored bytes were wrong or are gone, gets a ticket too, and what is
         stored is ingested again: the client repairs it without an operator.
