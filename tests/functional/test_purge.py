@@ -389,6 +389,20 @@ def test_what_one_run_does_not_reach_the_next_one_does(cloud: Cloud, monkeypatch
     assert [cloud.get(id_).status for id_ in ids] == [404] * 5
 
 
+def test_a_run_that_has_looked_at_enough_says_whether_there_is_more(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.use_cases.purging._LOOKED_AT", 3)
+    monkeypatch.setattr("catalog.adapters.assets_table._UNUSED_PAGE", 1)
+    ids = {unused(cloud, seed) for seed in range(3)}
+    assert (set(cloud.purge().json["candidates"]), cloud.purge().json["more"]) == (ids, False)
+
+    unused(cloud, 3)
+
+    proposed = cloud.purge().json
+    assert (len(proposed["candidates"]), proposed["more"]) == (3, True)
+
+
 def test_a_purge_out_of_time_goes_on_through_the_queue(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("catalog.use_cases.purging._SLICE", 1)
     ids = [unused(cloud, seed) for seed in range(3)]

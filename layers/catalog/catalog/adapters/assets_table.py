@@ -60,6 +60,7 @@ from catalog.domain.uploads import Announcement
 
 # Items a status filter may look at for one page: 1,000 index entries of about 250 bytes, 31 read units.
 _FILTERED_SCAN: Final = 1_000
+_UNUSED_PAGE: Final = 500  # index entries a request reads for a purge
 _CURSORS: Final = Cursors(tenant=tenant_id, created_at=moment, id=asset_id)
 
 
@@ -264,30 +265,13 @@ class Assets:
 
     # --- Purge ------------------------------------------------------------------------------------------
 
-    def unused(
-        self, tenant: TenantId, *, before: datetime, after: tuple[str, str] | None, limit: int
-    ) -> tuple[list[tuple[AssetId, Status, datetime]], tuple[str, str] | None]:
-        """Assets unused since before a moment, longest first, from behind the position `after`.
-
-        Reads `limit` index entries at most, and no asset.  Returns them and the next position, None at the
-        end.
-        """
-        resume: dict[str, dict[str, Any]] | None = None
-        if after is not None:
-            resume = {"tenant": {"S": tenant}, "unused_since": {"S": after[0]}, "id": {"S": after[1]}}
+    def unused(self, tenant: TenantId, *, before: datetime) -> Iterator[tuple[AssetId, Status, datetime]]:
+        """Assets unused since before a moment, longest first.  Reads index entries, a page at a time."""
         entries = self._model.by_unused_since.query(
-            tenant,
-            self._model.unused_since < timestamp(before),
-            limit=limit,
-            page_size=limit,
-            last_evaluated_key=resume,
+            tenant, self._model.unused_since < timestamp(before), page_size=_UNUSED_PAGE
         )
-        found = [
-            (AssetId(entry.id), Status(entry.status), datetime.fromisoformat(entry.unused_since))
-            for entry in entries
-        ]
-        last = entries.last_evaluated_key
-        return found, (last["unused_since"]["S"], last["id"]["S"]) if last else None
+        for entry in entries:
+            yield AssetId(entry.id), Status(entry.status), datetime.fromisoformat(entry.unused_since)
 
     def many(
         self, tenant: TenantId, ids: Iterable[AssetId], *, consistent: bool = False

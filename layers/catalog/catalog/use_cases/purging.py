@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from catalog.domain.assets import AssetStateError, Status
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 WORK_FOR: Final = timedelta(seconds=40)
 # Index entries a run reads to find its candidates: 5,000 entries of about 250 bytes are 153 read units.
 _LOOKED_AT: Final = 5_000
-_PAGE: Final = 500
 # Candidates between two records of progress: the next worker repeats these after a crash.
 _SLICE: Final = 25
 
@@ -138,17 +138,14 @@ class Purging:
             if (moment := unused_before(status, as_of=now, older_than=older_than)) is not None
         )
         found: list[AssetId] = []
-        position: tuple[str, str] | None = None
-        more = False
-        for _ in range(_LOOKED_AT // _PAGE):
-            entries, position = self.assets.unused(tenant, before=latest, after=position, limit=_PAGE)
-            for id_, status, since in entries:
-                before = unused_before(status, as_of=now, older_than=older_than)
-                if before is not None and since < before:
-                    found.append(id_)
-            more = len(found) > MAX_CANDIDATES or position is not None
-            if len(found) > MAX_CANDIDATES or position is None:
+        entries = self.assets.unused(tenant, before=latest)
+        for id_, status, since in islice(entries, _LOOKED_AT):
+            before = unused_before(status, as_of=now, older_than=older_than)
+            if before is not None and since < before:
+                found.append(id_)
+            if len(found) > MAX_CANDIDATES:
                 break
+        more = len(found) > MAX_CANDIDATES or next(entries, None) is not None
         candidates = tuple(found[:MAX_CANDIDATES])
         known = self.assets.many(tenant, candidates)
         running = source is RunSource.SCHEDULE
