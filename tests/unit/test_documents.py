@@ -1,6 +1,7 @@
 """The generated parts of the documents: written from code, template and contract, and held to them."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,13 @@ def test_every_link_leads_to_a_file_and_a_heading_of_it(document: Path) -> None:
         file = document.parent / path if path else document
         assert file.exists(), target
         assert not anchor or anchor in _anchors(file.read_text()), target
+
+
+@pytest.mark.parametrize("document", documents.markdown(documents.ROOT), ids=lambda path: path.name)
+def test_every_command_that_a_document_names_is_there(document: Path) -> None:
+    text = document.read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (documents.ROOT / "Makefile").read_text(), re.M))
+    named = [*re.findall(r"^make ([a-z -]+)", text, re.M), *re.findall(r"`make ([a-z -]+)", text)]
+    assert {target for line in named for target in line.split()} <= targets
+    for program in re.findall(r"python -m ((?:infra|benchmarks)[.\w]*)", text):
+        assert find_spec(program), program
