@@ -32,7 +32,7 @@ from infra.local.deploy import Stack, ensure_deployed
 from infra.local.emulator import Emulator
 from infra.operator.tenants import create_tenant_client
 
-SETTLE_SECONDS: Final = 480.0  # a message whose function failed is tried again after 360
+FINISH_SECONDS: Final = 480.0  # a message whose function failed is tried again after 360
 _BORN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 # Of one upload, without the questions whether it is ready; what a function was called when it was deployed.
 PIPELINE: Final = ("RequestUploadFunction", "IngestFunction", "RenderFunction", "UsageFunction")
@@ -113,7 +113,7 @@ class Pipeline:
         if isinstance(announced, Image):
             return Journey(began - asked, began - asked, known=True, near_duplicate=False)
         client.put(announced, picture.data)
-        image = client.wait(announced.id, timeout_seconds=SETTLE_SECONDS)
+        image = client.wait(announced.id, timeout_seconds=FINISH_SECONDS)
         assert image.status == "ready", f"{picture.name} is {image.status}: {image.rejection_code}"
         # What the record says, by the clock both share; the client learns of it at its next question.
         ready = datetime.fromisoformat(image.document["updated_at"]).timestamp()
@@ -198,7 +198,7 @@ class InlineReference:
             params={"tenant": tenant, "filename": "photo", "reuse": str(self.reuse).lower()},
             data=picture.data,
             headers={"Content-Type": "application/octet-stream"},
-            timeout=SETTLE_SECONDS,
+            timeout=FINISH_SECONDS,
         )
         seconds = time.time() - began
         answer.raise_for_status()

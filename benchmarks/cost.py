@@ -46,7 +46,7 @@ ALONE, BUSY, ONE_JOB = "alone", "under load", "alone, PresetsPerJob=3"
 LOADS: Final = (ALONE, BUSY, ONE_JOB)
 WARM_UP: Final = 6
 FEW: Final = 8  # images sent where each has to wait for the one before it
-SETTLE_SECONDS: Final = 120.0
+FINISH_SECONDS: Final = 120.0
 _REPORT: Final = re.compile(r"Billed Duration: (\d+) ms\s+Memory Size: (\d+) MB")
 _GOALS: Final = {"unique": 50.0, "exact duplicate": 5.0}
 
@@ -143,7 +143,7 @@ class Scene:
 
     def await_ready(self, tenant: str, ids: Sequence[str]) -> None:
         """Looked at in the table: asking the functions would be counted."""
-        ends = time.monotonic() + SETTLE_SECONDS
+        ends = time.monotonic() + FINISH_SECONDS
         left = set(ids)
         while left:
             assert time.monotonic() < ends, f"not ready: {left}"

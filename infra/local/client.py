@@ -27,7 +27,7 @@ from urllib3.util import Retry
 
 RETRIES: Final = 4
 TIMEOUT_SECONDS: Final = (5.0, 60.0)  # connect, read; a cold Lambda on a busy laptop takes some seconds
-SETTLED: Final = frozenset({"ready", "rejected"})
+FINISHED: Final = frozenset({"ready", "rejected"})
 HEALING: Final = frozenset({"checksum_mismatch", "original_missing", "original_archived"})
 
 _RETRIED_STATUSES: Final = (429, 500, 502, 503, 504)
@@ -71,7 +71,7 @@ class UnreachableError(CatalogError):
     """No answer, after all retries."""
 
 
-class NotSettledError(CatalogError):
+class NotFinishedError(CatalogError):
     """The image was not `ready` or `rejected` in time."""
 
     def __init__(self, image_id: str, status: str, seconds: float) -> None:
@@ -117,8 +117,8 @@ class Image:
     document: Mapping[str, Any]
 
     @property
-    def is_settled(self) -> bool:
-        return self.status in SETTLED
+    def is_finished(self) -> bool:
+        return self.status in FINISHED
 
     @property
     def heals(self) -> bool:
@@ -390,16 +390,16 @@ class CatalogClient:
                 return
 
     def wait(self, image_id: str, *, timeout_seconds: float = 60.0) -> Image:
-        """Poll until the image is `ready` or `rejected`.  Raises NotSettledError."""
+        """Poll until the image is `ready` or `rejected`.  Raises NotFinishedError."""
         ends = time.monotonic() + timeout_seconds
         pause = _FIRST_POLL_SECONDS
         while True:
             image = self.get(image_id)
-            if image.is_settled:
+            if image.is_finished:
                 return image
             left = ends - time.monotonic()
             if left <= 0:
-                raise NotSettledError(image_id, image.status, timeout_seconds)
+                raise NotFinishedError(image_id, image.status, timeout_seconds)
             if self._closed.wait(min(pause, left)):
                 raise ClientClosedError(image_id)
             pause = min(pause * _POLL_GROWTH, _LONGEST_POLL_SECONDS)

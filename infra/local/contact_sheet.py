@@ -257,7 +257,7 @@ article { background: var(--card); border: 1px solid var(--line); border-radius:
 header { display: flex; gap: 12px; align-items: baseline; justify-content: space-between }
 h2 { font-size: 15px; margin: 0; overflow-wrap: anywhere }
 .end { font-size: 13px; font-weight: 600; text-align: right; color: var(--odd) }
-.ready { color: var(--good) } .incomplete, .unsettled { color: var(--bad) }
+.ready { color: var(--good) } .incomplete, .unfinished { color: var(--bad) }
 p { margin: 1px 0 0; color: var(--soft); font-size: 13px; overflow-wrap: anywhere }
 .strip { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: 10px;
   margin-top: 10px }

@@ -34,7 +34,7 @@ from infra.local.client import (
     CatalogError,
     Credentials,
     Image,
-    NotSettledError,
+    NotFinishedError,
     Ticket,
     TokenRefusedError,
     UnreachableError,
@@ -52,7 +52,7 @@ TENANT: Final = "demo"
 CLEANUP_TENANT: Final = "demo-cleanup"
 CLEANUP_SCOPES: Final = ("catalog/read", "catalog/write", "catalog/admin")  # purging is an administrator's
 THREADS: Final = 4
-SETTLE_SECONDS: Final = 120.0  # a render job that failed is tried again after its visibility timeout
+FINISH_SECONDS: Final = 120.0  # a render job that failed is tried again after its visibility timeout
 _STARTING: Final = "workers start, the first files take some 12 seconds"
 _PLAIN_WIDTH: Final = 200  # columns of a table that goes to a file or a pipe
 _PLAIN_STEP_SECONDS: Final = 5.0  # between two lines of progress where there is no terminal
@@ -80,7 +80,7 @@ class Journey:
         """Send files with the same bytes: the first is sent, the others are only announced."""
         first, *copies = photos
         row = self.of(first)
-        if row.end is End.UNSETTLED:  # its copies would wait as long
+        if row.end is End.UNFINISHED:  # its copies would wait as long
             others = [replace(row, file=copy.name, sent=False) for copy in copies]
         else:
             others = [self.of(copy) for copy in copies]
@@ -88,7 +88,7 @@ class Journey:
 
     def of(self, photo: Photo) -> Row:
         """Send one file and wait for its end.  Raises ClientClosedError if interrupted."""
-        row = Row(photo.name, End.UNSETTLED, photo.size_bytes, id=photo.sha256)
+        row = Row(photo.name, End.UNFINISHED, photo.size_bytes, id=photo.sha256)
         started = time.time()
         try:
             announced = self._announced(photo)
@@ -96,8 +96,8 @@ class Journey:
                 started = time.time()
                 self.catalog.put(announced, photo.read())
                 row = replace(row, sent=True)
-            image = self._settled(announced)
-        except (ApiError, NotSettledError, UnreachableError, PhotoGoneError) as error:
+            image = self._finished(announced)
+        except (ApiError, NotFinishedError, UnreachableError, PhotoGoneError) as error:
             return _failed(row, error)
         row = replace(
             row,
@@ -123,10 +123,10 @@ class Journey:
             filename=photo.filename,
         )
 
-    def _settled(self, announced: Image | Ticket) -> Image:
-        if isinstance(announced, Image) and announced.is_settled:
+    def _finished(self, announced: Image | Ticket) -> Image:
+        if isinstance(announced, Image) and announced.is_finished:
             return announced
-        return self.catalog.wait(announced.id, timeout_seconds=SETTLE_SECONDS)
+        return self.catalog.wait(announced.id, timeout_seconds=FINISH_SECONDS)
 
     def _shown(self, row: Row, photo: Photo) -> Row:
         if row.end is not End.READY:
@@ -139,11 +139,11 @@ class Journey:
         return row
 
 
-def _failed(row: Row, error: ApiError | NotSettledError | UnreachableError | PhotoGoneError) -> Row:
+def _failed(row: Row, error: ApiError | NotFinishedError | UnreachableError | PhotoGoneError) -> Row:
     match error:
         case PhotoGoneError():
             return replace(row, end=End.UNREADABLE, id=None, code="gone_while_sending")
-        case NotSettledError():
+        case NotFinishedError():
             return replace(row, code=error.status)
         case UnreachableError():
             return replace(row, code="unreachable")

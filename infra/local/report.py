@@ -25,7 +25,7 @@ class End(StrEnum):
     REFUSED = "refused"  # the API or S3 would not take them; `code` is theirs
     UNREADABLE = "unreadable"  # never left this machine
     INCOMPLETE = "incomplete"  # ready, but a rendition cannot be fetched as promised
-    UNSETTLED = "unsettled"  # accepted, and then neither ready nor rejected in time
+    UNFINISHED = "unfinished"  # accepted, and then neither ready nor rejected in time
 
 
 # What a code means, for whoever sent the file.
@@ -56,14 +56,14 @@ _SHOWN: Final = 10  # files; with more of them, the first so many and every one 
 
 _ONE_LINE_WIDTH: Final = 130  # columns; three presets and a name of 20 characters need as many
 
-BROKEN_PROMISES: Final = frozenset({End.INCOMPLETE, End.UNSETTLED})
+BROKEN_PROMISES: Final = frozenset({End.INCOMPLETE, End.UNFINISHED})
 _STYLES: Final = {
     End.READY: "green",
     End.REJECTED: "yellow",
     End.REFUSED: "yellow",
     End.UNREADABLE: "yellow",
     End.INCOMPLETE: "bold red",
-    End.UNSETTLED: "bold red",
+    End.UNFINISHED: "bold red",
 }
 
 

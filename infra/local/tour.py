@@ -27,7 +27,7 @@ from infra.local.report import End, Row, byte_size, files_by_id
 from infra.pictures.demo_photos import draw_throwaways
 
 THREADS: Final = 4
-SETTLE_SECONDS: Final = 120.0
+FINISH_SECONDS: Final = 120.0
 COUNT_SECONDS: Final = 30.0  # the stream gathers changes for 5 s before they are counted
 _POLL_SECONDS: Final = 0.25
 _COMPARED_BYTES: Final = 4_500_000  # what a request carries
@@ -257,7 +257,7 @@ def _sent(catalog: CatalogClient, data: bytes, content_type: str, filename: str)
     started = time.time()
     if isinstance(announced, Ticket):
         catalog.put(announced, data)
-    image = catalog.wait(announced.id, timeout_seconds=SETTLE_SECONDS)
+    image = catalog.wait(announced.id, timeout_seconds=FINISH_SECONDS)
     return image, max(0.0, datetime.fromisoformat(image.document["updated_at"]).timestamp() - started)
 
 
@@ -270,7 +270,7 @@ def purge(catalog: CatalogClient) -> Act:
     receipts = [
         catalog.upload(data, content_type="image/jpeg", filename=name) for name, data in drawn.items()
     ]
-    used, saved, unwanted = (catalog.wait(receipt.id, timeout_seconds=SETTLE_SECONDS) for receipt in receipts)
+    used, saved, unwanted = (catalog.wait(receipt.id, timeout_seconds=FINISH_SECONDS) for receipt in receipts)
     used = catalog.refer(used.id, "SKU-IN-USE")
     proposed = catalog.propose_purge(older_than_days=0)
     token = proposed.confirm_token or ""

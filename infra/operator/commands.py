@@ -1,4 +1,4 @@
-"""What the operator's commands share: whose images, of which stack, and how a refusal is told."""
+"""What the operator's commands share: arguments and the messages for refused arguments."""
 
 import argparse
 import sys
@@ -10,12 +10,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from catalog.domain.keys import AssetId, NotAnAssetIdError, NotATenantIdError, asset_id
 
-# Whatever a deployment accepts: the originals are here, and were inspected once.
+# No limit of a deployment: the originals were accepted once.
 MOST_BYTES: Final = 100 * 1024 * 1024
 
 
 def images_of_a_tenant(parser: argparse.ArgumentParser) -> None:
-    """The arguments that name a tenant, a stack, and the image to go on behind."""
+    """The arguments for a tenant, a stack, and the image to continue after."""
     parser.add_argument("tenant", help="id of the tenant")
     parser.add_argument("--stack", required=True, help="name of the deployed stack")
     parser.add_argument("--after", help="id of the last image that needs no look")
@@ -28,7 +28,7 @@ def after(chosen: argparse.Namespace) -> AssetId | None:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Ends the command with one sentence where an id is wrong or AWS refuses."""
+    """End the command with one sentence if an id is wrong or AWS refuses."""
     try:
         yield
     except NotATenantIdError as error:

@@ -151,11 +151,11 @@ def _read(
             purge = purge_job(body)
             return Kind.PURGE_JOB, {"tenant": purge.tenant, "run_id": purge.run_id}, ()
         case _:
-            told = json.loads(body)
-            batch = told["DDBStreamBatchInfo"]
+            envelope = json.loads(body)
+            batch = envelope["DDBStreamBatchInfo"]
             facts = {
-                "condition": told["requestContext"]["condition"],
-                "invoked": told["requestContext"]["approximateInvokeCount"],
+                "condition": envelope["requestContext"]["condition"],
+                "invoked": envelope["requestContext"]["approximateInvokeCount"],
                 "table": batch["streamArn"].split("/")[1],
                 "records": batch["batchSize"],
                 "from": batch["startSequenceNumber"],
@@ -164,14 +164,14 @@ def _read(
             return Kind.STREAM_RECORDS, facts, ()
 
 
-def _failed_call(told: Mapping[str, Any]) -> tuple[Kind, Mapping[str, Any], tuple[AssetKey, ...]]:
+def _failed_call(envelope: Mapping[str, Any]) -> tuple[Kind, Mapping[str, Any], tuple[AssetKey, ...]]:
     """Read what Lambda sends to the on-failure destination of an asynchronous call.
 
     docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html.  Raises ValueError, KeyError.
     """
-    if told["requestPayload"] != _DAILY_PURGE:
+    if envelope["requestPayload"] != _DAILY_PURGE:
         raise ValueError("a call that is not the schedule's")
-    context, answer = told["requestContext"], told.get("responsePayload") or {}
+    context, answer = envelope["requestContext"], envelope.get("responsePayload") or {}
     error = ": ".join(str(answer[word]) for word in ("errorType", "errorMessage") if answer.get(word))
     facts = {
         "condition": context["condition"],
@@ -316,7 +316,7 @@ class DeadLetters:
         if letter.kind is Kind.UNREADABLE:
             return "no message of this pipeline; look at it in the queue, then discard it"
         if assets and all(asset and asset.status in {Status.READY, Status.REJECTED} for asset in assets):
-            return "nothing is left to do: the asset is settled"
+            return "nothing is left to do: the asset is ready or rejected"
         if letter.kind is Kind.RENDER_JOB and not any(assets):
             return "nothing is left to do: the asset is gone"
         words = [*(key.id for key in letter.assets), letter.facts.get("run_id"), letter.facts.get("tenant")]
@@ -402,12 +402,12 @@ def _events(group: str, pattern: str, since: int) -> list[dict[str, Any]]:
 def _failure(line: str) -> str | None:
     """The exception in one of our log lines; None in any other line."""
     try:
-        told = json.loads(line)
+        entry = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(told, dict) or not told.get("exception"):
+    if not isinstance(entry, dict) or not entry.get("exception"):
         return None
-    return str(told["exception"]).strip().splitlines()[-1].strip()[:_REASON_LENGTH]
+    return str(entry["exception"]).strip().splitlines()[-1].strip()[:_REASON_LENGTH]
 
 
 def _identity(letter: DeadLetter) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from infra.local.client import CatalogClient, Credentials, Image, Ticket
 from infra.local.deploy import Stack
 from infra.operator.tenants import create_tenant_client
 
-SETTLE_SECONDS = 90.0
+FINISH_SECONDS = 90.0
 
 
 def within[T](seconds: float, look: Callable[[], T], what: str, *, every: float = 0.2) -> T:
@@ -59,7 +59,7 @@ class Deployment:
     def assert_queues_run_empty(self) -> None:
         """Nothing waits, nothing is retried, and nothing became a dead letter."""
         for queue in ("UploadsQueueUrl", "RenderQueueUrl"):
-            within(SETTLE_SECONDS, lambda queue=queue: self.depth(queue) == 0, f"{queue} is empty")  # type: ignore[misc]
+            within(FINISH_SECONDS, lambda queue=queue: self.depth(queue) == 0, f"{queue} is empty")  # type: ignore[misc]
         for queue in ("UploadsDeadLetterQueueUrl", "RenderDeadLetterQueueUrl"):
             assert self.depth(queue) == 0
 
@@ -183,4 +183,4 @@ def ticket_for(catalog: CatalogClient, data: bytes, content_type: str = "image/j
 def settled(catalog: CatalogClient, data: bytes, content_type: str = "image/jpeg") -> Image:
     """The whole public way: announce, send, wait."""
     receipt = catalog.upload(data, content_type=content_type, filename="photo")
-    return catalog.wait(receipt.id, timeout_seconds=SETTLE_SECONDS)
+    return catalog.wait(receipt.id, timeout_seconds=FINISH_SECONDS)

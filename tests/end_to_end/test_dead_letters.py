@@ -14,7 +14,7 @@ from infra.local.client import CatalogClient
 from infra.operator.dead_letters import QUEUES, DeadLetters
 from infra.operator.restore import NothingToRestoreError, restore
 from infra.pictures.images import jpeg_bytes, product_photo
-from tests.end_to_end.deployment import SETTLE_SECONDS, Deployment, settled, within
+from tests.end_to_end.deployment import FINISH_SECONDS, Deployment, settled, within
 
 UPLOADS, RENDER, PURGE = QUEUES[:3]
 
@@ -57,7 +57,7 @@ def test_render_jobs_that_died_of_a_lost_permission_are_explained_and_redriven(
     ):
         acme.upload(data, content_type="image/jpeg", filename="p.jpg")
         within(
-            SETTLE_SECONDS, lambda: deployment.depth("RenderDeadLetterQueueUrl") == 3, "three dead letters"
+            FINISH_SECONDS, lambda: deployment.depth("RenderDeadLetterQueueUrl") == 3, "three dead letters"
         )
 
     dead = listed(letters, RENDER, id_)
@@ -73,7 +73,7 @@ def test_render_jobs_that_died_of_a_lost_permission_are_explained_and_redriven(
     sent = list(letters.redrive(RENDER, limit=100, dry_run=False))
 
     assert [line["redriven"] for line in sent] == [True] * 3
-    assert acme.wait(id_, timeout_seconds=SETTLE_SECONDS).status == "ready"
+    assert acme.wait(id_, timeout_seconds=FINISH_SECONDS).status == "ready"
     deployment.assert_queues_run_empty()
 
 
@@ -88,7 +88,7 @@ def test_a_daily_purge_that_fails_inside_the_function_is_a_letter_with_its_error
             InvocationType="Event",
             Payload=json.dumps({"purge": "daily"}),
         )
-        within(SETTLE_SECONDS, lambda: deployment.depth("PurgeDeadLetterQueueUrl") == 1, "a dead letter")
+        within(FINISH_SECONDS, lambda: deployment.depth("PurgeDeadLetterQueueUrl") == 1, "a dead letter")
 
     for _ in range(2):
         (letter,) = letters.list(PURGE, limit=10)
@@ -109,14 +109,14 @@ def test_an_upload_that_died_is_redriven_and_gets_ready(
         deployment.without_permission("IngestFunction", "s3:GetObject"),
     ):
         acme.upload(data, content_type="image/jpeg", filename="p.jpg")
-        within(SETTLE_SECONDS, lambda: deployment.depth("UploadsDeadLetterQueueUrl") == 1, "a dead letter")
+        within(FINISH_SECONDS, lambda: deployment.depth("UploadsDeadLetterQueueUrl") == 1, "a dead letter")
 
     (letter,) = listed(letters, UPLOADS, id_)
     assert letter["assets"][0]["status"] == "awaiting_upload"
     assert "AccessDenied" in letter["reason"]
 
     assert [line["redriven"] for line in letters.redrive(UPLOADS, limit=100, dry_run=False)] == [True]
-    assert acme.wait(id_, timeout_seconds=SETTLE_SECONDS).status == "ready"
+    assert acme.wait(id_, timeout_seconds=FINISH_SECONDS).status == "ready"
     deployment.assert_queues_run_empty()
 
 
@@ -135,11 +135,11 @@ def test_a_purged_image_is_restored_and_rendered_again(deployment: Deployment) -
         assert restore(key, outputs=deployment.stack.outputs).size_bytes == len(data)
 
         within(
-            SETTLE_SECONDS,
+            FINISH_SECONDS,
             lambda: catalog.call("GET", f"/images/{key.id}").status_code == 200,
             "ingested again",
         )
-        image = catalog.wait(key.id, timeout_seconds=SETTLE_SECONDS)
+        image = catalog.wait(key.id, timeout_seconds=FINISH_SECONDS)
         assert image.status == "ready"
         for rendition in image.renditions:
             assert len(catalog.download(rendition)) == rendition.size_bytes
@@ -167,7 +167,7 @@ def test_the_correlation_id_of_an_upload_is_in_the_logs_of_every_function_it_pas
             and line["asset_id"] == image.id
         }
 
-    within(SETTLE_SECONDS, lambda: len(passed()) == 4, "logged by all four functions")
+    within(FINISH_SECONDS, lambda: len(passed()) == 4, "logged by all four functions")
 
 
 def test_every_dead_letter_queue_is_watched_by_an_alarm_on_the_deployed_stack(deployment: Deployment) -> None:

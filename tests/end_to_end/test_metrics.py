@@ -13,7 +13,7 @@ from catalog.domain.tenants import Scope
 from infra.local.client import CatalogClient
 from infra.operator.recount import recounted
 from infra.pictures.images import html_named_jpg, jpeg_bytes, product_photo
-from tests.end_to_end.deployment import SETTLE_SECONDS, Deployment, announced, settled, within
+from tests.end_to_end.deployment import FINISH_SECONDS, Deployment, announced, settled, within
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "events"
 
@@ -28,7 +28,7 @@ def metrics(catalog: CatalogClient, tenant: str | None = None) -> dict[str, Any]
 def counted(catalog: CatalogClient, tenant: str, images: int) -> dict[str, Any]:
     """The metrics, once so many images are counted."""
     return within(
-        SETTLE_SECONDS,
+        FINISH_SECONDS,
         lambda: (found := metrics(catalog))["tenant_counts"] == {tenant: images} and found,
         f"{images} images of {tenant} are counted",
     )
@@ -112,7 +112,7 @@ def test_counters_and_events_tell_of_uploads_duplicates_rejections_and_a_purge(
         announced(catalog, photos[0])
 
         found = within(
-            SETTLE_SECONDS,
+            FINISH_SECONDS,
             lambda: (now := counted(catalog, "counted", 3))["duplicates_avoided"] == 2 and now,
             "the duplicates are counted",
         )
@@ -136,7 +136,7 @@ def test_counters_and_events_tell_of_uploads_duplicates_rejections_and_a_purge(
         assert agrees(deployment, "counted")
 
     heard = within(
-        SETTLE_SECONDS,
+        FINISH_SECONDS,
         lambda: "purge.completed" in (told := events.heard("counted")) and told,
         "the purge is told of",
     )
@@ -174,7 +174,7 @@ def test_counting_that_is_forbidden_for_a_while_and_killed_is_made_up_for(deploy
         settled(catalog, jpeg_bytes(product_photo(85)))
 
         counted(catalog, "interrupted", 2)
-        within(SETTLE_SECONDS, lambda: agrees(deployment, "interrupted"), "counters equal a recount")
+        within(FINISH_SECONDS, lambda: agrees(deployment, "interrupted"), "counters equal a recount")
 
 
 def test_events_that_cannot_be_sent_for_a_while_are_sent_later(
@@ -186,7 +186,7 @@ def test_events_that_cannot_be_sent_for_a_while_are_sent_later(
             counted(catalog, "unheard", 1)
             assert events.heard("unheard") == {}
 
-        heard = within(SETTLE_SECONDS, lambda: events.heard("unheard"), "the event is heard at last")
+        heard = within(FINISH_SECONDS, lambda: events.heard("unheard"), "the event is heard at last")
         (ready,) = heard["image.ready"].values()
         assert ready["id"] == image.id
         assert agrees(deployment, "unheard")
@@ -196,7 +196,7 @@ def test_damaged_counters_are_found_and_repaired(deployment: Deployment) -> None
     with deployment.client("damaged") as catalog:
         settled(catalog, jpeg_bytes(product_photo(87)))
         counted(catalog, "damaged", 1)
-        within(SETTLE_SECONDS, lambda: agrees(deployment, "damaged"), "counters equal a recount")
+        within(FINISH_SECONDS, lambda: agrees(deployment, "damaged"), "counters equal a recount")
         deployment.stack.client("dynamodb").update_item(
             TableName=deployment.output("UsageTable"),
             Key={"tenant": {"S": "damaged"}, "counter": {"S": "total"}},

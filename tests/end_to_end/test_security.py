@@ -25,7 +25,7 @@ from catalog.domain.tenants import Scope
 from infra.local.client import CatalogClient
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.end_to_end.conftest import EMULATOR
-from tests.end_to_end.deployment import SETTLE_SECONDS, Deployment, settled, ticket_for
+from tests.end_to_end.deployment import FINISH_SECONDS, Deployment, settled, ticket_for
 
 DOCUMENT: Final[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parents[2] / "docs" / "openapi.yaml").read_text(encoding="utf-8")
@@ -317,7 +317,7 @@ def test_an_original_that_is_put_where_it_cannot_be_read_is_rejected_and_heals_w
     ticket = ticket_for(acme, data)
     headers = ticket.headers | {"x-amz-storage-class": "GLACIER"}
     assert requests.put(ticket.url, data=data, headers=headers, timeout=10).status_code == 200
-    archived = acme.wait(hashlib.sha256(data).hexdigest(), timeout_seconds=SETTLE_SECONDS)
+    archived = acme.wait(hashlib.sha256(data).hexdigest(), timeout_seconds=FINISH_SECONDS)
     assert archived.document["rejection"]["code"] == "original_archived"
 
     assert settled(acme, data).status == "ready"

@@ -126,7 +126,7 @@ def test_a_letter_of_a_settled_or_unknown_asset_says_so(cloud: Cloud, letters: D
 
     assert (settled["assets"][0]["status"], settled["reason"]) == (
         "ready",
-        "nothing is left to do: the asset is settled",
+        "nothing is left to do: the asset is ready or rejected",
     )
     assert unknown["assets"] == [{"tenant": "globex", "id": ID, "status": None}]
     assert unknown["reason"].startswith("nothing was logged")

@@ -16,7 +16,7 @@ from infra.local.client import (
     Credentials,
     Image,
     Metrics,
-    NotSettledError,
+    NotFinishedError,
     Ticket,
     TokenRefusedError,
     UnreachableError,
@@ -104,7 +104,7 @@ def test_an_upload_sends_the_bytes_with_exactly_the_signed_headers(
 def test_bytes_the_catalog_knows_are_not_sent(http: responses.RequestsMock, catalog: CatalogClient) -> None:
     http.post(f"{API}/images", json=image("ready"))
     known = catalog.upload(DATA, content_type="image/jpeg", filename="a.jpg")
-    assert isinstance(known, Image) and known.is_settled
+    assert isinstance(known, Image) and known.is_finished
 
 
 def test_a_refusal_carries_the_apis_code_and_every_fault(
@@ -155,7 +155,7 @@ def test_waiting_has_an_end_that_names_the_state(
     http: responses.RequestsMock, catalog: CatalogClient
 ) -> None:
     http.get(f"{API}/images/{ID}", json=image("processing"))
-    with pytest.raises(NotSettledError) as late:
+    with pytest.raises(NotFinishedError) as late:
         catalog.wait(ID, timeout_seconds=0)
     assert late.value.status == "processing"
 

@@ -13,7 +13,7 @@ from infra.local.client import (
     ApiError,
     CatalogClient,
     Image,
-    NotSettledError,
+    NotFinishedError,
     Rendition,
     Ticket,
     UnreachableError,
@@ -162,13 +162,13 @@ def test_a_near_duplicate_says_what_it_looks_like(
     [
         ("announcing", ApiError(415, "unsupported_media_type", ""), (End.REFUSED, "unsupported_media_type")),
         ("announcing", ApiError(413, "too_large", ""), (End.REFUSED, "too_large")),
-        ("announcing", ApiError(500, "internal_error", ""), (End.UNSETTLED, "internal_error")),
-        ("announcing", ApiError(429, "throttled", ""), (End.UNSETTLED, "throttled")),
-        ("announcing", UnreachableError(""), (End.UNSETTLED, "unreachable")),
+        ("announcing", ApiError(500, "internal_error", ""), (End.UNFINISHED, "internal_error")),
+        ("announcing", ApiError(429, "throttled", ""), (End.UNFINISHED, "throttled")),
+        ("announcing", UnreachableError(""), (End.UNFINISHED, "unreachable")),
         ("sending", UploadRefusedError(400, "BadDigest", ""), (End.REFUSED, "BadDigest")),
-        ("waiting", NotSettledError("", "processing", 120), (End.UNSETTLED, "processing")),
-        ("waiting", ApiError(404, "image_not_found", ""), (End.UNSETTLED, "image_not_found")),
-        ("waiting", UnreachableError(""), (End.UNSETTLED, "unreachable")),
+        ("waiting", NotFinishedError("", "processing", 120), (End.UNFINISHED, "processing")),
+        ("waiting", ApiError(404, "image_not_found", ""), (End.UNFINISHED, "image_not_found")),
+        ("waiting", UnreachableError(""), (End.UNFINISHED, "unreachable")),
     ],
 )
 def test_every_failure_ends_in_a_row_and_only_a_refusal_is_no_broken_promise(
@@ -202,9 +202,9 @@ def test_a_rendition_that_is_not_what_the_api_promised_is_a_broken_promise(
 def test_copies_of_a_lost_upload_do_not_wait_for_it_again(
     journey: Journey, catalog: FakeCatalog, photo: Callable[..., Photo]
 ) -> None:
-    catalog.waiting["a.jpg"] = NotSettledError("", "processing", 120)
+    catalog.waiting["a.jpg"] = NotFinishedError("", "processing", 120)
     rows = journey.of_copies([photo("a.jpg"), photo("b.jpg")])
-    assert [(row.end, row.sent) for row in rows] == [(End.UNSETTLED, True), (End.UNSETTLED, False)]
+    assert [(row.end, row.sent) for row in rows] == [(End.UNFINISHED, True), (End.UNFINISHED, False)]
     assert len(catalog.puts) == 1
 
 
