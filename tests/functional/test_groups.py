@@ -38,7 +38,8 @@ from catalog.domain.near_duplicates import (
     Likeness,
     Verdict,
 )
-from catalog.domain.presets import Preset
+from catalog.domain.presets import Format, Preset
+from catalog.domain.renditions import RenderedImage
 from catalog.domain.sources import Source, SourceFormat
 from catalog.use_cases import completion
 from catalog.use_cases.decisions import Decided, Decisions
@@ -95,24 +96,13 @@ def verify(inspection: Inspection, data: bytes) -> Likeness:
     return Likeness(Verdict.SAME if same else Verdict.DIFFERENT, {"score": 0.5}, None if same else "score")
 
 
-@dataclass(frozen=True)
-class Rendering:
-    preset: Preset
-    data: bytes
-    width: int = 2
-    height: int = 2
-    content_type: str = "image/png"
-    extension: str = "png"
-    quality: int | None = None
-
-
-def render(data: bytes, presets: Sequence[Preset], *, wanted: Any) -> Iterable[Rendering]:
+def render(data: bytes, presets: Sequence[Preset], *, wanted: Any) -> Iterable[RenderedImage]:
     colour = tuple(hashlib.sha256(data).digest()[:3])
     for preset in presets:
         if preset.name in wanted:
             stored = io.BytesIO()
             Image.new("RGB", (2, 2), colour).save(stored, "PNG")
-            yield Rendering(preset, stored.getvalue())
+            yield RenderedImage(preset, Format.PNG, stored.getvalue(), 2, 2, quality=None, transparent=False)
 
 
 class Shop:

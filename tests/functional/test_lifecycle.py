@@ -15,7 +15,6 @@ from catalog.domain.assets import (
     AssetStateError,
     Inspection,
     PerceptualHashes,
-    Rendition,
     Status,
 )
 from catalog.domain.fingerprints import Fingerprint, PHashAlgorithm
@@ -23,6 +22,7 @@ from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.lifecycle import TRANSITIONS, State, Write, transition_rows
 from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
 from catalog.domain.rejections import HEALING, Rejection, RejectionCode
+from catalog.domain.renditions import Rendition
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import Announcement
 from tests.functional.cloud import Cloud

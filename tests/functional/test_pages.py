@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from catalog.domain.assets import MAX_REFERENCES, Asset, PerceptualHashes, Rendition, Status
+from catalog.domain.assets import MAX_REFERENCES, Asset, PerceptualHashes, Status
 from catalog.domain.keys import AssetId, asset_id, tenant_id
 from catalog.domain.near_duplicates import Decision, Likeness, Pair, Verdict
 from catalog.domain.paging import Page
 from catalog.domain.purge import Kept, PurgeRun, RunSource, RunState
+from catalog.domain.renditions import Rendition
 from infra.local.events import api_event
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud

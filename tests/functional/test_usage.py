@@ -14,19 +14,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from catalog.adapters.groups import Groups
 from catalog.adapters.usage_table import Counters
-from catalog.domain.assets import (
-    AssetNotFoundError,
-    AssetStateError,
-    Inspection,
-    PerceptualHashes,
-    Rendition,
-    Status,
-)
+from catalog.domain.assets import AssetNotFoundError, AssetStateError, Inspection, PerceptualHashes, Status
 from catalog.domain.fingerprints import Fingerprint, PHashAlgorithm
 from catalog.domain.keys import AssetKey, TenantId, asset_id, tenant_id
 from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
 from catalog.domain.presets import DEFAULT_PRESETS
 from catalog.domain.rejections import Rejection, RejectionCode
+from catalog.domain.renditions import Rendition
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import Announcement
 from catalog.domain.usage import NOTHING, CountersMovedError, Usage

@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from catalog.domain.assets import STALLED_AFTER, Asset, RenderJob, Rendition, Status
+from catalog.domain.assets import STALLED_AFTER, Asset, RenderJob, Status
 from catalog.domain.keys import asset_id, tenant_id
 from catalog.domain.presets import DEFAULT_PRESETS
 from catalog.domain.render_plan import RenderPlan
+from catalog.domain.renditions import Rendition
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 THUMB, CARD, ZOOM = DEFAULT_PRESETS

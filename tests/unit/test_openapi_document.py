@@ -31,7 +31,7 @@ from catalog.api.representations import (
     summary_json,
     ticket_json,
 )
-from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
+from catalog.domain.assets import Asset, PerceptualHashes, Status
 from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import Apart, DecidedBy, Decision, Likeness, NearDuplicate, Pair, Verdict
@@ -39,6 +39,7 @@ from catalog.domain.paging import PageRequest
 from catalog.domain.presets import DEFAULT_PRESETS, Format
 from catalog.domain.purge import Kept, PurgeRun, RunSource, RunState
 from catalog.domain.rejections import Rejection, RejectionCode
+from catalog.domain.renditions import Rendition
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import DECLARED_TYPES, PresignedUpload, UploadTicket
 from catalog.domain.usage import Usage

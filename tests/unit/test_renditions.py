@@ -9,10 +9,10 @@ from PIL import Image
 
 from catalog.domain.presets import DEFAULT_PRESETS, ENCODER_REVISION, Fit, Format, Preset
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
+from catalog.domain.renditions import RenderedImage
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from imaging import renditions, resizing
 from imaging.geometry import placement
-from imaging.renditions import RenderedImage
 from infra.pictures import images
 from tests.builders.likeness import mean_difference, ssim
 
@@ -165,7 +165,7 @@ def test_each_format_is_what_it_says(
     (rendition,) = render(images.png_bytes(photo), [preset])
     image = opened(rendition)
     assert (image.format, image.size) == (pillow_name, (200, 150))
-    assert (rendition.content_type, rendition.extension, rendition.quality) == (
+    assert (rendition.format.content_type, rendition.format.extension, rendition.quality) == (
         content_type,
         extension,
         quality,
@@ -190,7 +190,7 @@ def test_each_format_is_what_it_says(
 )
 def test_auto_is_webp_only_where_some_pixel_is_transparent(data: bytes, fit: Fit, content_type: str) -> None:
     (rendition,) = render(data, [Preset("p", 200, 200, fit=fit, format=Format.AUTO)])
-    assert rendition.content_type == content_type
+    assert rendition.format.content_type == content_type
 
 
 @pytest.mark.parametrize("output", [Format.WEBP, Format.AVIF, Format.PNG])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.domain.assets import Asset, Rendition, Status
+from catalog.domain.assets import Asset, Status
 from catalog.domain.events import (
     AssetChange,
     ImageDeleted,
@@ -21,6 +21,7 @@ from catalog.domain.events import (
 from catalog.domain.keys import AssetId, TenantId
 from catalog.domain.purge import Kept, PurgeRun, RunSource, RunState
 from catalog.domain.rejections import Rejection, RejectionCode
+from catalog.domain.renditions import Rendition
 from catalog.domain.usage import NOTHING, Move, Share, Usage, usage_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

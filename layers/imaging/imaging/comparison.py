@@ -11,6 +11,7 @@ from PIL import Image
 
 from catalog.domain.comparisons import Encoding, PresetComparison
 from catalog.domain.presets import Format, Preset
+from catalog.domain.renditions import RenderedImage
 from imaging.colour import to_srgb
 from imaging.containers import open_container
 from imaging.containers.container import too_many_pixels
@@ -18,7 +19,7 @@ from imaging.decoding import decode
 from imaging.geometry import fills_box, placement
 from imaging.orientation import oriented
 from imaging.originals import PixelLimits, accepted, flattened
-from imaging.renditions import RenderedImage, as_stored, composed, render, resolved
+from imaging.renditions import as_stored, composed, render, resolved
 from imaging.resizing import Size, resized
 
 _COMPARED: Final = (Format.JPEG, Format.WEBP, Format.AVIF, Format.PNG)
@@ -124,7 +125,7 @@ def _measured(rendered: RenderedImage, ideal: Luma) -> Encoding:
     container = open_container(rendered.data)
     decoded = decode(container, (rendered.width, rendered.height))
     return Encoding(
-        format=rendered.preset.format,
+        format=rendered.format,
         size_bytes=len(rendered.data),
         width=rendered.width,
         height=rendered.height,

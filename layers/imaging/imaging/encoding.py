@@ -7,13 +7,6 @@ from PIL import Image
 
 from catalog.domain.presets import Format
 
-CONTENT_TYPES: Final = {
-    Format.JPEG: "image/jpeg",
-    Format.WEBP: "image/webp",
-    Format.AVIF: "image/avif",
-    Format.PNG: "image/png",
-}
-EXTENSIONS: Final = {Format.JPEG: "jpg", Format.WEBP: "webp", Format.AVIF: "avif", Format.PNG: "png"}
 _PLUGINS: Final = {
     Format.JPEG: "JpegImagePlugin",
     Format.WEBP: "WebPImagePlugin",

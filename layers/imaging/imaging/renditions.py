@@ -1,16 +1,16 @@
 """Renditions: one decode, a Lanczos cascade from the largest preset down, one encode each."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from PIL import Image
 
 from catalog.domain.presets import Fit, Format, Preset
+from catalog.domain.renditions import RenderedImage
 from imaging.colour import to_srgb
 from imaging.containers import Container
 from imaging.decoding import decode
-from imaging.encoding import CONTENT_TYPES, EXTENSIONS, encoded
+from imaging.encoding import encoded
 from imaging.exif import copyright_exif
 from imaging.geometry import Placement, placement
 from imaging.orientation import oriented
@@ -26,24 +26,6 @@ _CASCADE_STEP: Final = 1.5
 _DRAFT_MARGIN: Final = 1.2
 # A small rendition loses more (a thumb alone 0.06 at 1.2, 0.002 at 2) and its margin costs next to nothing.
 _SMALL_SIDE, _SMALL_DRAFT_MARGIN = 800, 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedImage:
-    """One rendition, encoded.
-
-    `quality` is the encoder's setting, None where it has none (PNG); `transparent` whether it has an alpha
-    channel.
-    """
-
-    preset: Preset
-    data: bytes
-    width: int
-    height: int
-    content_type: str
-    extension: str
-    quality: int | None
-    transparent: bool
 
 
 def render(
@@ -124,6 +106,7 @@ def _rendered(master: Image.Image, preset: Preset, where: Placement, container: 
     image = composed(master, preset, where, output)
     return RenderedImage(
         preset,
+        output,
         encoded(
             image,
             output,
@@ -131,8 +114,6 @@ def _rendered(master: Image.Image, preset: Preset, where: Placement, container: 
             exif=copyright_exif(container.exif) if preset.keep_copyright else b"",
         ),
         *image.size,
-        content_type=CONTENT_TYPES[output],
-        extension=EXTENSIONS[output],
         quality=None if output is Format.PNG else preset.quality,
         transparent=image.mode == "RGBA",
     )

@@ -5,6 +5,7 @@ docs/data-model.md describes the items.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -19,12 +20,13 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
-from catalog.domain.assets import Asset, PerceptualHashes, Rendition, Status
+from catalog.domain.assets import Asset, PerceptualHashes, Status
 from catalog.domain.fingerprints import Indexed, PHashAlgorithm
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.lifecycle import State, Write
 from catalog.domain.near_duplicates import DecidedBy, NearDuplicate, held_for, is_hold
 from catalog.domain.rejections import HEALING, Rejection, RejectionCode
+from catalog.domain.renditions import Rendition
 from catalog.domain.sources import Source, SourceFormat
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -164,7 +166,8 @@ def _rendition(preset: str, stored: Mapping[str, Any], item: AssetItem) -> Rendi
     key = stored["key"]
     if "/" not in key:
         key = AssetKey(TenantId(item.tenant), AssetId(item.id)).renditions + key
-    return Rendition(preset=preset, **{**stored, "key": key})
+    known = {field.name: stored[field.name] for field in fields(Rendition) if field.name in stored}
+    return Rendition(**{**known, "preset": preset, "key": key})
 
 
 def _indexed_as(item: AssetItem) -> tuple[Indexed, ...]:
@@ -195,14 +198,9 @@ def _near_duplicate(item: AssetItem) -> NearDuplicate | None:
 
 def stored_rendition(rendition: Rendition, key: AssetKey) -> dict[str, str | int | None]:
     """A key under the asset's own prefix without it: three of them would take the item over a write unit."""
-    return {
-        "version": rendition.version,
-        "key": rendition.key.removeprefix(key.renditions),
-        "size_bytes": rendition.size_bytes,
-        "width": rendition.width,
-        "height": rendition.height,
-        "quality": rendition.quality,
-    }
+    stored = asdict(rendition) | {"key": rendition.key.removeprefix(key.renditions)}
+    del stored["preset"]  # which names it
+    return stored
 
 
 def stored_index(indexed: Sequence[Indexed], hashes: PerceptualHashes) -> str:

@@ -32,7 +32,6 @@ from catalog.domain.assets import (
     AssetNotFoundError,
     AssetStateError,
     Inspection,
-    Rendition,
     Status,
     TooManyReferencesError,
 )
@@ -56,6 +55,7 @@ from catalog.domain.lifecycle import (
 )
 from catalog.domain.paging import Page, PageRequest
 from catalog.domain.rejections import Rejection
+from catalog.domain.renditions import Rendition
 from catalog.domain.uploads import Announcement
 
 # Items a status filter may look at for one page: 1,000 index entries of about 250 bytes, 31 read units.

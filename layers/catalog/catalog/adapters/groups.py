@@ -27,10 +27,11 @@ from catalog.adapters.asset_items import (
 )
 from catalog.adapters.pairs_table import PairItem, pair_key
 from catalog.adapters.tables import bind, timestamp
-from catalog.domain.assets import MAX_LINKED, Asset, AssetStateError, Rendition, Status
+from catalog.domain.assets import MAX_LINKED, Asset, AssetStateError, Status
 from catalog.domain.keys import AssetId, AssetKey
 from catalog.domain.lifecycle import JOIN, MOVE, SEPARATE, SHARE, Write
 from catalog.domain.near_duplicates import Decision, NearDuplicate, hold_of
+from catalog.domain.renditions import Rendition
 
 # Old entries one transaction moves, two items each: it takes 100 items at most (DynamoDB quotas).
 _MOVED_AT_ONCE: Final = 45

@@ -11,11 +11,12 @@ from catalog.domain.comparisons import SSIM_TARGET, recommended
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from catalog.domain.assets import Asset, Rendition
+    from catalog.domain.assets import Asset
     from catalog.domain.comparisons import Encoding, PresetComparison
     from catalog.domain.keys import AssetId
     from catalog.domain.near_duplicates import NearDuplicate
     from catalog.domain.purge import PurgeRun
+    from catalog.domain.renditions import Rendition
     from catalog.domain.tenants import ClientCredentials, KnownClient, Tenant
     from catalog.domain.uploads import UploadTicket
     from catalog.use_cases.decisions import Decided

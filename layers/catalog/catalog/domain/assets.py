@@ -12,6 +12,7 @@ from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import NearDuplicate
 from catalog.domain.presets import Preset
 from catalog.domain.rejections import Rejection
+from catalog.domain.renditions import Rendition
 from catalog.domain.sources import Source
 
 # An upload that was announced but never sent is forgotten after this.
@@ -90,19 +91,6 @@ class Inspection:
     fingerprint: Fingerprint
     near_blank: bool
     pixels: object = field(repr=False, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Rendition:
-    """One stored rendering.  `width` x `height` in pixels; `quality` 1-100, None where lossless."""
-
-    preset: str
-    version: str
-    key: str
-    size_bytes: int
-    width: int
-    height: int
-    quality: int | None
 
 
 @dataclass(frozen=True, slots=True)

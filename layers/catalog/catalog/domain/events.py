@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final, TypedDict
 
-from catalog.domain.assets import Asset, Rendition, Status
+from catalog.domain.assets import Asset, Status
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.purge import PurgeRun, RunSource, RunState
 from catalog.domain.rejections import RejectionCode
+from catalog.domain.renditions import Rendition
 from catalog.domain.sources import SourceFormat
 
 _IDS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "catalog.images")

@@ -36,6 +36,15 @@ class Format(StrEnum):
     PNG = "png"
     AUTO = "auto"
 
+    @property
+    def content_type(self) -> str:
+        """Not of `auto`."""
+        return f"image/{self}"
+
+    @property
+    def extension(self) -> str:
+        return "jpg" if self is Format.JPEG else str(self)
+
 
 class InvalidPresetsError(ValueError):
     """The PRESETS setting cannot be used; the message names every fault."""

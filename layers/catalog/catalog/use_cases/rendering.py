@@ -11,18 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from catalog.domain.assets import (
-    Asset,
-    AssetNotFoundError,
-    AssetStateError,
-    RenderJob,
-    Rendition,
-    Status,
-)
+from catalog.domain.assets import Asset, AssetNotFoundError, AssetStateError, RenderJob, Status
 from catalog.domain.clock import Clock, utc_now
 from catalog.domain.keys import AssetKey
 from catalog.domain.presets import Preset
 from catalog.domain.rejections import ImageRejectedError, Rejection, RejectionCode
+from catalog.domain.renditions import RenderedImage, Rendition
 from catalog.domain.uploads import OriginalMissingError
 
 if TYPE_CHECKING:
@@ -30,25 +24,6 @@ if TYPE_CHECKING:
     from catalog.adapters.objects import Originals, Renditions
     from catalog.domain.render_plan import RenderPlan
     from catalog.use_cases.completion import Completion
-
-
-class RenderedImage(Protocol):
-    """An encoded rendering; `width` x `height` in pixels, `quality` 1-100 or None where lossless."""
-
-    @property
-    def preset(self) -> Preset: ...
-    @property
-    def data(self) -> bytes: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def content_type(self) -> str: ...
-    @property
-    def extension(self) -> str: ...
-    @property
-    def quality(self) -> int | None: ...
 
 
 class Renderer(Protocol):
@@ -153,8 +128,8 @@ class Rendering:
                 yield from self.renderer(data, together, wanted=names)
 
     def _store(self, key: AssetKey, image: RenderedImage) -> Rendition:
-        rendition = _rendition(key, image)
-        self.renditions.write(rendition.key, image.data, content_type=image.content_type)
+        rendition = image.stored_for(key)
+        self.renditions.write(rendition.key, image.data, content_type=image.format.content_type)
         return rendition
 
     def _reject(self, asset: Asset, error: OriginalMissingError | ImageRejectedError) -> Asset:
@@ -177,15 +152,3 @@ class Rendering:
             for object_key, version in stored:
                 self.renditions.take_back(object_key, version)
         return asset
-
-
-def _rendition(key: AssetKey, image: RenderedImage) -> Rendition:
-    return Rendition(
-        preset=image.preset.name,
-        version=image.preset.version,
-        key=key.rendition(image.preset.name, image.preset.version, image.extension),
-        size_bytes=len(image.data),
-        width=image.width,
-        height=image.height,
-        quality=image.quality,
-    )

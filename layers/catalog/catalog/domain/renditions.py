@@ -1,0 +1,48 @@
+"""Renditions: an image as a preset makes it, encoded by the imaging layer and then stored."""
+
+from dataclasses import dataclass, field
+
+from catalog.domain.keys import AssetKey
+from catalog.domain.presets import Format, Preset
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """One stored rendering.  `width` x `height` in pixels; `quality` 1-100, None where lossless.
+
+    A field added later needs a default: items written before do not have it.
+    """
+
+    preset: str
+    version: str
+    key: str
+    size_bytes: int
+    width: int
+    height: int
+    quality: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedImage:
+    """One encoded rendering.  `format` is never `auto`; `transparent`: it has an alpha channel."""
+
+    preset: Preset
+    format: Format
+    data: bytes = field(repr=False)
+    width: int
+    height: int
+    quality: int | None
+    transparent: bool
+
+    def stored_for(self, key: AssetKey) -> Rendition:
+        """The record of it, once it is stored under its key."""
+        name, version = self.preset.name, self.preset.version
+        return Rendition(
+            preset=name,
+            version=version,
+            key=key.rendition(name, version, self.format.extension),
+            size_bytes=len(self.data),
+            width=self.width,
+            height=self.height,
+            quality=self.quality,
+        )
