@@ -20,6 +20,7 @@ class Rendition:
     width: int
     height: int
     quality: int | None
+    keeps_copyright: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class RenderedImage:
     height: int
     quality: int | None
     transparent: bool
+    keeps_copyright: bool = False
 
     def stored_for(self, key: AssetKey) -> Rendition:
         """The record of it, once it is stored under its key."""
@@ -45,4 +47,5 @@ class RenderedImage:
             width=self.width,
             height=self.height,
             quality=self.quality,
+            keeps_copyright=self.keeps_copyright,
         )
