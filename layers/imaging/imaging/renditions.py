@@ -104,7 +104,6 @@ def _rendered(master: Image.Image, preset: Preset, where: Placement, container: 
     transparent = master.mode == "RGBA" and preset.fit is not Fit.PAD
     output = resolved(preset.format, transparent=transparent)
     image = composed(master, preset, where, output)
-    exif = copyright_exif(container.exif) if preset.keep_copyright else b""
     return RenderedImage(
         preset,
         output,
@@ -112,12 +111,11 @@ def _rendered(master: Image.Image, preset: Preset, where: Placement, container: 
             image,
             output,
             quality=preset.quality,
-            exif=exif,
+            exif=copyright_exif(container.exif) if preset.keep_copyright else b"",
         ),
         *image.size,
         quality=None if output is Format.PNG else preset.quality,
         transparent=image.mode == "RGBA",
-        keeps_copyright=bool(exif),
     )
 
 

@@ -20,7 +20,6 @@ class Rendition:
     width: int
     height: int
     quality: int | None
-    keeps_copyright: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,6 @@ class RenderedImage:
     height: int
     quality: int | None
     transparent: bool
-    keeps_copyright: bool = False
 
     def stored_for(self, key: AssetKey) -> Rendition:
         """The record of it, once it is stored under its key."""
@@ -47,5 +45,4 @@ class RenderedImage:
             width=self.width,
             height=self.height,
             quality=self.quality,
-            keeps_copyright=self.keeps_copyright,
         )
