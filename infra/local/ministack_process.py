@@ -45,6 +45,7 @@ class SavedMinistack:
             return
         if self._saver is None:
             self._saver = asyncio.create_task(self._save_while_it_changes())
+            self._saver.add_done_callback(asyncio.Task.result)  # so that its failure is logged
         if scope.get("path") == SAVE_PATH and scope.get("method") == "POST":
             status = 204 if await self.save(without=()) is not None else 503
             await send({"type": "http.response.start", "status": status, "headers": []})

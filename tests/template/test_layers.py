@@ -52,8 +52,8 @@ def _files(top: Path) -> dict[str, Path]:
     return {str(path.relative_to(top)): path for path in top.rglob("*") if path.is_file()}
 
 
-def test_the_layers_together_stay_under_130_mib_unzipped(built):
-    assert sum(path.stat().st_size for path in _files(built).values()) < 130 * MIB
+def test_the_layers_together_stay_under_100_mib_unzipped(built):
+    assert sum(path.stat().st_size for path in _files(built).values()) < 100 * MIB
 
 
 def test_the_layers_hold_nothing_the_runtime_has_and_nothing_no_code_uses(built):
