@@ -1,9 +1,9 @@
-"""The parts of the documents that are written by a program: tables of what code, template and contract say.
+"""Generate the tables in documents from code, template and contract.
 
     python -m infra.documents            # write them
-    python -m infra.documents --check    # fail where one is stale, or where there are too many words
+    python -m infra.documents --check    # fail if one is stale, or if there are too many words
 
-A document marks the place, and names the function of this module that writes it (cog's markers):
+A document marks the place and names a function of this module (cog's markers):
 
     <!-- [[[cog documents.settings() ]]] -->
     <!-- [[[end]]] -->
@@ -42,7 +42,7 @@ def settings() -> None:
 
 
 def routes() -> None:
-    """Operations of docs/openapi.yaml, with the scope each needs."""
+    """Operations of docs/openapi.yaml and their scopes."""
     _table(
         ("call", "scope", "what it does"),
         (
@@ -54,7 +54,7 @@ def routes() -> None:
 
 
 def error_codes() -> None:
-    """Error codes of docs/openapi.yaml by status; what each means stands there."""
+    """Error codes of docs/openapi.yaml by status; their meaning is there."""
     codes: defaultdict[str, set[str]] = defaultdict(set)
     for operations in _contract()["paths"].values():
         for operation in operations.values():
@@ -81,7 +81,7 @@ def rejections() -> None:
 
 
 def counters() -> None:
-    """Counters in CloudWatch by the function that counts."""
+    """Counters in CloudWatch, by function."""
     counted = {
         handler.parent.name.replace("_", "-"): sorted(
             name for module in (handler, *_compositions(handler)) for name in _counted(module)
@@ -98,7 +98,7 @@ def counters() -> None:
 
 
 def rooms() -> None:
-    """A diagram of which room imports which; dotted where it needs types only."""
+    """A diagram of imports between rooms; dotted if they are for types only."""
     arrows: defaultdict[tuple[str, str], bool] = defaultdict(bool)
     for base, folder in ((".", "functions"), ("layers/catalog", "catalog"), ("layers/imaging", "imaging")):
         for module in sorted((ROOT / base / folder).rglob("*.py")):
@@ -113,7 +113,7 @@ def rooms() -> None:
 
 
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
-    """Write the generated parts of every document under `root`, or check them; the exit status."""
+    """Write or check the generated parts of every document under `root`; returns the exit status."""
     documents = markdown(root)
     check = "--check" in arguments
     mode = ["--check", "--diff"] if check else ["-r"]
@@ -130,13 +130,13 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
 
 
 def markdown(root: Path) -> list[Path]:
-    """Every Markdown file of the project; folders with a dot are what it installs and builds."""
+    """Every Markdown file of the project, except in hidden folders, which are installed or built."""
     folders = [folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
     return sorted([*root.glob("*.md"), *(path for folder in folders for path in folder.rglob("*.md"))])
 
 
 def too_long(texts: Mapping[str, str]) -> list[str]:
-    """What is over the limits of words: the README, and all documents together."""
+    """Limits of words that are exceeded: the README's, or that of all documents."""
     words = {path: len(text.split()) for path, text in texts.items()}
     allowed = {
         "README.md": (words.get("README.md", 0), README_WORDS),
@@ -220,7 +220,7 @@ def _room(parts: Sequence[str]) -> str:
 
 
 def _imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
-    """Names of ours that a module imports, and whether it does when it runs or only for types."""
+    """Our modules that a module imports, and whether at run time or for types only."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] in {"catalog", "imaging"}:
             yield from ((f"{node.module}.{alias.name}", True) for alias in node.names)

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms."""
+    """A YAML loader of CloudFormation's short forms."""
 
 
 def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
@@ -54,7 +54,7 @@ GLOBALS: Mapping[str, Any] = APPLICATION.document["Globals"]["Function"]
 
 
 def environment(function: str) -> dict[str, Any]:
-    """The variables a function gets, the global ones included."""
+    """A function's environment variables, with the global ones."""
     return {
         **GLOBALS["Environment"]["Variables"],
         **FUNCTIONS[function].get("Environment", {}).get("Variables", {}),
@@ -62,7 +62,7 @@ def environment(function: str) -> dict[str, Any]:
 
 
 def layers(function: str) -> list[str]:
-    """The layers of a function; SAM appends its own to the global ones."""
+    """A function's layers: the global ones, then its own, as SAM merges them."""
     listed = [*GLOBALS["Layers"], *FUNCTIONS[function].get("Layers", [])]
     return [layer["Ref"] for layer in listed]
 
@@ -76,7 +76,7 @@ def statements(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def as_list(value: Any) -> list[Any]:
-    """One or several as several; where a condition decides, what it may be in either case."""
+    """A list of one or several; of a condition, both branches."""
     if isinstance(value, dict) and set(value) == {"Fn::If"}:
         _, one, other = value["Fn::If"]
         return [*as_list(one), *(each for each in as_list(other) if each not in as_list(one))]
@@ -84,7 +84,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def role_of(function: str) -> dict[str, Any]:
-    """The role of a function, which must be its own: `!GetAtt <name>Role.Arn`."""
+    """The function's role, which must be its own: `!GetAtt <name>Role.Arn`."""
     role, _, attribute = FUNCTIONS[function]["Role"]["Fn::GetAtt"].partition(".")
     if (role, attribute) != (f"{function}Role", "Arn"):
         raise ValueError(f"{function} has the role {role}.{attribute}")

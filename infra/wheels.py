@@ -60,7 +60,7 @@ def missing(file: Path, platform: str, *, download: bool = False) -> str | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Whether every pin has a wheel for arm64 macOS and Linux.")
-    parser.add_argument("--allow-offline", action="store_true", help="pass where the index cannot be asked")
+    parser.add_argument("--allow-offline", action="store_true", help="succeed if the index cannot be reached")
     parser.add_argument("--download", action="store_true", help="download every wheel and check its hash")
     chosen = parser.parse_args()
     lacking: list[str] = []

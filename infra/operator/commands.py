@@ -18,7 +18,7 @@ def images_of_a_tenant(parser: argparse.ArgumentParser) -> None:
     """The arguments for a tenant, a stack, and the image to continue after."""
     parser.add_argument("tenant", help="id of the tenant")
     parser.add_argument("--stack", required=True, help="name of the deployed stack")
-    parser.add_argument("--after", help="id of the last image that needs no look")
+    parser.add_argument("--after", help="continue after the image of this id")
 
 
 def after(chosen: argparse.Namespace) -> AssetId | None:

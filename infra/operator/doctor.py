@@ -219,7 +219,7 @@ def described(stack: str, chosen: Mapping[str, str], session: boto3.Session) -> 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Would this stack fit this AWS account?")
-    parser.add_argument("--stack", required=True, help="name of the stack that is to be deployed")
+    parser.add_argument("--stack", required=True, help="name of the stack to deploy")
     parser.add_argument("--set", action="append", default=[], metavar="PARAMETER=VALUE", help="repeatable")
     chosen = parser.parse_args(arguments)
     if wrong := [each for each in chosen.set if "=" not in each]:

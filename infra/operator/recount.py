@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Prove and repair the counters of tenants.")
     parser.add_argument("--stack", required=True, help="name of the deployed stack")
     parser.add_argument("--tenant", action="append", help="repeatable; default: every tenant")
-    parser.add_argument("--repair", action="store_true", help="correct what does not agree")
+    parser.add_argument("--repair", action="store_true", help="repair counters that do not agree")
     chosen = parser.parse_args(arguments)
     agreed = True
     with refusals():

@@ -48,7 +48,7 @@ def create_tenant_client(
 def main() -> None:
     parser = argparse.ArgumentParser(description="Give a tenant a client of the catalog API.")
     commands = parser.add_subparsers(dest="command", required=True)
-    create = commands.add_parser("create", help="a new client; its tenant is made where it does not exist")
+    create = commands.add_parser("create", help="make a client, and its tenant if there is none")
     create.add_argument("tenant", help="1 to 63 of a-z, 0-9 and inner hyphens")
     create.add_argument("--stack", required=True, help="name of the deployed stack")
     create.add_argument(

@@ -1,4 +1,4 @@
-"""Every picture that tests, benchmarks and the demo show is drawn here, in code; none is committed.
+"""Draws every picture of the tests, benchmarks and demo; none is committed.
 
-The same arguments are the same pixels on every machine: published figures rest on them.
+The same arguments give the same pixels on every machine, as published figures need.
 """

@@ -1,4 +1,4 @@
-"""Product photos the demo draws, for when it is given none: every accepted format, and some trouble."""
+"""Product photos for the demo: every accepted format, and some bad files."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Shape = Callable[[ImageDraw.ImageDraw, int], None]
 
 
 def draw_photos(folder: Path) -> None:
-    """Write product photos and some trouble into `folder`: the same bytes every time.
+    """Write product photos and bad files into `folder`, the same bytes every time.
 
     Every accepted format, a sideways photo, a CMYK print file, a transparent cut-out, an exact copy under
     another name, a text file named .jpg, a photo cut in half, and a note that is no image at all.
