@@ -116,15 +116,15 @@ def test_a_dead_letter_is_shown_with_its_asset_and_what_went_wrong_and_stays(
         assert letter["reason"] == "AccessDenied: s3:PutObject"
 
 
-def test_a_letter_of_a_settled_or_unknown_asset_says_so(cloud: Cloud, letters: DeadLetters) -> None:
+def test_a_letter_of_a_finished_or_unknown_asset_says_so(cloud: Cloud, letters: DeadLetters) -> None:
     for job in half_done(cloud):
         cloud.render(job)
     die(cloud, letters, UPLOADS, s3_notification(cloud.originals, KEY.original))
     die(cloud, letters, UPLOADS, s3_notification(cloud.originals, f"originals/globex/{ID}"))
 
-    settled, unknown = sorted(shown(letters, UPLOADS), key=lambda letter: letter["assets"][0]["tenant"])
+    finished, unknown = sorted(shown(letters, UPLOADS), key=lambda letter: letter["assets"][0]["tenant"])
 
-    assert (settled["assets"][0]["status"], settled["reason"]) == (
+    assert (finished["assets"][0]["status"], finished["reason"]) == (
         "ready",
         "nothing is left to do: the asset is ready or rejected",
     )

@@ -121,7 +121,7 @@ def test_the_right_bytes_heal_a_checksum_mismatch_though_nobody_announced_them(c
     assert cloud.asset(ID).rejection is None
 
 
-def test_an_asset_that_lacks_nothing_but_was_never_settled_is_made_ready_by_its_event(cloud: Cloud) -> None:
+def test_an_asset_that_lacks_nothing_but_was_never_finished_is_made_ready_by_its_event(cloud: Cloud) -> None:
     cloud.upload(PHOTO)
     cloud.dynamodb.update_item(
         TableName="AssetsTable",

@@ -171,7 +171,7 @@ class Assets:
         return self._update(asset.key, MOVE_IN_INDEX, [item.indexed_as.set(becomes)], item.indexed_as == was)
 
     def reject(self, key: AssetKey, rejection: Rejection, *, size_bytes: int, now: datetime) -> Asset:
-        """Record why this original can never be an asset.  Raises AssetStateError where it is settled."""
+        """Record why this original can never be an asset.  Raises AssetStateError where it is finished."""
         item = self._model
         return self._create_or_update(
             key,

@@ -55,15 +55,15 @@ class Groups:
         return self._ids("member", key, beginning, limit)
 
     def waiting(self, key: AssetKey, *, beginning: str = "", limit: int | None) -> list[AssetId]:
-        """Some that joined the asset before it was ready, and have not been settled with it since."""
+        """Some that joined the asset before it was ready, and have not followed it yet."""
         return self._ids("waiting", key, beginning, limit)
 
     def no_longer_waiting(self, key: AssetKey, id_: AssetId) -> None:
-        """The asset has been settled; said again, nothing changes."""
+        """It has followed.  Repeating this changes nothing."""
         self._entries(key.tenant, _name("waiting", key, id_)).delete()
 
     def no_longer_member(self, key: AssetKey, id_: AssetId) -> None:
-        """Of an asset that is being deleted, whose counts go with it; said again, nothing changes."""
+        """For an asset that is being deleted, and its counts with it.  Repeating this changes nothing."""
         self._entries(key.tenant, _name("member", key, id_)).delete()
 
     def words(self, key: AssetKey) -> Mapping[AssetId, Decision]:

@@ -253,6 +253,6 @@ def may_be_stored(asset: Asset, now: datetime) -> bool:
     return asset.status is not Status.AWAITING_UPLOAD or overdue
 
 
-def is_settled(asset: Asset) -> bool:
-    """Its upload's event brings nothing new: it is ready or rejected, and nobody waits to follow it."""
+def is_finished(asset: Asset) -> bool:
+    """Its upload's event brings nothing new: it is ready or rejected, and no member has to follow it."""
     return not ACCEPT.allows(asset) and not (asset.status is Status.READY and asset.members_must_follow)

@@ -21,7 +21,7 @@ from catalog.domain.assets import (
     Status,
 )
 from catalog.domain.clock import Clock, utc_now
-from catalog.domain.lifecycle import is_settled
+from catalog.domain.lifecycle import is_finished
 from catalog.domain.rejections import ImageRejectedError, Rejection, RejectionCode
 from catalog.domain.uploads import (
     MOST_VERSIONS,
@@ -119,7 +119,7 @@ class Ingestion:
             return Ingested(Outcome.UNANNOUNCED, None)
         if known.status is Status.DELETING:
             raise AssetBeingDeletedError(key.id)
-        if is_settled(known):
+        if is_finished(known):
             return Ingested(Outcome.DUPLICATE_EVENT, known)
         recorded = known.status in {Status.PROCESSING, Status.READY}
         if recorded and (known.renditions or known.near_duplicate):
