@@ -23,6 +23,8 @@ from cfnlint.decode import cfn_yaml
 from cogapp import Cog
 
 import infra.operator  # noqa: F401 - puts the layers on the path
+from catalog.domain.lifecycle import transition_rows
+from catalog.domain.rejections import HEALING
 from catalog.use_cases.ingestion import Outcome
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -78,6 +80,15 @@ def rejections() -> None:
         for name, meaning in re.findall(r"^- `(\w+)`: (.*?)(?=^- |\Z)", code["description"], re.M | re.S)
     }
     _table(("rejection", "meaning"), ((f"`{name}`", meanings[name]) for name in code["enum"]))
+
+
+def transitions() -> None:
+    """Every write of an asset: the states it is allowed in, and those it leads to."""
+    _table(
+        ("write", "by", "from", "to", "besides"),
+        ((write, by, sources, to, needs) for write, by, sources, to, _, _, needs in transition_rows()),
+    )
+    print(f"\n`repairable` is `rejected` with {', '.join(f'`{code}`' for code in HEALING)}.")
 
 
 def counters() -> None:
