@@ -11,7 +11,7 @@ from catalog.api.http import _STATUS
 from catalog.api.inputs.fields import Fault, InvalidRequestError
 from catalog.domain.errors import CallerError, Kind, TooManyError
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
-from tests.unit.test_openapi_document import documented_codes, operations
+from tests.unit.test_openapi_document import DOCUMENT, documented_codes, operations
 
 # Errors that no caller sees, with what becomes of each.
 _INTERNAL = {
@@ -109,3 +109,18 @@ def test_the_facts_an_error_is_raised_with_are_for_the_log_only() -> None:
 
     assert LampError("lamp 17").message == "there is no lamp"
     assert str(LampError("lamp 17")) == "lamp 17"
+
+
+def test_the_examples_of_the_document_say_what_the_errors_say() -> None:
+    # `too_large` has several messages: of the announced size, of the body, and of a stored original.
+    said = {error.code: error.message for error in ANSWERED if error.message and error.code != "too_large"}
+    examples = [
+        example["value"]["error"]
+        for response in DOCUMENT["components"]["responses"].values()
+        for example in response["content"]["application/json"]["examples"].values()
+        if "value" in example
+    ]
+    shown = [example for example in examples if example["code"] in said]
+
+    assert len(shown) > 10
+    assert [(each["code"], each["message"]) for each in shown if each["message"] != said[each["code"]]] == []

@@ -121,6 +121,8 @@ def test_an_entry_that_is_gone_leaves_its_page_and_no_cursor_behind() -> None:
         cursor_of("acme", NOW, ID, ID),
         cursor_of("acme", NOW),
         cursor_of("acme"),
+        cursor_of("acme", NOW, ID) + "!",
+        cursor_of("acme", NOW, ID).replace("W", "W\n", 1),
         cursor_of({}),
         cursor_of("acme", NOW, f"{ID}#{ID}"),
         base64.urlsafe_b64encode(b'{"tenant": "acme"}').decode(),
