@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 import pytest
-from botocore.loaders import JSONFileLoader
 from moto import mock_aws
 
 from catalog.adapters import sdk
@@ -13,13 +11,12 @@ from infra.local.events import REGION
 from tests.functional.account import Account
 from tests.functional.cloud import Cloud
 from tests.functional.interleaving import AT_ONCE, Scheduler
+from tests.functional.quick import answers_worked_out_once
 
 
 @pytest.fixture(autouse=True, scope="session")
-def service_models_read_once() -> Iterator[None]:
-    """Every client reads the JSON of its service anew, which is half of what a small test costs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JSONFileLoader, "load_file", cache(JSONFileLoader.load_file))
+def quick() -> Iterator[None]:
+    with answers_worked_out_once():
         yield
 
 
