@@ -267,7 +267,7 @@ class Emulator:
     def _is_ours(self, pid: int) -> bool:
         # After a reboot the number in a pid file may be another process's.
         shown = subprocess.run(
-            ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
+            ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
         ).stdout
         return "ministack" in shown
 

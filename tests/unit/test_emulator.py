@@ -1,5 +1,7 @@
 """A crash of the emulator falls back to its last save, and only its user can read what it keeps."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,17 @@ def test_a_crash_before_the_first_save_leaves_nothing_in_the_way_of_a_deployment
     stopped.go_back_to_last_save()
 
     assert not stopped.folder.exists()
+
+
+def test_an_emulator_is_known_again_however_long_its_path_and_narrow_the_terminal(
+    stopped: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    waits = [sys.executable, "-c", "input()", "long/" * 50 + "ministack_process.py"]
+    with subprocess.Popen(waits, stdin=subprocess.PIPE) as process:
+        (stopped.folder / "emulator.pid").write_text(str(process.pid))
+
+        assert stopped.pid() == process.pid
 
 
 def test_nobody_else_reads_what_the_emulator_keeps(stopped: Emulator) -> None:
