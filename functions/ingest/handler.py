@@ -19,7 +19,7 @@ from catalog.domain.keys import AssetKey, NotAnOriginalKeyError
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.ingestion import Ingested, Ingestion
 from catalog.use_cases.near_duplicates import NearDuplicateSearch
-from imaging.inspection import inspect, verify
+from imaging.inspection import inspect
 
 algorithm = settings.phash_algorithm()
 limits = settings.pixel_limits()
@@ -35,7 +35,6 @@ ingestion = Ingestion(
         bands=HashBands(settings.hash_bands_table(), threshold=settings.phash_hamming_threshold()),
         pairs=Pairs(settings.pairs_table()),
         grouping=completion.grouping,
-        verify=partial(verify, limits=limits),
         max_upload_bytes=settings.max_upload_bytes(),
     ),
     completion=completion,

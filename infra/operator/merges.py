@@ -40,7 +40,7 @@ from catalog.domain.rejections import ImageRejectedError
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from catalog.domain.uploads import OriginalMissingError, OriginalTooLargeError
 from catalog.use_cases.rechecking import Rechecking, WrongMerge
-from imaging.inspection import inspect, verify
+from imaging.inspection import inspect
 from imaging.originals import canonical_pixels
 from infra.operator.commands import MOST_BYTES, after, images_of_a_tenant, refusals
 from infra.operator.tenants import stack_outputs
@@ -123,7 +123,7 @@ def merges_of(tenant: TenantId, *, outputs: Mapping[str, str]) -> Merges:
 
 
 def _verify(one: bytes, other: bytes) -> Likeness:
-    return verify(inspect(one, limits=DEFAULT_PIXEL_LIMITS), other, limits=DEFAULT_PIXEL_LIMITS)
+    return inspect(one, limits=DEFAULT_PIXEL_LIMITS).verify(other)
 
 
 def as_json(wrong: WrongMerge) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from catalog.domain.keys import AssetId, AssetKey, tenant_id
 from catalog.domain.near_duplicates import Likeness, Verdict
 from imaging.inspection import fingerprint
 from infra.pictures.images import jpeg_bytes, noisy_scene, product_photo
+from tests.builders.verdicts import verified_by
 from tests.functional.cloud import Cloud
 
 PHASH256 = PHashAlgorithm.PHASH256
@@ -185,9 +186,8 @@ def verdicts(cloud: Cloud, verdict: Verdict) -> None:
     """From now on the pixels of any two images say this."""
     ingest = cloud.function("ingest")
     refusal = None if verdict is Verdict.SAME else "tone"
-    search = ingest.ingestion.near_duplicates
-    said = replace(search, verify=lambda *_: Likeness(verdict, {"tone": 1.5}, refusal))
-    ingest.ingestion = replace(ingest.ingestion, near_duplicates=said)
+    said = verified_by(ingest.ingestion.inspect, lambda *_: Likeness(verdict, {"tone": 1.5}, refusal))
+    ingest.ingestion = replace(ingest.ingestion, inspect=said)
 
 
 def pairs_of(cloud: Cloud, **query: str) -> list[dict[str, Any]]:

@@ -40,6 +40,7 @@ from catalog.use_cases.purge_requests import PurgeRequests
 from catalog.use_cases.uploads import Uploads
 from infra.pictures.images import half_of, jpeg_bytes, noisy_scene
 from tests.builders.guarantees import History
+from tests.builders.verdicts import verified_by
 from tests.functional.cloud import Cloud, Killed, Moment, on_clock
 from tests.functional.interleaving import AT_ONCE, Scheduler, Task
 from tests.functional.streams import history_of, recorded_changes
@@ -520,21 +521,19 @@ def test_any_interleaving_keeps_the_guarantees(
 
 def seen_once(cloud: Cloud) -> None:
     ingest, render = cloud.function("ingest"), cloud.function("render")
-    search = ingest.ingestion.near_duplicates
-    verify, rendered = search.verify, render.rendering.renderer
+    rendered = render.rendering.renderer
     verdicts: dict[tuple[Any, bytes], Any] = {}
 
     def verify_once(inspection: Any, data: bytes) -> Any:
         seen = (inspection.hashes, data)
         if seen not in verdicts:
-            verdicts[seen] = verify(inspection, data)
+            verdicts[seen] = inspection.verify(data)
         return verdicts[seen]
 
     render_once = cache(lambda data, presets, wanted: list(rendered(data, presets, wanted=wanted)))
     ingest.ingestion = replace(
         ingest.ingestion,
-        inspect=cache(ingest.ingestion.inspect),
-        near_duplicates=replace(search, verify=verify_once),
+        inspect=verified_by(cache(ingest.ingestion.inspect), verify_once),
     )
     render.rendering = replace(
         render.rendering,

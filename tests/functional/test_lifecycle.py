@@ -20,7 +20,7 @@ from catalog.domain.assets import (
 from catalog.domain.fingerprints import Fingerprint, PHashAlgorithm
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.lifecycle import TRANSITIONS, State, Write, transition_rows
-from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
+from catalog.domain.near_duplicates import DecidedBy, Likeness, NearDuplicate, Verdict
 from catalog.domain.rejections import HEALING, Rejection, RejectionCode
 from catalog.domain.renditions import Rendition
 from catalog.domain.sources import Source, SourceFormat
@@ -44,7 +44,7 @@ INSPECTION = Inspection(
     PerceptualHashes(HASH[:16], HASH),
     Fingerprint(PHashAlgorithm.PHASH256, HASH, HASH, "00" * 12),
     near_blank=False,
-    pixels=None,
+    verify=lambda _: Likeness(Verdict.DIFFERENT, {}),
 )
 WRONG, BROKEN = (Rejection(code, "") for code in (RejectionCode.CHECKSUM_MISMATCH, RejectionCode.CORRUPT))
 

@@ -15,6 +15,7 @@ from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.near_duplicates import Likeness, Verdict
 from infra.operator import merges as operator
 from infra.pictures.images import jpeg_bytes, noisy_scene, webp_bytes
+from tests.builders.verdicts import verified_by
 from tests.functional.cloud import Cloud, Killed
 
 ACME = tenant_id("acme")
@@ -33,8 +34,8 @@ def merged_wrongly(cloud: Cloud) -> str:
     """
     ingest = cloud.function("ingest")
     today = ingest.ingestion
-    old = replace(today.near_duplicates, verify=lambda *_: Likeness(Verdict.SAME, {"tone": 0.9}))
-    ingest.ingestion = replace(today, near_duplicates=old)
+    old = verified_by(today.inspect, lambda *_: Likeness(Verdict.SAME, {"tone": 0.9}))
+    ingest.ingestion = replace(today, inspect=old)
     cloud.upload(PHOTO, filename="light.jpg")
     cloud.upload(OTHER, filename="dark.jpg")
     ingest.ingestion = today

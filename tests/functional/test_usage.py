@@ -17,7 +17,7 @@ from catalog.adapters.usage_table import Counters
 from catalog.domain.assets import AssetNotFoundError, AssetStateError, Inspection, PerceptualHashes, Status
 from catalog.domain.fingerprints import Fingerprint, PHashAlgorithm
 from catalog.domain.keys import AssetKey, TenantId, asset_id, tenant_id
-from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
+from catalog.domain.near_duplicates import DecidedBy, Likeness, NearDuplicate, Verdict
 from catalog.domain.presets import DEFAULT_PRESETS
 from catalog.domain.rejections import Rejection, RejectionCode
 from catalog.domain.renditions import Rendition
@@ -40,7 +40,7 @@ INSPECTION = Inspection(
     PerceptualHashes("0f" * 8, "f0" * 32),
     Fingerprint(PHashAlgorithm.PHASH256, "f0" * 32, "f0" * 32, "80" * 12),
     near_blank=False,
-    pixels=None,
+    verify=lambda _: Likeness(Verdict.DIFFERENT, {}),
 )
 clock = partial(datetime.now, UTC)
 

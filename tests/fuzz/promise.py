@@ -37,12 +37,12 @@ def inspected(data: bytes) -> Outcome:
     """What ingest does, against itself as the near-duplicate too."""
     try:
         first = inspection.inspect(data, limits=LIMITS)
-        likeness = inspection.verify(first, data, limits=LIMITS)
+        likeness = first.verify(data)
     except ImageRejectedError as error:
         return error.rejection.code
     shown = first.source.width, first.source.height
-    assert isinstance(first.pixels, Image.Image)
-    assert (first.pixels.mode, first.pixels.size) == ("RGB", shown)
+    pixels = originals.canonical_pixels(data, limits=LIMITS)
+    assert (pixels.mode, pixels.size) == ("RGB", shown)
     assert len(first.hashes.phash256) == 64 and len(first.hashes.ahash64) == 16
     assert likeness.accepted or min(shown) < 32, likeness  # a picture is its own near-duplicate
     return shown

@@ -154,7 +154,7 @@ path, job, limits = sys.argv[1:]
 data, limits = Path(path).read_bytes(), parse_pixel_limits(limits)
 if job == "ingest":  # the original is its own near-duplicate: two of the costliest at once
     first = inspection.inspect(data, limits=limits)
-    assert inspection.verify(first, data, limits=limits).refusal != "corrupt"
+    assert first.verify(data).refusal != "corrupt"
 elif job == "render":
     assert len(list(renditions.render(data, presets, limits=limits))) == len(presets)
 else:  # every preset, for the file that takes longest; their encoders' memory is a fraction of the decoder's

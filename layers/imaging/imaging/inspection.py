@@ -1,6 +1,7 @@
 """Inspecting an original: what it is and what it looks like, from one decode; and what looks like it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from PIL.Image import Image
@@ -11,8 +12,7 @@ from catalog.domain.near_duplicates import Likeness
 from catalog.domain.sources import SourceFormat
 from imaging.hashes import average_hash, colours, content_box, difference_hash, phash256, shrunk
 from imaging.originals import canonical_pixels, identify
-from imaging.verification import is_near_blank
-from imaging.verification import verify as verify_pixels
+from imaging.verification import is_near_blank, verify
 
 _HASHES: Final[Mapping[PHashAlgorithm, Callable[[Image], str]]] = {
     PHashAlgorithm.PHASH256: phash256,
@@ -34,7 +34,7 @@ def inspect(
         hashes=hashes,
         fingerprint=fingerprint(pixels, algorithm, frame=known.get(algorithm)),
         near_blank=is_near_blank(pixels),
-        pixels=pixels,
+        verify=partial(_verify, pixels=pixels, longest=max(source.width, source.height), limits=limits),
     )
 
 
@@ -50,14 +50,8 @@ def fingerprint(pixels: Image, algorithm: PHashAlgorithm, *, frame: str | None =
     return Fingerprint(algorithm, frame, hashed(content), colours(small.crop(box)))
 
 
-def verify(inspection: Inspection, data: bytes, *, limits: Mapping[SourceFormat, int]) -> Likeness:
-    """Whether an inspected original and another show the same picture.  Raises ImageRejectedError."""
-    if not isinstance(inspection.pixels, Image):
-        raise TypeError("an inspection by this module has its pixels")
-    sides = [
-        max(source.width, source.height) for source in (inspection.source, identify(data, limits=limits))
-    ]
-    verification = verify_pixels(
-        inspection.pixels, canonical_pixels(data, limits=limits), scale=max(sides) / min(sides)
-    )
-    return Likeness(verification.verdict, verification.scores, verification.refusal)
+def _verify(data: bytes, *, pixels: Image, longest: int, limits: Mapping[SourceFormat, int]) -> Likeness:
+    """Whether another original shows the picture whose pixels these are; `longest` is its longer side."""
+    other = identify(data, limits=limits)
+    sides = longest, max(other.width, other.height)
+    return verify(pixels, canonical_pixels(data, limits=limits), scale=max(sides) / min(sides))

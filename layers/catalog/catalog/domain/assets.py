@@ -1,6 +1,6 @@
 """Assets: one tenant's original image and all that is known of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,7 +9,7 @@ from typing import Final
 from catalog.domain.errors import CallerError, Kind
 from catalog.domain.fingerprints import Fingerprint, Indexed
 from catalog.domain.keys import AssetId, AssetKey, TenantId
-from catalog.domain.near_duplicates import NearDuplicate
+from catalog.domain.near_duplicates import Likeness, NearDuplicate
 from catalog.domain.presets import Preset
 from catalog.domain.rejections import Rejection
 from catalog.domain.renditions import Rendition
@@ -78,19 +78,22 @@ class PerceptualHashes:
     phash256: str
 
 
+Verify = Callable[[bytes], Likeness]
+
+
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """What decoding an original once tells of it.
 
-    `fingerprint` is what it is indexed by; `near_blank` says that it means nothing.
-    `pixels` are for the imaging layer, which made them, to compare with others.
+    `fingerprint` is what it is indexed by; `near_blank` says that it means nothing.  `verify` compares it
+    with the bytes of another original; it raises ImageRejectedError, and keeps the pixels in memory.
     """
 
     source: Source
     hashes: PerceptualHashes
     fingerprint: Fingerprint
     near_blank: bool
-    pixels: object = field(repr=False, compare=False)
+    verify: Verify = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """The verdict on two images.  Each score is a fraction of its limit; `refusal` says why not SAME."""
+    """The verdict on two images, the same in either order.
+
+    `scores` holds each measure, by the refusal it leads to, as a fraction of its limit: SAME when none is
+    above 1.  What was not measured has no score.  `refusal` says why not SAME.
+    """
 
     verdict: Verdict
     scores: Mapping[str, float]

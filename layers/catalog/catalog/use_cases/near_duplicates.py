@@ -6,7 +6,7 @@ least one finds the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from catalog.adapters.objects import Originals
     from catalog.adapters.pairs_table import Pairs
     from catalog.use_cases.grouping import Grouping
-
-Verify = Callable[[Inspection, bytes], Likeness]
-"""The verdict on an inspected original and another's bytes.  Raises ImageRejectedError."""
 
 # Candidates whose records are read, up to two items each.  Duplicates of one asset are compared once, and
 # count one by one here.
@@ -61,7 +58,6 @@ class NearDuplicateSearch:
     bands: HashBands
     pairs: Pairs
     grouping: Grouping
-    verify: Verify
     max_upload_bytes: int
     clock: Clock = utc_now
 
@@ -131,7 +127,7 @@ class NearDuplicateSearch:
         self, asset: Asset, inspection: Inspection, candidate: Candidate, canonical: Asset
     ) -> Likeness:
         data = self.originals.read(canonical.key, max_bytes=self.max_upload_bytes)
-        likeness = self.verify(inspection, data)
+        likeness = inspection.verify(data)
         self.pairs.record(
             asset.key, canonical.id, distance=candidate.distance, likeness=likeness, now=self.clock()
         )

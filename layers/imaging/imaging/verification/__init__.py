@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
 
-from catalog.domain.near_duplicates import Verdict
+from catalog.domain.near_duplicates import Likeness, Verdict
 from imaging.resizing import resized
 from imaging.verification.fine import fine_score
 from imaging.verification.hidden import hidden_score
@@ -33,9 +33,9 @@ from imaging.verification.measures import Scores, worst
 from imaging.verification.planes import Plane, opponent, samples
 from imaging.verification.registration import resampled
 from imaging.verification.suspicion import compared, is_edited, is_reframed
-from imaging.verification.verdicts import Refusal, Verification, named
+from imaging.verification.verdicts import Refusal, named
 
-__all__ = ["Refusal", "Verification", "is_near_blank", "verify"]
+__all__ = ["Refusal", "is_near_blank", "verify"]
 
 COMPARE_SIDE: Final = 512  # pixels, longest side at which two images are compared
 MIN_SIDE: Final = 32  # pixels; in less than four windows nothing can be decided
@@ -46,7 +46,7 @@ _FINER: Final = 1.1 * COMPARE_SIDE
 _BLANK_DEVIATION: Final = 2.0
 
 
-def verify(left: Image.Image, right: Image.Image, *, scale: float | None = None) -> Verification:
+def verify(left: Image.Image, right: Image.Image, *, scale: float | None = None) -> Likeness:
     """Whether two images, RGB in sRGB and upright, are one image re-encoded, resized or edited.
 
     `scale` is how much longer a side of the larger original is, where the images come reduced.  The same in
@@ -71,7 +71,7 @@ def verify(left: Image.Image, right: Image.Image, *, scale: float | None = None)
     scores = frame | worst(pair.fractions)
     if not pair.agrees:
         if _is_mirrored(first[0], second[0]):
-            return Verification(Verdict.DIFFERENT, named(scores), Refusal.MIRRORED)
+            return Likeness(Verdict.DIFFERENT, named(scores), Refusal.MIRRORED)
         return _verdict(scores, suspected=is_edited(pair) or is_reframed(large, small, COMPARE_SIDE))
     if max(small.size) > _FINER:
         scores[Refusal.FINE_DETAIL] = fine_score(large, small, max(large.size) / max(small.size))
@@ -90,14 +90,14 @@ def is_near_blank(image: Image.Image) -> bool:
     return float(luma.std()) < _BLANK_DEVIATION
 
 
-def _verdict(scores: Scores, *, suspected: bool = False) -> Verification:
+def _verdict(scores: Scores, *, suspected: bool = False) -> Likeness:
     worst_of_all = max(scores, key=lambda name: scores[name])
     if scores[worst_of_all] <= 1:
-        return Verification(Verdict.SAME, named(scores))
+        return Likeness(Verdict.SAME, named(scores))
     verdict = Verdict.SUSPECTED if suspected else Verdict.DIFFERENT
     if worst_of_all is Refusal.HIDDEN:
         verdict = Verdict.TOO_SMALL
-    return Verification(verdict, named(scores), worst_of_all)
+    return Likeness(verdict, named(scores), worst_of_all)
 
 
 def _aspect(large: Image.Image, small: Image.Image) -> float:

@@ -1,10 +1,7 @@
-"""What a verification answers."""
+"""Why two images are not the same, and how scores are kept."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-
-from catalog.domain.near_duplicates import Verdict
 
 
 class Refusal(StrEnum):
@@ -21,25 +18,6 @@ class Refusal(StrEnum):
     TONE = "tone"  # lighter or darker somewhere, or an outline moved
     COLOUR = "colour"  # another hue or saturation of an area
     COLOUR_DETAIL = "colour_detail"  # another colour of a small part
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """The verdict on two images, the same in either order.
-
-    `scores` holds each measure, by the refusal it leads to, as a fraction of its limit: SAME when none is
-    above 1.  What was not measured has no score: after a frame that does not fit (aspect, resolution), or
-    fine detail where the picture differs already.
-    """
-
-    verdict: Verdict
-    scores: Mapping[str, float]
-    refusal: Refusal | None = None
-
-    @property
-    def accepted(self) -> bool:
-        """May share renditions."""
-        return self.verdict is Verdict.SAME
 
 
 def named(scores: Mapping[Refusal, float]) -> dict[str, float]:
