@@ -66,7 +66,7 @@ class Groups:
         """For an asset that is being deleted, and its counts with it.  Repeating this changes nothing."""
         self._entries(key.tenant, _name("member", key, id_)).delete()
 
-    def words(self, key: AssetKey) -> Mapping[AssetId, Decision]:
+    def decisions(self, key: AssetKey) -> Mapping[AssetId, Decision]:
         """What a person said of this asset and others: a consistent read."""
         entries = self._query("word", key, "", None)
         return {AssetId(entry.pair.rpartition("/")[2]): Decision(entry.decision) for entry in entries}

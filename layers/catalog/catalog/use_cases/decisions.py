@@ -171,14 +171,14 @@ class Decisions:
             and (found := self.grouping.canonical_of(AssetKey(leaving.tenant, id_)))
             and canonical
             and found.id == canonical.id
-            for id_, decision in self.groups.words(leaving.key).items()
+            for id_, decision in self.groups.decisions(leaving.key).items()
         )
 
     # --- Same ---------------------------------------------------------------------------------------------
 
     def _apply_decisions(self, key: AssetKey) -> None:
         """Unite an asset with those that a person called the same: nothing may stand against it now."""
-        for id_, decision in self.groups.words(key).items():
+        for id_, decision in self.groups.decisions(key).items():
             if decision is Decision.SAME and self.assets.find(AssetKey(key.tenant, id_)):
                 self._unite(self.pairs.get(key.tenant, key.id, id_))
 
@@ -238,7 +238,7 @@ class Decisions:
         if asset is None or asset.near_duplicate is None or not canonical.outranks(asset):
             return False
         former = self.assets.find(AssetKey(key.tenant, asset.near_duplicate.of))
-        decisions = self.groups.words(key)
+        decisions = self.groups.decisions(key)
         if former is None or canonical.status is not Status.READY or asset.has_members:
             return False
         if self.grouping.is_kept_from(canonical, decisions):
@@ -284,7 +284,7 @@ class Decisions:
         if first is None or second is None:
             return False
         return any(
-            self.grouping.is_kept_from(canonical, self.groups.words(asset.key))
+            self.grouping.is_kept_from(canonical, self.groups.decisions(asset.key))
             for asset, canonical in ((first, second), (one, second), (two, first), (second, first))
         )
 

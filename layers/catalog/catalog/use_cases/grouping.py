@@ -89,7 +89,7 @@ class Grouping:
         """
         for _ in range(_ATTEMPTS):
             smaller, larger = (one, other) if other.outranks(one) else (other, one)
-            decisions = self.groups.words(smaller.key)
+            decisions = self.groups.decisions(smaller.key)
             if self.is_kept_from(larger, decisions):
                 return False
             joined = replace(verdict, of=larger.id)
@@ -124,7 +124,7 @@ class Grouping:
         if former.near_duplicate:
             canonical = self.assets.find(AssetKey(asset.tenant, former.near_duplicate.of))
             if canonical and canonical.status is Status.READY and canonical.near_duplicate is None:
-                decisions = self.groups.words(asset.key)
+                decisions = self.groups.decisions(asset.key)
                 if self.is_kept_from(canonical, decisions):
                     return Place(_Next.LEAVE, former)
                 shares = near.shares and former.near_duplicate.shares
