@@ -1,4 +1,4 @@
-"""GET /v1/metrics: what a tenant has stored and been spared; of other tenants for administrators."""
+"""GET /v1/metrics: storage used and saved, of the caller or, for administrators, of other tenants."""
 
 from catalog import settings
 from catalog.adapters.clients_table import Clients
