@@ -130,7 +130,7 @@ def asset_of(item: AssetItem) -> Asset:
 
 
 def allowed(write: Write) -> Condition:
-    """Of an item that exists: the write is allowed from its state."""
+    """The condition that the stored asset is in a state from which the write is allowed."""
     status = AssetItem.status
     found = status.is_in(*sorted(write.sources.intersection(Status)))
     if State.REPAIRABLE in write.sources and State.REJECTED not in write.sources:
@@ -139,7 +139,7 @@ def allowed(write: Write) -> Condition:
 
 
 def effects(write: Write) -> list[Action]:
-    """What a write does whatever it writes: its one status, and the attributes it removes."""
+    """The actions that every such write has: set the one status it leads to, remove attributes."""
     statuses = {state and state.status for state in write.to}
     becomes = statuses.pop() if len(statuses) == 1 else None
     return [
@@ -154,7 +154,7 @@ def asset_in_stream(item: Mapping[str, Any]) -> Asset:
 
 
 def microseconds(moment: datetime) -> int:
-    """Since 1970: a third of the bytes of the same moment as text, for what no index sorts by."""
+    """Since 1970.  A third of the bytes of a timestamp, for attributes that no index sorts by."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
@@ -197,14 +197,14 @@ def _near_duplicate(item: AssetItem) -> NearDuplicate | None:
 
 
 def stored_rendition(rendition: Rendition, key: AssetKey) -> dict[str, str | int | None]:
-    """A key under the asset's own prefix without it: three of them would take the item over a write unit."""
+    """As an item holds it.  The asset's own prefix is left out of the key, to stay within a write unit."""
     stored = asdict(rendition) | {"key": rendition.key.removeprefix(key.renditions)}
     del stored["preset"]  # which names it
     return stored
 
 
 def stored_index(indexed: Sequence[Indexed], hashes: PerceptualHashes) -> str:
-    """What an asset is indexed by; a hash that its item holds anyway is left out."""
+    """What an asset is indexed by, without the hashes that its item has anyway."""
     return " ".join(_stored_index(each, hashes) for each in indexed)
 
 

@@ -85,7 +85,7 @@ class Assets:
             return None
 
     def statuses(self, tenant: TenantId, *, most: int) -> dict[AssetId, Status]:
-        """Up to `most` assets of the tenant, each with its status: a consistent read of so many items."""
+        """Up to `most` assets of the tenant with their statuses: a consistent read."""
         wanted = ["tenant", "id", "status"]
         items = self._model.query(tenant, consistent_read=True, limit=most, attributes_to_get=wanted)
         return {AssetId(item.id): Status(item.status) for item in items}
@@ -223,7 +223,7 @@ class Assets:
     # --- References -------------------------------------------------------------------------------------
 
     def take_reference(self, key: AssetKey, reference: str) -> Asset:
-        """Add a name to the asset's references, which ends its being unused.  Taken again, nothing changes.
+        """Add a name to the asset's references: it is no longer unused.  Repeating this changes nothing.
 
         Raises AssetNotFoundError; AssetStateError where it is rejected or being deleted;
         TooManyReferencesError.
@@ -245,10 +245,10 @@ class Assets:
                     raise TooManyReferencesError(key.id) from None
                 if len(asset.old_holds) == old_holds:
                     raise
-                old_holds = len(asset.old_holds)  # they take no client's place
+                old_holds = len(asset.old_holds)  # they do not count against the clients' limit
 
     def release_reference(self, key: AssetKey, reference: str, *, now: datetime) -> Asset:
-        """Remove a name from the asset's references; with the last one the asset is unused from `now` on.
+        """Remove a name from the asset's references.  Without any the asset is unused from `now` on.
 
         Releasing it again changes nothing.  Raises AssetNotFoundError.
         """
@@ -261,7 +261,7 @@ class Assets:
             try:
                 return self._update(key, RELEASE_REFERENCE, actions, condition)
             except AssetStateError:
-                continue  # other references came or went between the read and the write: look again
+                continue  # another reference came or went since the read: read again
 
     # --- Purge ------------------------------------------------------------------------------------------
 
@@ -281,9 +281,7 @@ class Assets:
         return {AssetId(item.id): asset_of(item) for item in items}
 
     def ids(self, tenant: TenantId, *, after: AssetId | None = None) -> Iterator[AssetId]:
-        """Every asset of a tenant in the order of the ids, read consistently: the operator's tools only, it
-        costs a read of all.
-        """
+        """Every asset of a tenant by id, read consistently.  For the operator's tools: it reads them all."""
         behind = self._model.id > after if after else None
         for item in self._model.query(
             tenant, behind, consistent_read=True, attributes_to_get=["tenant", "id"]
@@ -293,11 +291,10 @@ class Assets:
     def mark_deleting(
         self, key: AssetKey, *, status: Status, unused_before: datetime, run: str, now: datetime
     ) -> Asset:
-        """Take the asset out of use for `run`, unless somebody has begun to use it since it was found.
+        """Take the asset out of use for `run`, unless someone uses it again since the run found it.
 
-        Raises AssetStateError where it has a reference, others show its renditions or have addresses of them
-        that are still good, it was used or announced again after `unused_before`, has another status, or is
-        gone.
+        Raises AssetStateError where it is gone, has a reference or another status, was used or announced
+        after `unused_before`, or where others show its renditions or hold valid addresses of them.
         """
         item = self._model
         return self._update(
@@ -313,7 +310,7 @@ class Assets:
         )
 
     def forget(self, key: AssetKey) -> None:
-        """Remove the record of an asset that is being deleted; removing it again changes nothing."""
+        """Remove the record of an asset that is being deleted.  Repeating this changes nothing."""
         try:
             self._delete(key, FORGET)
         except AssetStateError:
@@ -394,10 +391,10 @@ def _if_absent(attribute: Any, value: Any) -> Action:
 def _release(
     item: type[AssetItem], asset: Asset, reference: str, now: datetime
 ) -> tuple[list[Action], Condition]:
-    """What takes one of the asset's references away, if it is still as it was read in what matters.
+    """The write that removes one reference, on the condition that nothing it depends on has changed.
 
-    The last one goes in one write with the moment it leaves behind: between two, a crash could leave an
-    asset without references that is never unused.
+    The last one is removed in the write that sets `unused_since`: a crash between two writes would leave an
+    asset that nobody uses and no purge finds.
     """
     holds = item.references.contains(reference)
     if len(asset.references) > 1 or asset.old_holds:

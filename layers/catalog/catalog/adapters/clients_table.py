@@ -41,7 +41,7 @@ class _ClientItem(Model):
     client_id = UnicodeAttribute(hash_key=True)
     tenant = UnicodeAttribute()
     created_at = UnicodeAttribute()
-    scopes = UnicodeAttribute(null=True)  # as OAuth writes them: with a space between
+    scopes = UnicodeAttribute(null=True)  # separated by spaces, as in OAuth
 
     by_tenant = _ByTenant()
 
@@ -61,7 +61,7 @@ class Clients:
         return self._tenant_of(client_id)
 
     def current_tenant_of(self, client_id: str) -> TenantId:
-        """A consistent read at every call: who administers must be revoked the moment it is.
+        """A consistent read at every call: revoking an administrator must work at once.
 
         Raises UnknownClientError.
         """
@@ -78,7 +78,7 @@ class Clients:
         return Client(client_id, tenant)
 
     def of_tenant(self, tenant: TenantId) -> list[Client]:
-        """Every client of a tenant, but for one that was added this moment."""
+        """Every client of a tenant.  One added in the last moments may be missing."""
         return [Client(item.client_id, tenant) for item in self._model.by_tenant.query(tenant)]
 
     def page(self, tenant: TenantId, asked: PageRequest) -> Page[KnownClient]:

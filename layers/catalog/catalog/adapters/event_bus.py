@@ -1,4 +1,4 @@
-"""The event bus: what happened in the catalog, for whoever wants to know.  docs/events.md is the contract."""
+"""The event bus: publishes what happened in the catalog.  docs/events.md is the contract."""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class EventBus:
         self._name = name
 
     def put(self, events: Sequence[Event]) -> int:
-        """Send these in order, up to the first that the bus refuses; returns how many came before it."""
+        """Send these in order, up to the first that the bus refuses; the number sent before it."""
         taken = 0
         for some in batched(events, _AT_ONCE, strict=False):
             answer = client("events").put_events(Entries=[self._entry(event) for event in some])

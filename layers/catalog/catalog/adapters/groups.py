@@ -1,4 +1,4 @@
-"""Groups: which assets show whose renditions.  Every change is one transaction over the assets it is about.
+"""Groups: which assets show whose renditions.  Every change is one transaction over the assets it concerns.
 
 A duplicate names its canonical asset; that one counts its members, and an entry of the Pairs table names
 each, so that the canonical asset's item does not grow with them.  Entries are read consistently, and by the
@@ -35,7 +35,7 @@ from catalog.domain.renditions import Rendition
 
 # Old entries one transaction moves, two items each: it takes 100 items at most (DynamoDB quotas).
 _MOVED_AT_ONCE: Final = 45
-# A transaction that meets another one over the same item is cancelled, and is tried again at once.
+# DynamoDB cancels a transaction that meets another over the same item; a retry succeeds.
 _TRIES: Final = 8
 _CONDITION: Final = "ConditionalCheckFailed"
 _CONFLICT: Final = "TransactionConflict"
@@ -51,23 +51,23 @@ class Groups:
     # --- Who is in a group ------------------------------------------------------------------------------
 
     def members(self, key: AssetKey, *, beginning: str = "", limit: int | None) -> list[AssetId]:
-        """Some that point at this asset, by the first digits of their ids: a consistent read."""
+        """Up to `limit` members of this asset whose ids begin so: a consistent read."""
         return self._ids("member", key, beginning, limit)
 
     def waiting(self, key: AssetKey, *, beginning: str = "", limit: int | None) -> list[AssetId]:
-        """Some that joined the asset before it was ready, and have not followed it yet."""
+        """Up to `limit` members that joined before the asset was ready and do not show its renditions yet."""
         return self._ids("waiting", key, beginning, limit)
 
     def no_longer_waiting(self, key: AssetKey, id_: AssetId) -> None:
-        """It has followed.  Repeating this changes nothing."""
+        """The member shows the asset's renditions, or has left.  Repeating this changes nothing."""
         self._entries(key.tenant, _name("waiting", key, id_)).delete()
 
     def no_longer_member(self, key: AssetKey, id_: AssetId) -> None:
-        """For an asset that is being deleted, and its counts with it.  Repeating this changes nothing."""
+        """Only for an asset that is being deleted, since its counts stay.  Repeating this changes nothing."""
         self._entries(key.tenant, _name("member", key, id_)).delete()
 
     def decisions(self, key: AssetKey) -> Mapping[AssetId, Decision]:
-        """What a person said of this asset and others: a consistent read."""
+        """A person's decisions on this asset, by the other asset: a consistent read."""
         entries = self._query("word", key, "", None)
         return {AssetId(entry.pair.rpartition("/")[2]): Decision(entry.decision) for entry in entries}
 
@@ -76,13 +76,12 @@ class Groups:
     def join(
         self, asset: Asset, canonical: Asset, verdict: NearDuplicate, *, alone: bool, now: datetime
     ) -> Asset:
-        """Make `asset` a near-duplicate of `canonical`; its own members, if it has any, point at it still.
+        """Make `asset` a near-duplicate of `canonical`.  Its own members, if any, follow later.
 
-        Where the canonical asset is ready and renditions are shared, the asset shows them at once; until then
-        it waits, showing what it has.  `alone` says that no person called it distinct from anyone: else the
-        canonical asset must be exactly as it was read, since others may have joined it.
-        Raises AssetStateError where either has changed in a way that matters, or a person has said meanwhile
-        that they are distinct.
+        If it shares the renditions of a ready canonical asset, it shows them at once; else it keeps what it
+        has.  `alone`: no person called it distinct from any asset; if one did, the canonical asset must be
+        exactly as it was read, since others may have joined it.  Raises AssetStateError where either has
+        changed, or a person has called them distinct.
         """
         if asset.near_duplicate:
             raise AssetStateError(asset.id)
@@ -137,7 +136,7 @@ class Groups:
         return self._get(asset.key)
 
     def release(self, asset: Asset, former: Asset, *, now: datetime) -> None:
-        """Take an asset that is being deleted out of its group; done already, nothing changes.
+        """Take an asset that is being deleted out of its group.  Repeating this changes nothing.
 
         Raises AssetStateError where the canonical asset is changing: look at it again.
         """
@@ -149,7 +148,7 @@ class Groups:
             self._leave(transaction, asset, former, shares=asset.near_duplicate.shares, now=now)
 
     def share(self, asset: Asset, canonical: Asset, *, now: datetime) -> Asset:
-        """`ready`, with the renditions that the asset it is a duplicate of shows.
+        """Show the canonical asset's renditions, and be `ready` with them.
 
         Raises AssetStateError where either points elsewhere by now, or is being deleted.
         """
@@ -165,16 +164,16 @@ class Groups:
             raise
         return asset_of(stored)
 
-    # --- What a person says -----------------------------------------------------------------------------
+    # --- Decisions --------------------------------------------------------------------------------------
 
     def decide(self, key: AssetKey, other: AssetId, decision: Decision, *, by: str, now: datetime) -> None:
-        """Record a person's word on two assets: on their pair, for each of them, and as a change of both.
+        """Record a person's decision: on the pair, in an entry for each asset, and as a change of both.
 
         So whoever joins one of them to anything at this moment fails, and finds the word when it looks again.
         Saying it again changes nothing but the time.  Raises AssetStateError where either is gone.
         """
         pair = self._entries
-        self._say(
+        self._write_decision(
             key,
             other,
             decision,
@@ -187,13 +186,15 @@ class Groups:
         )
 
     def undo(self, key: AssetKey, other: AssetId) -> None:
-        """Forget a person's word.  Raises AssetStateError where either is gone."""
+        """Forget a person's decision.  Raises AssetStateError where either is gone."""
         pair = self._entries
-        self._say(
+        self._write_decision(
             key, other, None, [pair.decision.remove(), pair.decided_at.remove(), pair.decided_by.remove()]
         )
 
-    def _say(self, key: AssetKey, other: AssetId, decision: Decision | None, of_pair: list[Action]) -> None:
+    def _write_decision(
+        self, key: AssetKey, other: AssetId, decision: Decision | None, of_pair: list[Action]
+    ) -> None:
         item = self._assets
         with self._transaction(key) as transaction:
             pair = self._entries(key.tenant, pair_key(key.id, other))
@@ -222,7 +223,7 @@ class Groups:
         alone: bool,
         now: datetime,
     ) -> None:
-        """The asset, as it was read, is a member of `canonical` from here on, and counted there."""
+        """Make the asset, if it is as it was read, a member of `canonical`, and count it there."""
         item = self._assets
         pointing: list[Action] = [
             item.near_duplicate_of.set(verdict.of),
@@ -263,8 +264,7 @@ class Groups:
         now: datetime,
         lent: bool = False,
     ) -> None:
-        """The asset is no member of `former` from here on, nor waits for it; without references and members
-        that is unused."""
+        """End the membership, and count it out.  Without references and sharers `former` is unused."""
         item = self._assets
         entry = self._entries(asset.tenant, _name("member", former.key, asset.id))
         transaction.delete(entry, condition=self._entries.pair.exists())
@@ -285,7 +285,7 @@ class Groups:
         transaction.update(item(former.tenant, former.id), actions=actions, condition=condition)
 
     def with_entries(self, asset: Asset) -> Asset:
-        """The asset, its members in entries of their own: until 2026-11 they stood in its item.
+        """The asset after its members moved from its item, where they stood until 2026-11, to entries.
 
         The counts stay, but for links, which were not counted.
         """
@@ -301,7 +301,7 @@ class Groups:
             with self._transaction(asset.key) as transaction:
                 for id_ in (*holds, *links):
                     transaction.save(self._entries(asset.tenant, _name("member", asset.key, id_)))
-                for id_ in holds:  # one may wait for it, which nothing else would tell
+                for id_ in holds:  # it may still have to follow; no other record says so
                     transaction.save(self._entries(asset.tenant, _name("waiting", asset.key, id_)))
                 transaction.update(
                     item(asset.tenant, asset.id), actions=actions, condition=item.revision == asset.revision
@@ -310,7 +310,7 @@ class Groups:
         return asset
 
     def _unless_distinct(self, transaction: TransactWrite, key: AssetKey, other: AssetId) -> None:
-        """The transaction fails where a person's word on the pair is `distinct` at that moment."""
+        """Cancel the transaction if a person has called the two distinct."""
         decision = self._entries.decision
         transaction.condition_check(
             self._entries,
@@ -343,7 +343,7 @@ class Groups:
             try:
                 transaction._commit()
             except TransactWriteError as error:
-                # Without a reason it was not cancelled: throttled, or its answer was lost.
+                # No reason: it was not cancelled, but throttled, or its answer was lost.
                 reasons = {reason.code for reason in error.cancellation_reasons if reason is not None}
                 if not reasons or not reasons <= {_CONDITION, _CONFLICT}:
                     raise
@@ -359,7 +359,7 @@ def _name(kind: str, key: AssetKey, id_: AssetId) -> str:
 
 
 def entry_of(stored: str) -> tuple[str, AssetId, AssetId] | None:
-    """The kind of an entry, whose it is and whom it names; None for a pair."""
+    """The kind of an entry, the asset it belongs to and the one it names; None for a pair."""
     kind, _, rest = stored.partition("/")
     of, _, id_ = rest.partition("/")
     return (kind, AssetId(of), AssetId(id_)) if rest else None
@@ -375,7 +375,7 @@ def _as_read(item: type[AssetItem], write: Write, asset: Asset) -> Condition:
 
 
 def _unready(item: type[AssetItem], asset: Asset, now: datetime) -> list[Action]:
-    """An asset that loses the renditions it shows is `processing` until it has its own."""
+    """Without another's renditions the asset is `processing` until it has its own."""
     if not asset.shows_anothers:
         return []
     return [item.status.set(Status.PROCESSING), item.updated_at.set(timestamp(now))]

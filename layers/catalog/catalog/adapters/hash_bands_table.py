@@ -42,14 +42,14 @@ class _BandItem(Model):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a lookup found: candidates, likeliest first; and how many buckets held more alike than is read."""
+    """The candidates, likeliest first, and how many buckets were not read to their end."""
 
     candidates: tuple[Candidate, ...]
     capped: int
 
 
 class HashBands:
-    """The index, and how far from each other two hashes may be."""
+    """The index; `threshold` is the largest distance of two hashes that are near."""
 
     def __init__(
         self, table_name: str, *, threshold: int = PHashAlgorithm.PHASH256.default_threshold
@@ -66,7 +66,7 @@ class HashBands:
                 batch.save(item)
 
     def remove(self, key: AssetKey, indexed: Indexed) -> None:
-        """Take the asset's bands out, of whichever scheme; removing them again changes nothing."""
+        """Remove the asset's bands, of either scheme.  Repeating this changes nothing."""
         with self._model.batch_write() as batch:
             for place in places(key.tenant, key.id, indexed):
                 batch.delete(self._model(place.bucket, place.id))
@@ -93,7 +93,7 @@ class HashBands:
         return Found(tuple(sorted(found.values(), key=lambda one: (one.unlikeness, one.id))), capped)
 
     def _bucket(self, place: Place) -> tuple[list[_BandItem], bool]:
-        """What is read of a bucket, and whether some of what is most alike was not."""
+        """The items read from a bucket, and whether some of the most alike were left out."""
         # Consistent: of two assets indexed at one moment, at least one must see the other.
         beginning = list(
             self._model.query(

@@ -29,7 +29,9 @@ class IdentityProvider:
         return ClientCredentials(Client(created["ClientId"], tenant), created["ClientSecret"], tuple(scopes))
 
     def delete_client(self, gone: Client) -> None:
-        """No new token for this client; one it holds lives out its hour.  Deleted again, nothing changes."""
+        """Delete the client.  A token it holds is valid for up to an hour.  Repeating this changes
+        nothing.
+        """
         try:
             client("cognito-idp").delete_user_pool_client(UserPoolId=self._pool, ClientId=gone.client_id)
         except ClientError as error:

@@ -112,11 +112,11 @@ class Originals:
         return sorted(stored, reverse=True) if deleted else []
 
     def has(self, key: AssetKey) -> bool:
-        """Whether the original lies here."""
+        """Whether the original is stored."""
         return _has_any(self._bucket, key.original)
 
     def count(self, tenant: TenantId) -> int:
-        """Originals of the tenant that lie here, those that no record knows included: up to 1,000."""
+        """How many originals of the tenant are stored, with or without a record; 1,000 at most."""
         return _count(self._bucket, f"{ORIGINALS_PREFIX}{tenant}/")
 
     def has_versions(self, tenant: TenantId) -> bool:
@@ -142,7 +142,7 @@ class Renditions:
         )
 
     def versions(self, key: AssetKey) -> list[tuple[str, str]]:
-        """Every rendition of an asset that has not been deleted: its key and the id of its version."""
+        """Every current rendition of an asset: its key and the id of its version."""
         pages = (
             client("s3")
             .get_paginator("list_object_versions")
@@ -156,7 +156,7 @@ class Renditions:
         ]
 
     def take_back(self, object_key: str, version: str) -> None:
-        """Remove this version for good, and nothing that anyone has written since under the same key."""
+        """Remove this version for good.  A version that was written since stays."""
         client("s3").delete_object(Bucket=self._bucket, Key=object_key, VersionId=version)
 
     def url(self, object_key: str) -> str:
@@ -185,7 +185,7 @@ class Renditions:
                 raise ObjectsNotDeletedError(", ".join(sorted({error["Code"] for error in left})))
 
     def count(self, tenant: TenantId) -> int:
-        """Renditions of the tenant that lie here, those that no record knows included: up to 1,000."""
+        """How many renditions of the tenant are stored, with or without a record; 1,000 at most."""
         return _count(self._bucket, f"{RENDITIONS_PREFIX}{tenant}/")
 
     def has_versions(self, tenant: TenantId) -> bool:

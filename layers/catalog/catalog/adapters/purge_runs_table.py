@@ -1,4 +1,4 @@
-"""The PurgeRuns table: every purge, what it found, who confirmed it and what became of it."""
+"""The PurgeRuns table: every purge, its candidates, who confirmed it, and its result."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -171,7 +171,7 @@ class PurgeRuns:
             return confirmed  # by this very write: its answer was lost, and the SDK sent it again
 
     def claim(self, run: PurgeRun, *, worker: str, now: datetime) -> PurgeRun:
-        """Make `worker` the only one at a running run for CLAIMED_FOR.  Raises RunClaimedError."""
+        """Reserve a running run for `worker` for CLAIMED_FOR.  Raises RunClaimedError."""
         item = self._model
         free = (
             item.claimed_until.does_not_exist()
@@ -190,7 +190,7 @@ class PurgeRuns:
             raise
 
     def release(self, run: PurgeRun, *, worker: str) -> None:
-        """End the worker's claim on a run that others are to go on with."""
+        """End the worker's claim, so that another can continue the run."""
         item = self._model
         try:
             self._update(
@@ -280,7 +280,7 @@ class PurgeRuns:
 
 
 def _is_of(item: type[_PurgeRunItem], run: PurgeRun, worker: str) -> Condition:
-    """The run is this worker's, and as far as it was read."""
+    """The worker holds the claim, and the run's position is as it was read."""
     return cast(Condition, (item.claimed_by == worker) & (item.position == run.position))
 
 

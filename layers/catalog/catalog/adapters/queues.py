@@ -1,4 +1,4 @@
-"""The queues: jobs out, jobs in."""
+"""The queues: sending jobs, and reading them from messages."""
 
 import json
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ class UploadsQueue:
         self._url = url
 
     def notify(self, key: AssetKey) -> None:
-        """Send the notification of an original once more.  Ingest ignores it where no object lies."""
+        """Send the notification of an original once more.  Without an object ingest ignores it."""
         body = json.dumps({"Records": [{"s3": {"object": {"key": key.original}}}]})
         client("sqs").send_message(QueueUrl=self._url, MessageBody=body)
 
@@ -63,7 +63,9 @@ class PurgeQueue:
         self._url = url
 
     def send(self, job: PurgeJob, *, delay: timedelta = timedelta(0)) -> None:
-        """One message, delivered after `delay` (15 minutes at most), perhaps twice: then it finds no work."""
+        """Send one message, delivered after `delay` (15 minutes at most).  A second delivery finds no
+        work.
+        """
         body = json.dumps({"tenant": job.tenant, "run_id": job.run_id, "hops": job.hops})
         seconds = int(delay.total_seconds())
         client("sqs").send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=seconds)

@@ -1,4 +1,4 @@
-"""What a function may go on believing for a minute without asking the table again."""
+"""A cache of a minute for facts that may be a minute old."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ REMEMBERED_SECONDS: Final = 60.0
 
 
 class Remembered[K, V]:
-    """`load`, asked once a minute a key; what it raises is not remembered.
+    """Calls `load` once a minute a key.  Errors are not remembered.
 
     A process sees few keys (the clients that call it), so nothing is ever evicted.
     """

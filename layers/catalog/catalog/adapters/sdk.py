@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-# What these imports make stays for good: to look for garbage in it, now and at every collection to come, is a
-# tenth of an API function's cold start (docs/decisions.md).
+# Objects made by these imports are never freed.  Searching them for garbage takes a tenth of an API
+# function's cold start (docs/decisions.md).
 gc.disable()
 import botocore.session  # noqa: E402
 from botocore.config import Config  # noqa: E402

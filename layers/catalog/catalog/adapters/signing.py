@@ -1,4 +1,4 @@
-"""Signatures by a KMS key that nobody, this code included, can read."""
+"""Signatures by a KMS key that nobody can read, not even this code."""
 
 from botocore.exceptions import ClientError
 

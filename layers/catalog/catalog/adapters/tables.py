@@ -1,4 +1,4 @@
-"""What the tables have in common: their client, how a model is bound to a table, and how time is written."""
+"""Shared by the tables: their client, binding a model to a table, and timestamps."""
 
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -27,7 +27,7 @@ def bind[M: Model](model: type[M], table_name: str) -> type[M]:
     bound = cast(
         type[M], type(model.__name__, (model,), {"Meta": type("Meta", (), {"table_name": table_name})})
     )
-    table = bound._get_connection()  # of AWS nothing is asked yet
+    table = bound._get_connection()  # makes no request yet
     shared = _SharedClient()
     shared.add_meta_table(table.get_meta_table())
     table.connection = shared

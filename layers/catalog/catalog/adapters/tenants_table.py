@@ -39,7 +39,7 @@ class _TenantItem(Model):
     uploads_per_minute = NumberAttribute(null=True)
     stored_bytes = NumberAttribute(null=True)
     removing_since = UnicodeAttribute(null=True)
-    # Tickets given in a minute of the clock, of tenants with that limit: written over by the next minute's.
+    # Tickets given in one minute of the clock; the next minute overwrites them.
     upload_minute = NumberAttribute(null=True)
     uploads = NumberAttribute(null=True)
 
@@ -90,14 +90,14 @@ class Tenants:
         return found
 
     def page(self, asked: PageRequest) -> Page[Tenant]:
-        """Tenants, in an order of the table's own.  Raises InvalidCursorError."""
+        """Tenants, in no useful order.  Raises InvalidCursorError."""
         items = self._model.scan(
             limit=asked.limit, page_size=asked.limit, last_evaluated_key=_CURSORS.key(asked.cursor)
         )
         return _CURSORS.page(items, asked.limit).map(_tenant)
 
     def ids(self) -> Iterator[TenantId]:
-        """Every tenant, those that are being removed too: the table has one small item each."""
+        """Every tenant, also those being removed.  The table has one small item each."""
         for item in self._model.scan(attributes_to_get=["tenant"]):
             yield TenantId(item.tenant)
 
@@ -135,7 +135,7 @@ class Tenants:
         return changed
 
     def mark_removing(self, tenant: TenantId, *, now: datetime) -> Tenant:
-        """Refuse the tenant's uploads from now on; marked again, it keeps its first time.
+        """Refuse the tenant's uploads from now on.  Repeating this keeps the first time.
 
         Raises TenantNotFoundError.
         """
@@ -147,7 +147,7 @@ class Tenants:
         return marked
 
     def keep(self, tenant: Tenant) -> None:
-        """Give up this removal of the tenant; where it is not being removed, nothing changes."""
+        """Cancel this removal of the tenant, if it is being removed."""
         if tenant.removing_since is not None:
             item = self._model
             since = item.removing_since == timestamp(tenant.removing_since)
@@ -156,7 +156,7 @@ class Tenants:
     def forget(self, tenant: Tenant) -> None:
         """Remove the record of this removal; removing it again changes nothing.
 
-        A tenant that was removed and made anew meanwhile stays.
+        A tenant that was removed and created again since stays.
         """
         if tenant.removing_since is None:
             raise ValueError(f"{tenant.id} is not being removed")
@@ -186,7 +186,7 @@ class Tenants:
             [item.upload_minute.set(minute), item.uploads.set(1)],
             item.tenant.exists() & (item.upload_minute.does_not_exist() | (item.upload_minute < minute)),
         )
-        # Added again at last: somebody else may have begun the minute in between.
+        # Last, add once more: another call may have begun the minute in between.
         for actions, condition in (add, begin, add):
             if self._update(tenant, actions, condition) is not None:
                 return

@@ -23,7 +23,7 @@ _TOTAL: Final = "total"
 _COUNTED: Final = "counted#"
 _NUMBERS: Final = ("assets", "rejected", "bytes_originals", "duplicates_avoided", "bytes_saved")
 _BYTES_OF: Final = "bytes_of#"
-# A stream keeps its records for 24 hours; nothing older can come back to be told from news.
+# A stream keeps records for 24 hours, so nothing older can arrive.
 _GONE_KEPT_FOR: Final = timedelta(days=7)
 _LOST_RACES: Final = {"None", "ConditionalCheckFailed", "TransactionConflict"}
 
@@ -35,7 +35,7 @@ class Counters:
         self._table = table_name
 
     def totals(self, tenants: Iterable[TenantId]) -> dict[TenantId, Usage]:
-        """What each tenant has: half a read unit a tenant, however many assets that is."""
+        """Each tenant's total.  Half a read unit a tenant, whatever it stores."""
         wanted = list(dict.fromkeys(tenants))
         found: dict[TenantId, Usage] = dict.fromkeys(wanted, NOTHING)
         for item in self._items([_key(tenant, _TOTAL) for tenant in wanted]):
@@ -56,7 +56,7 @@ class Counters:
         return {_id(item): _share(item) for item in items}
 
     def counted(self, tenant: TenantId) -> Iterator[tuple[AssetId, Share]]:
-        """Everything that is counted for a tenant, read consistently: the operator's recount only."""
+        """Everything that is counted for a tenant, read consistently.  For the operator's recount."""
         pages = (
             client("dynamodb")
             .get_paginator("query")
@@ -114,7 +114,7 @@ class Counters:
             raise
 
     def correct(self, tenant: TenantId, found: Total, usage: Usage) -> None:
-        """Replace a total that is wrong.  Raises CountersMovedError where it is not as `found` any more."""
+        """Replace a wrong total.  Raises CountersMovedError where it has changed since `found`."""
         item = _key(tenant, _TOTAL) | _numbers(usage) | {"moves": {"N": str(found.moves + 1)}}
         try:
             client("dynamodb").put_item(

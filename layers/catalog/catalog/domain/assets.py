@@ -15,9 +15,9 @@ from catalog.domain.rejections import Rejection
 from catalog.domain.renditions import Rendition
 from catalog.domain.sources import Source
 
-# An upload that was announced but never sent is forgotten after this.
+# An announcement without an upload expires after this.
 AWAITED_FOR: Final = timedelta(days=1)
-# A processing asset this old is offered an upload again: sending the bytes once more restarts it.
+# A processing asset this old is offered an upload again: the announcement restarts it.
 STALLED_AFTER: Final = timedelta(minutes=30)
 
 
@@ -31,11 +31,12 @@ class Status(StrEnum):
     DELETING = "deleting"
 
 
+ACCEPTED: Final = frozenset({Status.PROCESSING, Status.READY})
 # Names of up to 128 characters: they take a third of the 400 KiB an item may have.
 MAX_REFERENCES: Final = 1_000
 # Assets linked to one: a purge of that one separates each of them.
 MAX_LINKED: Final = 1_000
-# A presigned address of a rendition is good for this long.
+# A presigned address of a rendition is valid for this long.
 ADDRESSES_LAST: Final = timedelta(hours=1)
 
 
@@ -48,7 +49,7 @@ class AssetNotFoundError(CallerError):
 
 
 class AssetStateError(CallerError):
-    """The asset is not, or no longer, in a state that allows the change."""
+    """The asset's state does not allow the change, or not any more."""
 
     kind = Kind.CONFLICT
     code = "image_state"
@@ -83,7 +84,7 @@ Verify = Callable[[bytes], Likeness]
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What decoding an original once tells of it.
+    """What one decode of an original says about it.
 
     `fingerprint` is what it is indexed by; `near_blank` says that it means nothing.  `verify` compares it
     with the bytes of another original; it raises ImageRejectedError, and keeps the pixels in memory.
@@ -137,29 +138,34 @@ class Asset:
         return AssetKey(self.tenant, self.id)
 
     @property
+    def is_accepted(self) -> bool:
+        """Its original was checked, and no purge is deleting it."""
+        return self.status in ACCEPTED
+
+    @property
     def has_members(self) -> bool:
         """Whether other assets are near-duplicates of it."""
         return bool(self.sharers or self.links or self.linked_by)
 
     @property
     def group(self) -> AssetId:
-        """The asset whose renditions this one shows, or is to show: itself, unless it shares another's."""
+        """The asset whose renditions this one shows or will show: itself, unless it shares another's."""
         return self.near_duplicate.of if self.near_duplicate and self.near_duplicate.shares else self.id
 
     @property
     def shows_its_own(self) -> bool:
-        """Ready, with renditions that were made of it."""
+        """Whether it is ready with renditions of its own pixels."""
         own = self.key.renditions
         return self.status is Status.READY and all(r.key.startswith(own) for r in self.renditions.values())
 
     @property
     def shows_anothers(self) -> bool:
-        """Ready or on its way there with another's renditions: without them it must be rendered first."""
+        """Whether it shows another asset's renditions or waits for them: alone, it must be rendered."""
         shares = self.near_duplicate is not None and self.near_duplicate.shares
-        return shares and self.status in {Status.PROCESSING, Status.READY} and not self.shows_its_own
+        return shares and self.is_accepted and not self.shows_its_own
 
     def renditions_for(self, verdict: NearDuplicate) -> Mapping[str, Rendition] | None:
-        """What a near-duplicate of this asset is to show now; None: what it has."""
+        """The renditions a near-duplicate of this asset shows at once; None: it keeps its own for now."""
         return self.renditions if verdict.shares and self.status is Status.READY else None
 
     def outranks(self, other: "Asset") -> bool:
@@ -172,7 +178,7 @@ class Asset:
         return pixels, self.size_bytes, -int(self.id, 16)
 
     def missing(self, presets: Iterable[Preset]) -> tuple[Preset, ...]:
-        """The presets of which this asset has no rendition, or one of an older version.
+        """The presets for which this asset has no rendition, or only an older version.
 
         One that it shared with an asset it is no longer a duplicate of does not count.
         """
@@ -201,7 +207,7 @@ class Asset:
     @property
     def is_joinable(self) -> bool:
         """Canonical, and in use: near-duplicates may join it, or it may join another."""
-        return self.near_duplicate is None and self.status in {Status.PROCESSING, Status.READY}
+        return self.near_duplicate is None and self.is_accepted
 
     def is_member_of(self, other: "Asset") -> bool:
         near = self.near_duplicate

@@ -1,4 +1,4 @@
-"""The clock a service is given: a test, or a story of a month told in a second, gives it another."""
+"""The clock of a service; tests replace it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,7 +1,7 @@
-"""Events: what the catalog tells others of, derived from what a record was before a change and after it.
+"""Events, derived from a record before and after a change.
 
-The same change gives the same events with the same ids, however often it is looked at: they are delivered at
-least once, and whoever receives one twice can tell.  docs/events.md is the contract.
+One change always gives the same events with the same ids, so a receiver can recognise a second delivery.
+docs/events.md is the contract.
 """
 
 import uuid
@@ -62,7 +62,7 @@ class ImageRejected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageDuplicate(Event):
-    """Bytes that are here were announced again and not sent; `duplicates` counts how often by now."""
+    """Stored bytes were announced again and not sent; `duplicates` counts how often so far."""
 
     type: ClassVar[str] = "image.duplicate"
 
@@ -116,7 +116,7 @@ class AssetChange:
 
     @property
     def asset(self) -> Asset:
-        """The asset as the change leaves it, or as it was before it went."""
+        """The asset after the change, or before it where it was deleted."""
         asset = self.after or self.before
         assert asset is not None, "a change of nothing"  # noqa: S101  a record that never was cannot change
         return asset

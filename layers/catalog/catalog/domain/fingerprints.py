@@ -1,4 +1,4 @@
-"""What a picture is found by: perceptual hashes of its frame and of its content box, and its colours.
+"""Perceptual hashes of a picture's frame and of its content box, and its colours, by which it is found.
 
 A hash is lower-case hex, most significant bit first, as imagehash prints it.  The index cuts it into bands
 and stores one item a band; images sharing a band are candidates.  Half of the bands are of the whole frame,
@@ -141,7 +141,7 @@ def colour_distance(left: str, right: str) -> float:
 
 
 def places(tenant: TenantId, id_: AssetId, indexed: Indexed) -> tuple[Place, ...]:
-    """Where an asset stands in the index, and where a lookup for it reads: one a band, in band order.
+    """Where an asset is stored in the index and where a lookup reads: one place a band, in band order.
 
     In its bucket an asset stands under the next bits of its hash and its id, the id rotated by the band's
     number: what a bucket too full to be read whole does not show in one band, it shows in another.
@@ -174,7 +174,7 @@ def rotated(id_: AssetId, band: int) -> str:
 
 
 def indexed_at(bucket: str, id_: str) -> AssetKey:
-    """Whose band stands under `id_` in a bucket."""
+    """The asset whose band has this key in a bucket."""
     tenant, scheme, band, _ = bucket.split("#")
     digits = id_[-_ID_DIGITS:]
     shift = 4 * int(band) % _ID_DIGITS if scheme.endswith(f".{_SCHEME}") else 0

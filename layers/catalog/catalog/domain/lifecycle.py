@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from catalog.domain.assets import STALLED_AFTER, Asset, Status
+from catalog.domain.assets import ACCEPTED, STALLED_AFTER, Asset, Status
 from catalog.domain.rejections import Rejection
 
 
@@ -41,7 +41,7 @@ class State(StrEnum):
         return Status.REJECTED if self is State.REPAIRABLE else Status(self)
 
 
-_ACCEPTED: Final = frozenset({State.PROCESSING, State.READY})
+_ACCEPTED: Final = frozenset(State(status) for status in ACCEPTED)
 _EXISTING: Final = frozenset(State) - {State.NONE}
 _IN_USE: Final = _EXISTING - {State.DELETING}
 _UNPROCESSED: Final = frozenset({State.NONE, State.AWAITING_UPLOAD, State.PROCESSING, State.REPAIRABLE})
@@ -235,11 +235,6 @@ def _listed(names: Collection[str]) -> str:
 
 
 # --- Predicates ---------------------------------------------------------------------------------------------
-
-
-def is_accepted(asset: Asset) -> bool:
-    """Its original was checked, and it is not on its way out."""
-    return State.of(asset) in _ACCEPTED
 
 
 def wants_bytes(asset: Asset, now: datetime) -> bool:

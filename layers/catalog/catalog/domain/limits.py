@@ -11,7 +11,7 @@ MAX_STORED_BYTES: Final = 10**15  # a petabyte
 
 
 class TooManyUploadsError(TooManyError):
-    """The tenant's uploads of this minute are used up; `retry_after` seconds from now there are new ones."""
+    """The tenant has used this minute's uploads; more are available in `retry_after` seconds."""
 
     code = "too_many_uploads"
     message = "your tenant's uploads of this minute are used up; Retry-After says when to go on"

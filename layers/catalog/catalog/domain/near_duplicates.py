@@ -18,8 +18,8 @@ _HOLD: Final = "duplicate/"
 class NearDuplicateAction(StrEnum):
     """What is done with a verified near-duplicate: the NEAR_DUPLICATE_ACTION setting."""
 
-    REUSE = "reuse"  # it serves the canonical asset's renditions
-    LINK = "link"  # it is recorded, and rendered all the same
+    REUSE = "reuse"  # it shows the canonical asset's renditions
+    LINK = "link"  # it is recorded, and has its own renditions
     OFF = "off"
 
 
@@ -31,14 +31,14 @@ class DecidedBy(StrEnum):
 
 
 class Decision(StrEnum):
-    """A person's word on a pair; it is remembered whatever becomes of either asset."""
+    """A person's decision on a pair.  It outlives both assets."""
 
     SAME = "same"
     DISTINCT = "distinct"
 
 
 class DuplicatePairNotFoundError(CallerError):
-    """These two assets were never proposed as near-duplicates, and nobody said they are."""
+    """These two assets were never compared, and no person decided on them."""
 
     kind = Kind.NOT_FOUND
     code = "pair_not_found"
@@ -73,7 +73,7 @@ class Likeness:
 
     @property
     def joins(self) -> bool:
-        """One is made the other's near-duplicate, without a person's word."""
+        """Whether one becomes the other's near-duplicate without a person's decision."""
         return self.verdict in {Verdict.SAME, Verdict.TOO_SMALL}
 
 
@@ -110,7 +110,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two assets of a tenant, in the order of their ids, and all that was ever said of them as a pair."""
+    """Two assets of a tenant, in the order of their ids, with verdict and decision."""
 
     tenant: TenantId
     first: AssetId
@@ -124,7 +124,7 @@ class Pair:
 
     @property
     def is_one_picture(self) -> bool:
-        """As far as anyone said: a person's word if there is one, else what the pixels said."""
+        """By a person's decision if there is one, else by the pixels."""
         if self.decision:
             return self.decision is Decision.SAME
         return self.likeness is not None and self.likeness.accepted
@@ -140,21 +140,21 @@ class Apart(StrEnum):
     DISTINCT = (
         "distinct"  # a person said that one of them is distinct from another image of the other's group
     )
-    PENDING = "pending"  # nothing stands against it: they are about to, or will when `same` is said again
+    PENDING = "pending"  # nothing prevents it: they will soon, or when `same` is said again
 
 
 def in_order(one: AssetId, other: AssetId) -> tuple[AssetId, AssetId]:
-    """A pair has one spelling."""
+    """The order in which a pair names its assets."""
     return (one, other) if one < other else (other, one)
 
 
 def hold_of(duplicate: AssetId) -> str:
-    """The name by which a duplicate held its canonical asset until 2026-11, among the clients' references."""
+    """The reference by which a duplicate held its canonical asset until 2026-11."""
     return f"{_HOLD}{duplicate}"
 
 
 def is_hold(reference: str) -> bool:
-    """Whether a duplicate held by this name; no client's reference can have it."""
+    """Whether this reference is a duplicate's hold; clients' references cannot begin so."""
     return reference.startswith(_HOLD)
 
 

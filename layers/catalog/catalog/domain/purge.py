@@ -1,4 +1,4 @@
-"""Purge: which assets nobody uses any more, and the confirmation that removing them takes."""
+"""Purge: which assets are unused, and the confirmation that deleting them requires."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Why an upload can never become an asset: poison, not a fault, so never retried."""
+"""Why an upload can never become an asset.  Not a fault: never retried."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,7 +38,7 @@ class Rejection:
 
     @property
     def heals_with_the_bytes(self) -> bool:
-        """The fault lay in what was stored, not in these bytes: sending them once more repairs it."""
+        """The stored object was wrong, not these bytes: sending them again repairs it."""
         return self.code in HEALING
 
 

@@ -60,7 +60,7 @@ class TenantNotFoundError(CallerError):
 
 
 class TenantExistsError(CallerError):
-    """The tenant is here already, with whatever clients it has."""
+    """A tenant of this name exists."""
 
     kind = Kind.CONFLICT
     code = "tenant_exists"
@@ -68,7 +68,7 @@ class TenantExistsError(CallerError):
 
 
 class TenantBeingRemovedError(CallerError):
-    """The tenant is on its way out: it gets no client and no upload, and its name is not free yet."""
+    """The tenant is being removed: it gets no client and no upload, and its name is still taken."""
 
     kind = Kind.CONFLICT
     code = "tenant_being_removed"
@@ -127,7 +127,7 @@ class Tenant:
 
     @property
     def removable_from(self) -> datetime | None:
-        """When the last upload it was allowed has arrived or never will; None of an active tenant."""
+        """From when no upload can arrive any more; None of an active tenant."""
         return self.removing_since + LATE_UPLOADS_END_AFTER if self.removing_since else None
 
 
@@ -141,7 +141,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class KnownClient:
-    """A client as its record tells of it; `scopes` is None of one recorded before they were."""
+    """A client as recorded; `scopes` is None for records from before scopes were recorded."""
 
     client_id: str
     created_at: datetime

@@ -1,4 +1,4 @@
-"""Uploads: what a client announces, the leave it gets to send it, and what may then lie in the bucket."""
+"""Uploads: announcements and presigned tickets."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,9 +8,9 @@ from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetKey
 from catalog.domain.sources import SourceFormat
 
-# A presigned PUT is good for this long.
+# A presigned PUT is valid for this long.
 TICKETS_LAST: Final = timedelta(minutes=15)
-# Versions of one original that are stored within that time, before ingest leaves the last one in its place.
+# Versions of a purged original within that time; at the last one ingest stops deleting them.
 MOST_VERSIONS: Final = 3
 
 # What a client may declare.  The content decides in the end; this keeps obvious mistakes from being sent.
@@ -19,7 +19,7 @@ DECLARED_TYPES: Final = tuple(f"image/{kind}" for kind in SourceFormat)
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a client says of the bytes it is about to send.  Nothing here is trusted but the hash, by S3."""
+    """What a client says about the bytes it will send.  S3 checks the hash; nothing else is trusted."""
 
     filename: str
     content_type: str
@@ -37,18 +37,18 @@ class PresignedUpload:
 
 @dataclass(frozen=True, slots=True)
 class UploadTicket:
-    """Leave to send the announced bytes of one asset, and nothing else."""
+    """Permission to send the announced bytes of one asset."""
 
     key: AssetKey
     upload: PresignedUpload
 
 
 class SentOverAndOverError(Exception):
-    """Purged bytes that nobody announced are sent again and again; once their tickets expire they go."""
+    """A purged, unannounced original was sent repeatedly.  It is deleted when its tickets have expired."""
 
 
 class OriginalMissingError(LookupError):
-    """No object lies where the original should."""
+    """The original is not in the bucket."""
 
 
 class OriginalTooLargeError(CallerError):

@@ -21,7 +21,7 @@ _GONE: Final = 2**53 - 1
 
 
 class CountersMovedError(Exception):
-    """Somebody else counted meanwhile: read again what is counted, and decide again."""
+    """The counters have changed since they were read: read them again and decide again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ NOTHING: Final = Usage()
 
 
 def usage_of(asset: Asset) -> Usage:
-    """What one asset counts for: nothing before its bytes are accepted, nor once its deletion has begun.
+    """An asset's part of its tenant's usage: nothing before it is accepted or once it is being deleted.
 
     Renditions that lie under another asset's key are that asset's.
     """
@@ -95,7 +95,7 @@ def usage_of(asset: Asset) -> Usage:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
-    """Orders everything that ever happens under one id.
+    """Orders all changes that ever happen to one id.
 
     `revision` grows by one with every change and starts again when deleted bytes are uploaded once more;
     `created_at` tells such lives apart.
@@ -106,13 +106,13 @@ class Version:
 
     @property
     def is_gone(self) -> bool:
-        """The end of a life: no change of it comes after this."""
+        """Whether the asset was deleted in this version: no later change of this life follows."""
         return self.revision == _GONE
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one asset counts for as of one version of it."""
+    """An asset's part of its tenant's usage, as of one version of the asset."""
 
     version: Version
     usage: Usage
@@ -127,7 +127,7 @@ class Share:
         return cls(Version(created_at, _GONE), NOTHING)
 
     def replaces(self, counted: "Share | None") -> bool:
-        """Whether this is news.  What is older than the counted share is history, however late it comes."""
+        """Whether this is newer than the counted share.  Older changes that arrive late are ignored."""
         if counted is None:
             # Before a first revision there is nothing it could correct: an announcement costs no write.
             return self.usage != NOTHING or self.version.revision > 1
@@ -149,7 +149,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """What is counted for a tenant; `moves` tells one moment of it from another."""
+    """A tenant's total.  `moves` counts its changes, and so identifies one state of it."""
 
     usage: Usage
     moves: int

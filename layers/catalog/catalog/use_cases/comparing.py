@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from catalog.domain.assets import AssetNotFoundError, Status
+from catalog.domain.assets import AssetNotFoundError
 from catalog.domain.keys import AssetKey
 from catalog.domain.uploads import OriginalMissingError
 
@@ -20,7 +20,6 @@ Measure = Callable[[bytes, Sequence["Preset"]], tuple["PresetComparison", ...]]
 """Makes and measures every rendition of an original.  Raises ImageRejectedError."""
 
 # In these states the original has been decoded once and can be read.
-_COMPARABLE: Final = (Status.PROCESSING, Status.READY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Comparing:
         return self.measure(data, self.presets)
 
     def _original(self, key: AssetKey) -> bytes:
-        if self.assets.get(key).status not in _COMPARABLE:
+        if not self.assets.get(key).is_accepted:
             raise AssetNotFoundError(key.id)
         try:
             return self.originals.read(key, max_bytes=self.max_upload_bytes)

@@ -121,8 +121,7 @@ class Ingestion:
             raise AssetBeingDeletedError(key.id)
         if is_finished(known):
             return Ingested(Outcome.DUPLICATE_EVENT, known)
-        recorded = known.status in {Status.PROCESSING, Status.READY}
-        if recorded and (known.renditions or known.near_duplicate):
+        if known.is_accepted and (known.renditions or known.near_duplicate):
             return Ingested(Outcome.RESUMED, *self.completion.complete(known))
         return None
 

@@ -49,7 +49,7 @@ class Reindexing:
         """Index an asset under the present scheme, and take it out of the first."""
         asset = self.assets.find(key)
         old = [indexed for indexed in asset.indexed_as if indexed.box is None] if asset else []
-        if asset is None or not old or asset.status not in {Status.PROCESSING, Status.READY}:
+        if asset is None or not old or not asset.is_accepted:
             return Moved.CURRENT
         try:
             data = self.originals.read(key, max_bytes=self.max_upload_bytes)

@@ -118,7 +118,7 @@ class Rendering:
 
     def _wanted(self, asset: Asset, job: RenderJob) -> set[str]:
         """What the job names and the asset lacks.  Raises AssetStateError where nothing is to be rendered."""
-        if asset.status not in {Status.PROCESSING, Status.READY}:
+        if not asset.is_accepted:
             raise AssetStateError(asset.id)
         return {preset.name for preset in asset.missing(self.plan.presets)} & set(job.presets)
 
