@@ -19,7 +19,7 @@ TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-here test-deployed test-typescript storm fuzz bench check lint audit documents format up down deploy build requirements clean python \
+.PHONY: help demo test test-here test-deployed test-typescript coverage storm fuzz bench check lint audit documents format up down deploy build requirements clean python \
   environments bench-environment doctor dead-letters redrive
 
 help: ## This list
@@ -85,6 +85,11 @@ test-here: environments
 test-deployed: environments
 	@mkdir -p .local; $(DEV)/pytest tests/end_to_end > .local/end-to-end-tests.log 2>&1; \
 	  status=$$?; cat .local/end-to-end-tests.log; exit $$status
+
+coverage: environments ## Branches of layers and functions that the tests take, and lines they miss; not end-to-end
+	@mkdir -p .local/coverage; $(DEV)/coverage erase
+	$(DEV)/coverage run -m pytest -n 2 --dist worksteal tests/hostile tests/functional tests/unit
+	@$(DEV)/coverage combine --quiet; $(DEV)/coverage report
 
 test-typescript: environments .venvs/node/node_modules
 	$(DEV)/pytest tests/clients

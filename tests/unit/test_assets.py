@@ -1,12 +1,15 @@
-"""Assets: what is missing, and the jobs that complete it."""
+"""Assets: what is missing, the jobs that complete it, and who ranks above whom."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from catalog.domain.assets import STALLED_AFTER, Asset, RenderJob, Status
 from catalog.domain.keys import asset_id, tenant_id
+from catalog.domain.near_duplicates import DecidedBy, NearDuplicate
 from catalog.domain.presets import DEFAULT_PRESETS
 from catalog.domain.render_plan import RenderPlan
 from catalog.domain.renditions import Rendition
+from catalog.domain.sources import Source, SourceFormat
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 THUMB, CARD, ZOOM = DEFAULT_PRESETS
@@ -58,3 +61,49 @@ def test_only_a_processing_asset_stalls() -> None:
     assert asset().stalled(late)
     assert not asset().stalled(NOW + STALLED_AFTER)
     assert not asset(status=Status.READY).stalled(late)
+
+
+LARGER = asset_id("1" * 64)
+
+
+def shared(preset: str, version: str) -> Rendition:
+    return replace(rendition(preset, version), key=f"renditions/acme/{LARGER}/x.jpg")
+
+
+def test_anothers_rendition_is_missing_unless_it_is_shared() -> None:
+    alone = asset(shared("thumb", THUMB.version))
+    sharing = replace(alone, near_duplicate=NearDuplicate(LARGER, DecidedBy.PIXELS, shares=True))
+    linked = replace(alone, near_duplicate=NearDuplicate(LARGER, DecidedBy.PIXELS, shares=False))
+
+    assert alone.missing((THUMB,)) == (THUMB,) == linked.missing((THUMB,))
+    assert sharing.missing((THUMB,)) == ()
+
+
+def test_a_processing_asset_is_complete_once_no_preset_is_missing() -> None:
+    made = [rendition(preset.name, preset.version) for preset in DEFAULT_PRESETS]
+    half = asset(made[0])
+
+    assert not half.is_complete(DEFAULT_PRESETS)
+    assert half.with_renditions(made[1:]) == asset(*made)
+    assert asset(*made).is_complete(DEFAULT_PRESETS)
+    assert not asset(*made, status=Status.READY).is_complete(DEFAULT_PRESETS)
+
+
+def test_an_asset_is_a_member_of_what_it_joined_until_it_is_being_deleted() -> None:
+    canonical = replace(asset(), id=LARGER)
+    member = replace(asset(), near_duplicate=NearDuplicate(LARGER, DecidedBy.PIXELS, shares=False))
+
+    assert member.is_member_of(canonical)
+    assert not member.is_member_of(asset())
+    assert not asset().is_member_of(canonical)
+    assert not replace(member, status=Status.DELETING).is_member_of(canonical)
+
+
+def test_more_pixels_rank_above_more_bytes_and_those_above_a_smaller_id() -> None:
+    tall = replace(asset(), source=Source(SourceFormat.JPEG, 2, 10))
+    heavy = replace(asset(), source=Source(SourceFormat.JPEG, 4, 4), size_bytes=9)
+    light = replace(heavy, size_bytes=8)
+
+    assert tall.outranks(heavy) and heavy.outranks(light) and light.outranks(asset())
+    assert light.outranks(replace(light, id=LARGER))
+    assert not light.outranks(light)

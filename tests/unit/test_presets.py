@@ -71,3 +71,28 @@ def test_a_version_changes_with_everything_that_changes_the_bytes(changed: dict[
 
 def test_a_version_is_of_the_definition_and_not_of_the_name() -> None:
     assert replace(DEFAULT_PRESETS[0], name="small").version == DEFAULT_PRESETS[0].version
+
+
+def test_the_bounds_of_a_preset_belong_to_it() -> None:
+    least = {"name": "a", "width": 1, "height": 1, "quality": 1}
+    most = {"name": "b", "width": 4096, "height": 4096, "quality": 100}
+
+    assert [preset.quality for preset in parse_presets(json.dumps([least, most]))] == [1, 100]
+    sixteen = [{**least, "name": f"p{number}"} for number in range(16)]
+    assert len(parse_presets(json.dumps(sixteen))) == 16
+    with pytest.raises(InvalidPresetsError, match=r"^PRESETS is invalid: must be a list of 1 to 16 presets$"):
+        parse_presets(json.dumps([*sixteen, most]))
+
+
+def test_faults_are_told_one_after_the_other() -> None:
+    entry = {"name": "a", "width": 1, "height": 1, "fit": "fill", "x": 1, "y": 2}
+    with pytest.raises(InvalidPresetsError) as caught:
+        parse_presets(json.dumps([entry, entry]))
+    said = str(caught.value)
+    assert "unknown fields x, y" in said and "fit must be one of inside, cover, pad" in said
+    assert "; " in said
+
+
+def test_fit_and_format_are_values_of_the_domain_and_no_text() -> None:
+    (preset,) = parse_presets('[{"name": "a", "width": 1, "height": 1, "fit": "cover", "format": "webp"}]')
+    assert preset.fit is Fit.COVER and preset.format is Format.WEBP

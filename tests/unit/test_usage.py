@@ -1,6 +1,7 @@
 """What assets count for, which share is news, and which events follow from a change: pure, without AWS."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from catalog.domain.keys import AssetId, TenantId
 from catalog.domain.purge import Kept, PurgeRun, RunSource, RunState
 from catalog.domain.rejections import Rejection, RejectionCode
 from catalog.domain.renditions import Rendition
+from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.usage import NOTHING, Move, Share, Usage, usage_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -227,3 +229,53 @@ def test_a_completed_purge_is_told_of_once_with_what_became_of_its_candidates() 
     assert RunChange(None, running).events() == ()
     assert RunChange(completed, completed).events() == ()
     assert RunChange(completed, None).events() == ()
+
+
+# --- Every field of an event ------------------------------------------------------------------------------
+
+
+def test_an_event_tells_everything_of_the_image_it_is_about() -> None:
+    known: dict[str, Any] = {"correlation_id": "request-1", "source": Source(SourceFormat.PNG, 40, 30)}
+    thumb, zoom, card = (rendition(name, 1) for name in ("thumb", "zoom", "card"))
+    made = {"zoom": replace(zoom, width=900), "thumb": thumb, "card": card}
+    (ready,) = change(
+        asset(Status.PROCESSING, **known), asset(Status.READY, renditions=made, **known)
+    ).events()
+    (refused,) = change(asset(Status.AWAITING_UPLOAD, **known), rejected(**known)).events()
+    (again,) = change(asset(Status.READY, **known), asset(Status.READY, duplicates=2, **known)).events()
+    (gone,) = change(asset(Status.DELETING, purge_run="run-1", **known), None).events()
+
+    assert isinstance(ready, ImageReady) and isinstance(refused, ImageRejected)
+    assert isinstance(again, ImageDuplicate) and isinstance(gone, ImageDeleted)
+    for event in (ready, refused, again, gone):
+        assert (event.tenant, event.id, event.size_bytes) == (ACME, LAMP, 1000)
+        assert (event.correlation_id, event.occurred_at) == ("request-1", NOW)
+    assert {each.filename for each in (ready, refused, gone)} == {"lamp.jpg"}
+    assert (ready.format, ready.width, ready.height) == (SourceFormat.PNG, 40, 30)
+    assert [each.preset for each in ready.renditions] == ["card", "thumb", "zoom"]
+    assert (refused.code, refused.detail) == (RejectionCode.CORRUPT, "no image")
+    assert (again.status, again.duplicates) == (Status.READY, 2)
+    assert gone.purge_run == "run-1"
+
+
+def test_the_ids_of_events_are_what_they_were_when_they_were_first_sent() -> None:
+    """Whoever keeps the ids it has seen must know them again after an upgrade."""
+    (ready,) = change(asset(Status.PROCESSING), asset(Status.READY)).events()
+    ran = PurgeRun(ACME, "run-1", RunState.COMPLETED, RunSource.SCHEDULE, "c", NOW, timedelta(days=1),
+                   (LAMP, CHAIR), 0, more=False, deleted=1, kept={CHAIR: Kept.IN_USE},
+                   completed_at=NOW + timedelta(hours=1))  # fmt: skip
+    (purged,) = RunChange(None, ran).events()
+
+    assert isinstance(purged, PurgeCompleted)
+    assert (purged.tenant, purged.correlation_id, purged.run_id) == (ACME, None, "run-1")
+    assert (purged.source, purged.candidates, purged.deleted, purged.kept) == (RunSource.SCHEDULE, 2, 1, 1)
+    assert purged.occurred_at == NOW + timedelta(hours=1)
+    assert ready.event_id == "659a22d1-f567-5003-b8e4-b58af3269df6"
+    assert purged.event_id == "2a99335a-1784-59b6-9646-041cdfe6044f"
+
+
+def test_an_uploads_duplicates_are_counted_and_uncounted_alike() -> None:
+    used = Usage(assets=1, rejected=2, bytes_originals=3, duplicates_avoided=4, bytes_saved=5)
+    assert used + used - used == used
+    assert (NOTHING + used).duplicates_avoided == 4
+    assert (NOTHING - used).duplicates_avoided == -4
