@@ -539,3 +539,42 @@ def seen_once(cloud: Cloud) -> None:
         render.rendering,
         renderer=lambda data, presets, *, wanted: render_once(data, presets, frozenset(wanted)),
     )
+
+
+def test_a_late_worker_with_wrong_bytes_spares_the_right_ones_that_came_since(
+    cloud: Cloud, scheduler: Scheduler
+) -> None:
+    ingest, key = cloud.function("ingest"), key_of(SMALL)
+    cloud.announce(SMALL)
+    cloud.store(b"other bytes", as_id=key.id)
+    with scheduler.in_charge():
+        late = scheduler.start("ingest", lambda: ingest.ingestion.ingest(key))
+        late.step_to("dynamodb:UpdateItem")  # it has read the wrong bytes
+        ingest.ingestion.ingest(key)
+        cloud.announce(SMALL)
+        cloud.store(SMALL)
+        late.finish()
+        scheduler.finished(late)
+
+    assert cloud.objects(cloud.originals) == [key.original]
+    assert cloud.asset(key.id).rejection is None
+    assert cloud.asset(key.id).status == "processing"
+
+
+def test_a_late_worker_deletes_nothing_once_the_image_was_announced_again(
+    cloud: Cloud, scheduler: Scheduler
+) -> None:
+    ingest, key = cloud.function("ingest"), key_of(SMALL)
+    cloud.announce(SMALL)
+    cloud.store(b"other bytes", as_id=key.id)
+    with scheduler.in_charge():
+        late = scheduler.start("ingest", lambda: ingest.ingestion.ingest(key))
+        late.step_to("dynamodb:UpdateItem")
+        late.step()  # it has recorded the rejection, and not deleted yet
+        ingest.ingestion.ingest(key)
+        cloud.announce(SMALL)
+        cloud.store(SMALL)
+        late.finish()
+        scheduler.finished(late)
+
+    assert cloud.objects(cloud.originals) == [key.original]

@@ -172,18 +172,25 @@ class Assets:
 
     def reject(self, key: AssetKey, rejection: Rejection, *, size_bytes: int, now: datetime) -> Asset:
         """Record why this original can never be an asset.  Raises AssetStateError where it is finished."""
+        return self._create_or_update(key, REJECT, self._rejection(rejection, size_bytes, now), now=now)
+
+    def reject_unchanged(
+        self, key: AssetKey, rejection: Rejection, *, size_bytes: int, seen: Asset | None, now: datetime
+    ) -> Asset:
+        """`reject`, unless the asset is no longer as `seen`: then it raises AssetStateError."""
+        actions = self._rejection(rejection, size_bytes, now)
+        if seen is None:
+            return self._create(key, REJECT, actions, now=now)
+        return self._update(key, REJECT, actions, self._model.revision == seen.revision)
+
+    def _rejection(self, rejection: Rejection, size_bytes: int, now: datetime) -> list[Action]:
         item = self._model
-        return self._create_or_update(
-            key,
-            REJECT,
-            [
-                item.size_bytes.set(size_bytes),
-                item.rejection_code.set(rejection.code),
-                item.rejection_detail.set(rejection.detail),
-                item.updated_at.set(timestamp(now)),
-            ],
-            now=now,
-        )
+        return [
+            item.size_bytes.set(size_bytes),
+            item.rejection_code.set(rejection.code),
+            item.rejection_detail.set(rejection.detail),
+            item.updated_at.set(timestamp(now)),
+        ]
 
     def add_renditions(
         self, asset: Asset, renditions: Sequence[Rendition], *, complete: bool, now: datetime
@@ -348,12 +355,15 @@ class Assets:
         if known:
             with suppress(AssetStateError):
                 return self._update(key, write, actions)
-        item = self._model
-        born = [item.created_at.set(timestamp(now)), item.unused_since.set(timestamp(now))]
         with suppress(AssetStateError):
-            return self._apply(key, [*effects(write), *actions, *born], item.id.does_not_exist())
+            return self._create(key, write, actions, now=now)
         # Created in between: by another writer, or by this very write, which the SDK sent twice.
         return self._update(key, write, actions)
+
+    def _create(self, key: AssetKey, write: Write, actions: Iterable[Action], *, now: datetime) -> Asset:
+        item = self._model
+        born = [item.created_at.set(timestamp(now)), item.unused_since.set(timestamp(now))]
+        return self._apply(key, [*effects(write), *actions, *born], item.id.does_not_exist())
 
     def _update(
         self, key: AssetKey, write: Write, actions: Iterable[Action], condition: Condition | None = None

@@ -97,6 +97,7 @@ REJECT: Final = Write(
     to=(State.REJECTED, State.REPAIRABLE),
     sets=("size_bytes", "rejection_code", "rejection_detail", "updated_at"),
     removes=("expires_at",),
+    needs="as read, where the stored bytes are the wrong ones",
 )
 ADD_RENDITIONS: Final = Write(
     "add_renditions",

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from catalog.domain.assets import (
     AWAITED_FOR,
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from catalog.domain.keys import AssetKey
     from catalog.use_cases.completion import Completion
 
+
+_ATTEMPTS: Final = 3
 
 Inspect = Callable[[bytes], Inspection]
 """Decodes an original within its bounds.  Raises ImageRejectedError for what can never be an asset."""
@@ -90,23 +92,27 @@ class Ingestion:
         an original that was sent anew.  Faults (S3, DynamoDB, SQS, memory) are raised, to be retried; nothing
         a file contains is.
         """
-        known = self.assets.find(key)
-        if done := self._without_its_bytes(key, known):
-            return done
-        try:
-            asset, inspection = self._accept_or_reject(key)
-        except OriginalMissingError:
-            return Ingested(Outcome.ORIGINAL_GONE, known)
-        except AssetStateError:
-            # Another worker rejected it at the same moment, with the same event.
-            return Ingested(Outcome.DUPLICATE_EVENT, self.assets.find(key))
+        for _ in range(_ATTEMPTS):
+            known = self.assets.find(key)
+            if done := self._without_its_bytes(key, known):
+                return done
+            try:
+                asset, inspection = self._accept_or_reject(key, known)
+            except OriginalMissingError:
+                return Ingested(Outcome.ORIGINAL_GONE, known)
+            except AssetStateError:
+                continue  # it changed while its original was read: look again
+            return self._completed(asset, inspection)
+        raise AssetStateError(key.id)
+
+    def _completed(self, asset: Asset, inspection: Inspection | None) -> Ingested:
         if inspection is None:
             return Ingested(Outcome.REJECTED, asset)
         try:
             search, fault = self.near_duplicates.search(asset, inspection), None
         except Exception as error:  # noqa: BLE001 - a miss costs a rendering; no fault may cost the upload
             # The join may have been written, and its answer lost.
-            search, fault = Search(self.assets.get(key)), error
+            search, fault = Search(self.assets.get(asset.key)), error
         outcome = Outcome.NEAR_DUPLICATE if search.asset.near_duplicate else Outcome.ACCEPTED
         return Ingested(outcome, *self.completion.complete(search.asset), search, fault)
 
@@ -139,7 +145,7 @@ class Ingestion:
             raise SentOverAndOverError(key.id)
         return True
 
-    def _accept_or_reject(self, key: AssetKey) -> tuple[Asset, Inspection | None]:
+    def _accept_or_reject(self, key: AssetKey, known: Asset | None) -> tuple[Asset, Inspection | None]:
         """The asset as recorded, and its inspection; None where it is rejected."""
         size_bytes = 0
         try:
@@ -155,10 +161,23 @@ class Ingestion:
         else:
             accepted = self.assets.accept(key, inspection, size_bytes=size_bytes, now=self.clock())
             return accepted, inspection
-        rejected = self.completion.reject(key, rejection, size_bytes)
         if rejection.heals_with_the_bytes:
-            self.originals.delete(key)  # S3 refuses the right bytes while others lie here
-        return rejected, None
+            return self._reject_wrong_bytes(key, rejection, size_bytes, known), None
+        return self.completion.reject(key, rejection, size_bytes), None
+
+    def _reject_wrong_bytes(
+        self, key: AssetKey, rejection: Rejection, size_bytes: int, known: Asset | None
+    ) -> Asset:
+        """Reject what lies in the place of the right bytes, and delete it: S3 refuses a PUT over an object.
+
+        Raises AssetStateError if the asset changed since it was read: the right bytes may be there now.
+        """
+        rejected = self.assets.reject_unchanged(
+            key, rejection, size_bytes=size_bytes, seen=known, now=self.clock()
+        )
+        if self.assets.find(key) == rejected:
+            self.originals.delete(key)
+        return rejected
 
     def _inspect(self, key: AssetKey, data: bytes) -> Inspection:
         digest = hashlib.sha256(data).hexdigest()

@@ -135,10 +135,15 @@ class Rendering:
     def _reject(self, asset: Asset, error: OriginalMissingError | ImageRejectedError) -> Asset:
         if asset.status is Status.READY:
             return asset
-        if isinstance(error, ImageRejectedError):
-            return self.completion.reject(asset.key, error.rejection, asset.size_bytes)
-        gone = Rejection(RejectionCode.ORIGINAL_MISSING, "the original was deleted before it was rendered")
-        return self.assets.reject(asset.key, gone, size_bytes=asset.size_bytes, now=self.clock())
+        if isinstance(error, OriginalMissingError):
+            detail = "the original was deleted before it was rendered"
+            rejection = Rejection(RejectionCode.ORIGINAL_MISSING, detail)
+        else:
+            rejection = error.rejection
+        if rejection.heals_with_the_bytes:
+            # Whatever lies there is read again, and deleted, by ingest once the image is announced again.
+            return self.assets.reject(asset.key, rejection, size_bytes=asset.size_bytes, now=self.clock())
+        return self.completion.reject(asset.key, rejection, asset.size_bytes)
 
     def _remove_stray_renditions(self, key: AssetKey) -> Asset | None:
         """The asset as it is; where a purge has taken it, renditions stored since then are removed.
