@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import requests
 
@@ -62,6 +62,29 @@ def test_an_event_delivered_again_and_again_changes_nothing(
     deployment.assert_queues_run_empty()
 
     assert deployment.items_of(image.id) == before
+
+
+def test_an_upload_whose_event_was_lost_is_ingested_when_it_is_announced_again(
+    deployment: Deployment, acme: CatalogClient
+) -> None:
+    data = jpeg_bytes(product_photo(154))
+    image = settled(acme, data)
+    deployment.stack.client("dynamodb").update_item(  # as if nobody had heard of it for an hour
+        TableName=deployment.output("AssetsTable"),
+        Key={"tenant": {"S": "acme"}, "id": {"S": image.id}},
+        UpdateExpression="SET #s = :awaiting, created_at = :created",
+        ExpressionAttributeNames={"#s": "status"},
+        ExpressionAttributeValues={
+            ":awaiting": {"S": "awaiting_upload"},
+            ":created": {"S": (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="microseconds")},
+        },
+    )
+
+    ticket = ticket_for(acme, data)
+    refused = requests.put(ticket.url, data=data, headers=ticket.headers, timeout=10)
+
+    assert refused.status_code == 412  # the bytes are there
+    assert acme.wait(image.id, timeout_seconds=60).status == "ready"
 
 
 def test_without_leave_to_write_renditions_no_asset_gets_ready_until_it_is_given_back(

@@ -66,10 +66,6 @@ class Write:
     def allows(self, asset: Asset | None) -> bool:
         return State.of(asset) in self.sources
 
-    @property
-    def creates(self) -> bool:
-        return State.NONE in self.sources
-
 
 AWAIT_UPLOAD: Final = Write(
     "await_upload",
