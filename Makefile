@@ -19,7 +19,7 @@ TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-here test-deployed test-typescript coverage storm fuzz bench check lint audit documents format up down deploy build requirements clean python \
+.PHONY: help demo test test-here test-deployed test-typescript coverage storm fuzz mutation bench check lint audit documents format up down deploy build requirements clean python \
   environments bench-environment doctor dead-letters redrive
 
 help: ## This list
@@ -110,6 +110,14 @@ storm: environments ## 300 uploads of 12 clients, faults injected, workers kille
 
 fuzz: environments bench-environment ## Coverage-guided fuzzing of the imaging layer; FUZZ_SECONDS=
 	$(BENCH)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
+MUTATION := .local/mutation
+
+mutation: environments bench-environment ## Change the domain in some 880 ways and count which of them the unit tests notice
+	@rm -rf $(MUTATION); mkdir -p $(MUTATION)/layers; cp -R layers/imaging $(MUTATION)/layers/
+	@cp -R layers/catalog $(MUTATION)/src; cp -R functions infra benchmarks tests docs template.yaml pyproject.toml $(MUTATION)
+	cd $(MUTATION) && nice -n 10 $(CURDIR)/$(BENCH)/mutmut run --max-children 1
+	cd $(MUTATION) && $(CURDIR)/$(BENCH)/mutmut results
 
 bench: environments bench-environment ## Every benchmark, on the photos in IMAGES=<folder>, or drawn ones
 	$(BENCH)/python -m benchmarks $(if $(IMAGES),--images "$(IMAGES)")
