@@ -430,7 +430,7 @@ def restore_photo(cloud: Cloud) -> None:
 COUNTED_TWICE = "a request whose answer was lost is made, and counted, again"
 LINK = {"NEAR_DUPLICATE_ACTION": "link"}
 RUNS = {"PurgeRunsTable": "a proposal whose answer was lost stays one; a run may be a scheduled one"}
-ORPHAN_CLIENT = "a client whose secret nobody got goes with its tenant, or answers to none (decision 24)"
+ORPHAN_CLIENT = "a client whose secret nobody got goes with its tenant, or answers to none (decision 26)"
 
 SCENARIOS: dict[str, Scenario] = {
     "an upload request": Scenario(lambda cloud: cloud.announce(PHOTO)),
