@@ -25,6 +25,7 @@ from catalog.api.inputs.tenants import (
 from catalog.api.inputs.tenants import list_request as tenants_request
 from catalog.api.inputs.uploads import UploadTooLargeError, upload_request
 from catalog.domain.keys import AssetId, TenantId
+from catalog.domain.limits import MAX_STORED_BYTES, MAX_UPLOADS_PER_MINUTE
 from catalog.domain.near_duplicates import Decision, Verdict
 from catalog.domain.tenants import DEFAULT_SCOPES
 
@@ -197,6 +198,41 @@ def test_a_new_client_has_scopes_and_no_other_field() -> None:
     assert client_request(None) == DEFAULT_SCOPES
 
 
+@pytest.mark.parametrize(
+    ("parse", "body"),
+    [
+        (announce, UPLOAD | {"size_bytes": 1, "filename": "x"}),
+        (announce, UPLOAD | {"size_bytes": 100, "filename": "x" * 255}),
+        (purge_request, {"older_than_days": 0}),
+        (purge_request, {"older_than_days": 3650}),
+        (limits_request, {"uploads_per_minute": 1, "stored_bytes": 1}),
+        (limits_request, {"uploads_per_minute": MAX_UPLOADS_PER_MINUTE, "stored_bytes": MAX_STORED_BYTES}),
+        (limits_request, {"uploads_per_minute": None}),
+    ],
+    ids=str,
+)
+def test_what_is_just_within_the_bounds_is_accepted(
+    parse: Callable[[str], Any], body: dict[str, Any]
+) -> None:
+    parse(json.dumps(body))
+
+
+@pytest.mark.parametrize(
+    ("parse", "body", "field"),
+    [
+        (purge_request, {"older_than_days": 3651}, "older_than_days"),
+        (limits_request, {"uploads_per_minute": MAX_UPLOADS_PER_MINUTE + 1}, "uploads_per_minute"),
+        (limits_request, {"stored_bytes": MAX_STORED_BYTES + 1}, "stored_bytes"),
+        (limits_request, {"x" * 90: 1}, "x" * 80),
+    ],
+    ids=str,
+)
+def test_what_is_just_out_of_bounds_is_refused(
+    parse: Callable[[str], Any], body: dict[str, Any], field: str
+) -> None:
+    assert faults(parse, json.dumps(body)) == [field]
+
+
 # --- What is compared ---------------------------------------------------------------------------------------
 
 
@@ -239,6 +275,7 @@ def test_a_form_has_one_file_and_nothing_else(body: bytes, fields: list[str]) ->
 
 def test_what_is_compared_is_bytes_a_file_of_a_form_or_an_id() -> None:
     assert compare(BYTES, "image/jpeg") == BYTES
+    assert len(compare(bytes(MAX_BODY_BYTES), "image/jpeg")) == MAX_BODY_BYTES
     assert compare(BYTES, "IMAGE/JPEG; charset=binary") == BYTES
     assert compare(form(("file", BYTES)), "multipart/form-data; boundary=b") == BYTES
     assert compare(json.dumps({"id": ID}), "application/json; charset=utf-8") == ID
