@@ -126,7 +126,7 @@ class Scene:
         """The emulator reads a stream several times a second; on AWS a window of 5 s gathers its records."""
         self.lambdas.update_event_source_mapping(UUID=self._counting["UUID"], Enabled=False)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self.lambdas.update_event_source_mapping(UUID=self._counting["UUID"], Enabled=True)
         time.sleep(1)
         self.pipeline.settle()
@@ -286,12 +286,12 @@ class Sending:
         if self.load != BUSY:
             for image in images:
                 scene.await_ready(tenant, [self._send(client, image)])
-                scene.let_go()
+                scene.release()
             return
         with ThreadPoolExecutor(clients) as pool:
             ids = list(pool.map(lambda image: self._send(client, image), images))
         scene.await_ready(tenant, ids)
-        scene.let_go()
+        scene.release()
 
     def _send(self, client: CatalogClient, image: Picture) -> str:
         receipt = client.upload(image.data, content_type=image.content_type, filename=image.name)
