@@ -11,6 +11,7 @@ from catalog.api.http import _STATUS
 from catalog.api.inputs.fields import Fault, InvalidRequestError
 from catalog.domain.errors import CallerError, Kind, TooManyError
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
+from catalog.domain.uploads import OriginalTooLargeError
 from tests.unit.test_openapi_document import DOCUMENT, documented_codes, operations
 
 # Errors that no caller sees, with what becomes of each.
@@ -124,3 +125,9 @@ def test_the_examples_of_the_document_say_what_the_errors_say() -> None:
 
     assert len(shown) > 10
     assert [(each["code"], each["message"]) for each in shown if each["message"] != said[each["code"]]] == []
+
+
+def test_an_error_that_has_a_number_tells_it_and_keeps_it() -> None:
+    wait, large = TooManyError(30), OriginalTooLargeError(10**9)
+    assert (str(wait), wait.retry_after) == ("again in 30 s", 30)
+    assert (str(large), large.size_bytes) == ("1000000000 bytes", 10**9)

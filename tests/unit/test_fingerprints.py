@@ -138,3 +138,9 @@ def test_hashes_of_different_lengths_are_not_compared() -> None:
 def test_a_hash_of_another_algorithm_has_no_keys() -> None:
     with pytest.raises(InvalidHashError, match="64 hex digits, not 16"):
         buckets(PHASH256, "0" * 16, "0" * 16)
+
+
+def test_colours_of_two_lengths_are_not_compared() -> None:
+    assert colour_distance("00" * 12, "03" * 12) == 3
+    with pytest.raises(ValueError, match="longer"):
+        colour_distance("00" * 11, "00" * 12)

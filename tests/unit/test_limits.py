@@ -42,3 +42,9 @@ def test_the_next_minute_is_up_to_sixty_seconds_away_and_never_now(
 
 def test_minutes_follow_each_other() -> None:
     assert minute_of(_NOON.replace(minute=1)) == minute_of(_NOON) + 1
+
+
+def test_a_tenant_that_is_full_is_told_how_full() -> None:
+    with pytest.raises(StorageLimitReachedError, match="90 of 100 bytes are in use"):
+        Limits(stored_bytes=100).check_storage(90, 11)
+    Limits(stored_bytes=100).check_storage(90, 10)

@@ -279,3 +279,9 @@ def test_an_uploads_duplicates_are_counted_and_uncounted_alike() -> None:
     assert used + used - used == used
     assert (NOTHING + used).duplicates_avoided == 4
     assert (NOTHING - used).duplicates_avoided == -4
+
+
+def test_an_asset_whose_record_is_no_more_counts_for_nothing() -> None:
+    gone = Share.gone(NOW)
+    assert gone.usage == NOTHING
+    assert gone.replaces(Share.of(asset(Status.READY)))
