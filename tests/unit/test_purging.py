@@ -83,8 +83,8 @@ class Assets:
     def find(self, _: Any) -> None:
         self.clock.now += timedelta(seconds=1)
 
-    def unused(self, *_: Any, **__: Any) -> tuple[list[Any], None]:
-        return [], None
+    def unused(self, *_: Any, **__: Any) -> Iterator[Any]:
+        return iter(())
 
     def many(self, *_: Any) -> dict[Any, Any]:
         return {}
