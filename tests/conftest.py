@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Powertools reads these when its logger and metrics are made, once a process, whichever test comes first.
@@ -13,3 +14,9 @@ settings.register_profile("default", deadline=None, suppress_health_check=[Healt
 settings.load_profile("default")
 # For the nights: what asks for it runs for hours instead of a minute, in an order of its own each time.
 settings.register_profile("long", settings.get_profile("default"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A name with an address differs between workers, which then run nothing."""
+    for item in items:
+        assert " at 0x" not in item.nodeid, f"name the parameters of {item.nodeid}"

@@ -144,3 +144,56 @@ def test_colours_of_two_lengths_are_not_compared() -> None:
     assert colour_distance("00" * 12, "03" * 12) == 3
     with pytest.raises(ValueError, match="longer"):
         colour_distance("00" * 11, "00" * 12)
+
+
+ZEROS, ALL_DIGITS = "0" * 64, "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize("bad", ["X" * 64, "x" * 16, "A" * 64, "0" * 15, "0" * 65, ""])
+def test_what_is_no_hash_is_shown_in_its_first_80_characters(bad: str) -> None:
+    with pytest.raises(InvalidHashError, match="is not 16 or 64 lower-case hex digits"):
+        hamming_distance(bad, bad)
+    with pytest.raises(InvalidHashError) as caught:
+        hamming_distance("A" * 81, "A" * 81)
+    assert str(caught.value) == f"{'A' * 80!r} is not 16 or 64 lower-case hex digits"
+
+
+def test_a_hash_may_have_every_digit() -> None:
+    assert hamming_distance(ALL_DIGITS, ZEROS) == 128
+
+
+def test_each_band_of_an_image_names_the_hash_it_is_of() -> None:
+    id_ = AssetId("5c" * 32)
+    for algorithm, each, digits in ((PHashAlgorithm.PHASH256, 8, 1), (PHashAlgorithm.AHASH64, 4, 0)):
+        size = algorithm.bits // 4
+        found = places(tenant_id("acme"), id_, Indexed(algorithm, ALL_DIGITS[:size], ZEROS[:size]))
+        hashes = [place.hash for place in found]
+        assert hashes == [ALL_DIGITS[:size]] * each + [ZEROS[:size]] * each
+        assert {len(place.narrow) for place in found} == {digits}
+        assert all(place.id.startswith(place.narrow) and len(place.id) == 64 + digits for place in found)
+        old = places(tenant_id("acme"), id_, Indexed(algorithm, ALL_DIGITS[:size], None))
+        assert {(place.hash, place.id, place.narrow) for place in old} == {(ALL_DIGITS[:size], id_, "")}
+        assert len(old) == algorithm.bits // 16
+
+
+def test_the_bands_of_an_image_are_where_they_were_first_stored() -> None:
+    """Items of the index are found by these keys: other keys would need all images to be indexed again."""
+    stored = {}
+    for algorithm in (PHashAlgorithm.PHASH256, PHashAlgorithm.AHASH64):
+        size = algorithm.bits // 4
+        for box in (ZEROS[:size], ALL_DIGITS[:size], None):
+            indexed = Indexed(algorithm, ALL_DIGITS[:size], box)
+            keys = [
+                f"{place.bucket} {place.id}"
+                for place in places(tenant_id("acme"), AssetId("5c" * 32), indexed)
+            ]
+            name = f"{algorithm} {box and box[:2]}"
+            stored[name] = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
+    assert stored == {
+        "phash256 00": "362c88a4a73c0ebe",
+        "phash256 01": "88f0e365ad063a1f",
+        "phash256 None": "7090f2e288b9fa80",
+        "ahash64 00": "38095801fd638a8a",
+        "ahash64 01": "9a947287a4a2812f",
+        "ahash64 None": "3107270b243651ac",
+    }

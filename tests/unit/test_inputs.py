@@ -209,7 +209,6 @@ def test_a_new_client_has_scopes_and_no_other_field() -> None:
         (limits_request, {"uploads_per_minute": MAX_UPLOADS_PER_MINUTE, "stored_bytes": MAX_STORED_BYTES}),
         (limits_request, {"uploads_per_minute": None}),
     ],
-    ids=str,
 )
 def test_what_is_just_within_the_bounds_is_accepted(
     parse: Callable[[str], Any], body: dict[str, Any]
@@ -225,7 +224,6 @@ def test_what_is_just_within_the_bounds_is_accepted(
         (limits_request, {"stored_bytes": MAX_STORED_BYTES + 1}, "stored_bytes"),
         (limits_request, {"x" * 90: 1}, "x" * 80),
     ],
-    ids=str,
 )
 def test_what_is_just_out_of_bounds_is_refused(
     parse: Callable[[str], Any], body: dict[str, Any], field: str
