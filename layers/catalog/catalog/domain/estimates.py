@@ -1,0 +1,38 @@
+"""What a job costs and how long it takes, from its tally: dollars and seconds a unit of each count.
+
+`benchmarks/cost.py` measures the former and `benchmarks/jobs.py` both; a kind's counts are named where it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from catalog.domain.jobs import JobKind, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What one of a count costs, in dollars, and how long one worker is at it, in seconds."""
+
+    dollars: float = 0.0
+    seconds: float = 0.0
+
+
+# By the name of a count; "done", "skipped" and "failed" are the tally's own.
+UNITS: Final[Mapping[JobKind, Mapping[str, Unit]]] = {
+    JobKind.REBUILD: {},
+    JobKind.IMPORT: {},
+    JobKind.FIND_DUPLICATES: {},
+    JobKind.RECOUNT: {},
+    JobKind.ERASE: {},
+}
+
+
+def estimate(kind: JobKind, tally: Tally) -> Unit:
+    """Dollars, and seconds of one worker, of what the tally says."""
+    units = UNITS[kind]
+    counted = {"done": tally.done, "skipped": tally.skipped, "failed": tally.failed, **tally.counts}
+    return Unit(
+        sum(units[name].dollars * number for name, number in counted.items() if name in units),
+        sum(units[name].seconds * number for name, number in counted.items() if name in units),
+    )

@@ -1,0 +1,244 @@
+"""Jobs: work over a whole catalog, cut into parts that workers carry out side by side.
+
+A job goes through steps.  A step is a list of parts; each part is a line of the state machine's map and is
+carried out by one worker.  A part may be carried out again by another worker: what it has reported is not
+done twice, and everything else is harmless when repeated.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, Protocol, Self
+
+from catalog.domain.errors import CallerError
+from catalog.domain.errors import Kind as ErrorKind
+from catalog.domain.keys import TenantId
+
+JOBS_KEPT_FOR: Final = timedelta(days=400)
+# A range of ids this large takes a worker about a minute: rendering is the slowest, 0.3 s an image.
+IMAGES_PER_PART: Final = 200
+_MOST_DIGITS: Final = 5  # 1,048,576 ranges: 95 images each of 10^8
+_HEX: Final = 16
+
+
+class JobNotFoundError(CallerError):
+    """There is no such job."""
+
+    kind = ErrorKind.NOT_FOUND
+    code = "job_not_found"
+    message = "there is no such job"
+
+
+class JobStateError(CallerError):
+    """The job's state does not allow it, or not any more."""
+
+    kind = ErrorKind.CONFLICT
+    code = "job_state"
+    message = "this job is not in a state that allows it"
+
+
+class PartClaimedError(Exception):
+    """Another worker is at the part, or has completed it."""
+
+
+class JobKind(StrEnum):
+    """What a job does; the value is that of the API."""
+
+    REBUILD = "rebuild"
+    IMPORT = "import"
+    FIND_DUPLICATES = "find-duplicates"
+    RECOUNT = "recount"
+    ERASE = "erase"
+
+
+class JobState(StrEnum):
+    """`running -> completed` or `failed`; `pausing -> paused -> running`; `cancelling -> cancelled`.
+
+    A job that is pausing or cancelling begins no part, and completes those that were begun.
+    """
+
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A subject that could not be dealt with.  `subject` is an image's id, or the key of an object."""
+
+    subject: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What was done, in images, and what it came to: `counts` by a name of the kind's own."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Self) -> "Tally":
+        names = {*self.counts, *other.counts}
+        return Tally(
+            self.done + other.done,
+            self.skipped + other.skipped,
+            self.failed + other.failed,
+            {name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in sorted(names)},
+        )
+
+    @property
+    def images(self) -> int:
+        return self.done + self.skipped + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one subject."""
+
+    done: int = 0
+    skipped: int = 0
+    failures: tuple[Failure, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def tally(self) -> Tally:
+        return Tally(self.done, self.skipped, len(self.failures), self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a part asks of its worker: a phase of the job, over a range of ids or over named subjects.
+
+    `within` is a prefix of ids in hex, which may be empty; None: `subjects` says it all.
+    """
+
+    tenant: TenantId
+    phase: str
+    within: str | None = None
+    subjects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the map's input: a part of a job.  `part` is unique in the job."""
+
+    job: str
+    kind: JobKind
+    part: str
+    work: Work
+
+    def text(self) -> str:
+        """As JSON, without a line break."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def parse(cls, line: Mapping[str, Any]) -> Self:
+        work = line["work"]
+        return cls(
+            line["job"],
+            JobKind(line["kind"]),
+            line["part"],
+            Work(TenantId(work["tenant"]), work["phase"], work["within"], tuple(work["subjects"])),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The parts to carry out now, and where the step after it begins: None where this is the last.
+
+    `images` are those it is expected to look at.  `wait_until`: nothing is to be done before; the parts are
+    carried out then.
+    """
+
+    works: Iterable[Work]
+    images: int
+    next: str | None
+    wait_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How far a part has come.
+
+    `after` is the last subject that was reported.  `attempts` counts the workers that began it.  `in_hand` is
+    the subject that an attempt is at, from SUSPICIOUS_FROM on.  `revision` grows with every report.
+    """
+
+    id: str
+    attempts: int
+    after: str | None = None
+    in_hand: str | None = None
+    completed: bool = False
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job.  `tenant` is None where it is about all of them; `options` are those of its kind, as in JSON.
+
+    `position` is where its present step begins, `step` counts steps; `attempt` counts the executions of the
+    state machine.  `expected` are the images of the steps planned so far; `active_seconds` is the time it was
+    carried out in executions that have ended.  Times are aware UTC.
+    """
+
+    id: str
+    kind: JobKind
+    tenant: TenantId | None
+    dry_run: bool
+    options: Mapping[str, Any]
+    state: JobState
+    requested_by: str
+    created_at: datetime
+    concurrency: int
+    position: str | None = ""
+    step: int = 0
+    attempt: int = 1
+    expected: int = 0
+    tally: Tally = Tally()
+    updated_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+    retry_of: str | None = None
+
+
+class Worker[S](Protocol):
+    """Carries out the parts of one kind."""
+
+    def subjects(self, job: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, S]]:
+        """The part's subjects by name, in a fixed order, from the one behind `after` on."""
+
+    def take(self, job: Job, work: Work, subject: S) -> Done:
+        """Deal with one; in a dry run, tell what would become of it, and write nothing.
+
+        Repeating it is harmless.  What is wrong with the subject is a failure; a fault is raised, and the
+        part is carried out again.
+        """
+
+
+class Steps(Protocol):
+    """Plans the jobs of one kind."""
+
+    def step(self, job: Job, position: str) -> Step:
+        """The step that begins at `position`, "" at first.  The same position gives the same parts."""
+
+
+def digits_for(images: int) -> int:
+    """Hex digits that cut this many images into ranges of at most IMAGES_PER_PART on average."""
+    digits = 0
+    while digits < _MOST_DIGITS and images > IMAGES_PER_PART * _HEX**digits:
+        digits += 1
+    return digits
+
+
+def ranges(digits: int) -> Iterator[str]:
+    """All prefixes of so many hex digits, in order: ids are hashes, so each has as many images."""
+    return (f"{number:0{digits}x}" if digits else "" for number in range(_HEX**digits))

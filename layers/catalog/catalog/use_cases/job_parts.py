@@ -1,0 +1,81 @@
+"""Parts: a worker carries out one part of a job, and reports as it goes.
+
+A report is one transaction over the part and its job, so each subject counts once however often the part is
+carried out.  A worker that dies leaves at most the subjects since its last report to be done again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from catalog.domain.clock import Clock, utc_now
+from catalog.domain.jobs import Done, Failure, JobState, PartClaimedError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from catalog.adapters.jobs_table import Jobs
+    from catalog.domain.jobs import Job, Line, Part, Worker
+
+# Of the worker's 180 seconds; a part that is not completed then is planned again.
+WORK_FOR: Final = timedelta(seconds=120)
+REPORT_AFTER: Final = timedelta(seconds=5)
+_REPORT_FAILURES: Final = (
+    20  # failures one report has room for beside the part and the job: 100 items at most
+)
+# From the third worker on, each subject is recorded before it is taken: if that worker dies, too, the fourth
+# knows what killed it, records it as failed, and goes on behind it.
+SUSPICIOUS_FROM: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Carries out parts of the kind that `worker` does."""
+
+    jobs: Jobs
+    worker: Worker[Any]
+    clock: Clock = utc_now
+
+    def carry_out(self, line: Line) -> bool:
+        """Carry the part out; whether it is completed.
+
+        A part of a job that is pausing, paused or ended is not begun.  Faults are raised, to be retried.
+        """
+        until = self.clock() + WORK_FOR
+        job = self.jobs.get(line.job)
+        try:
+            part = self.jobs.begin(
+                job, line.part, resume_only=job.state is not JobState.RUNNING, now=self.clock()
+            )
+        except PartClaimedError:
+            return True
+        if part.in_hand is not None:
+            culprit = Failure(part.in_hand, "worker_died", "a worker stopped at it twice; its log says why")
+            part = self.jobs.report(
+                job, part, line.work, Done(failures=(culprit,)), after=part.in_hand, now=self.clock()
+            )
+        return self._take_all(job, line, part, until)
+
+    def _take_all(self, job: Job, line: Line, part: Part, until: datetime) -> bool:
+        reported_at = self.clock()
+        pending, after = Done(), part.after
+        for name, subject in self.worker.subjects(job, line.work, after=part.after):
+            if part.attempts >= SUSPICIOUS_FROM:
+                part = self.jobs.take_in_hand(job, part, name)
+            pending, after = _both(pending, self.worker.take(job, line.work, subject)), name
+            now = self.clock()
+            due = now - reported_at >= REPORT_AFTER or len(pending.failures) >= _REPORT_FAILURES
+            if due or part.attempts >= SUSPICIOUS_FROM or now >= until:
+                part = self.jobs.report(job, part, line.work, pending, after=after, now=now)
+                pending, reported_at = Done(), now
+            if now >= until:
+                return False
+        self.jobs.report(job, part, line.work, pending, after=after, completed=True, now=self.clock())
+        return True
+
+
+def _both(one: Done, other: Done) -> Done:
+    tally = one.tally + other.tally
+    return Done(tally.done, tally.skipped, (*one.failures, *other.failures), tally.counts)
