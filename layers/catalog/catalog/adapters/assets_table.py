@@ -61,6 +61,8 @@ from catalog.domain.uploads import Announcement
 # Items a status filter may look at for one page: 1,000 index entries of about 250 bytes, 31 read units.
 _FILTERED_SCAN: Final = 1_000
 _UNUSED_PAGE: Final = 500  # index entries a request reads for a purge
+# Assets of a range read at once, 25 read units: the last of them may have changed when its turn comes.
+_RANGE_PAGE: Final = 100
 _CURSORS: Final = Cursors(tenant=tenant_id, created_at=moment, id=asset_id)
 
 
@@ -270,6 +272,28 @@ class Assets:
             except AssetStateError:
                 continue  # another reference came or went since the read: read again
 
+    # --- Ranges -----------------------------------------------------------------------------------------
+
+    def within(self, tenant: TenantId, prefix: str, *, after: str | None = None) -> Iterator[Asset]:
+        """The assets whose ids begin so, in the order of their ids, from the one behind `after` on.
+
+        Read consistently, a page when the one before it is used up.
+        """
+        items = self._model.query(
+            tenant, _in_range(self._model, prefix, after), consistent_read=True, page_size=_RANGE_PAGE
+        )
+        return map(asset_of, items)
+
+    def ids_within(self, tenant: TenantId, prefix: str, *, after: str | None = None) -> Iterator[AssetId]:
+        """Their ids.  It reads, and costs, as much as `within`."""
+        items = self._model.query(
+            tenant,
+            _in_range(self._model, prefix, after),
+            consistent_read=True,
+            attributes_to_get=["tenant", "id"],
+        )
+        return (AssetId(item.id) for item in items)
+
     # --- Purge ------------------------------------------------------------------------------------------
 
     def unused(self, tenant: TenantId, *, before: datetime) -> Iterator[tuple[AssetId, Status, datetime]]:
@@ -289,11 +313,7 @@ class Assets:
 
     def ids(self, tenant: TenantId, *, after: AssetId | None = None) -> Iterator[AssetId]:
         """Every asset of a tenant by id, read consistently.  For the operator's tools: it reads them all."""
-        behind = self._model.id > after if after else None
-        for item in self._model.query(
-            tenant, behind, consistent_read=True, attributes_to_get=["tenant", "id"]
-        ):
-            yield AssetId(item.id)
+        return self.ids_within(tenant, "", after=after)
 
     def mark_deleting(
         self, key: AssetKey, *, status: Status, unused_before: datetime, run: str, now: datetime
@@ -392,6 +412,12 @@ def _refused(key: AssetKey, error: PynamoDBException) -> Exception:
     if error.cause_response_code == "ConditionalCheckFailedException":
         return AssetStateError(key.id)
     return error
+
+
+def _in_range(item: type[AssetItem], prefix: str, after: str | None) -> Condition:
+    """Ids that begin with `prefix`, behind `after`: `!` sorts before any digit, `g` behind them all."""
+    first = f"{after}!" if after else prefix or "0"
+    return cast(Condition, item.id.between(first, f"{prefix}g"))
 
 
 def _if_absent(attribute: Any, value: Any) -> Action:
