@@ -12,7 +12,7 @@ faults, a bounded number of times.
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
@@ -28,10 +28,12 @@ from urllib3.util import Retry
 RETRIES: Final = 4
 TIMEOUT_SECONDS: Final = (5.0, 60.0)  # connect, read; a cold Lambda on a busy laptop takes some seconds
 FINISHED: Final = frozenset({"ready", "rejected"})
+ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 HEALING: Final = frozenset({"checksum_mismatch", "original_missing", "original_archived"})
 
 _RETRIED_STATUSES: Final = (429, 500, 502, 503, 504)
 _TOKEN_MARGIN_SECONDS: Final = 60.0  # a token this close to its expiry is not used
+_JOB_POLL_SECONDS: Final = 0.5
 _FIRST_POLL_SECONDS, _POLL_GROWTH, _LONGEST_POLL_SECONDS = 0.15, 1.5, 1.5
 
 
@@ -78,6 +80,10 @@ class NotFinishedError(CatalogError):
         super().__init__(f"{image_id} is still {status} after {seconds:.0f} s")
         self.id = image_id
         self.status = status
+
+
+class JobNotEndedError(CatalogError):
+    """The job did not end in time."""
 
 
 class ClientClosedError(CatalogError):
@@ -228,6 +234,26 @@ class Metrics:
     duplicates_avoided: int
     bytes_saved: int
     rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A catalog job.  `done`, `skipped` and `failed` count images; `document` is the whole answer."""
+
+    id: str
+    kind: str
+    state: str
+    dry_run: bool
+    expected: int
+    done: int
+    skipped: int
+    failed: int
+    counts: Mapping[str, int]
+    document: Mapping[str, Any]
+
+    @property
+    def is_ended(self) -> bool:
+        return self.state in ENDED
 
 
 class CatalogClient:
@@ -459,6 +485,48 @@ class CatalogClient:
             **{name: document[name] for name in Metrics.__dataclass_fields__ if name != "assets"},
         )
 
+    # --- Catalog jobs, with the scope catalog/admin -------------------------------------------------------
+
+    def start_job(self, kind: str, *, dry_run: bool = True, **asked: Any) -> Job:
+        """POST /jobs: `asked` are its tenant, concurrency and the options of its kind."""
+        return _job(self._answer("POST", "/jobs", json={"kind": kind, "dry_run": dry_run, **asked}))
+
+    def job(self, job_id: str) -> Job:
+        """GET /jobs/{id}."""
+        return _job(self._answer("GET", f"/jobs/{job_id}"))
+
+    def wait_for_job(
+        self, job_id: str, *, timeout_seconds: float, progress: Callable[[Job], None] | None = None
+    ) -> Job:
+        """Poll until the job has ended, and show each answer to `progress`.  Raises JobNotEndedError."""
+        ends = time.monotonic() + timeout_seconds
+        while True:
+            job = self.job(job_id)
+            if progress is not None:
+                progress(job)
+            if job.is_ended:
+                return job
+            if time.monotonic() > ends:
+                raise JobNotEndedError(f"{job.kind} {job.id} is {job.state} after {timeout_seconds:.0f} s")
+            if self._closed.wait(_JOB_POLL_SECONDS):
+                raise ClientClosedError(job_id)
+
+    def failures_of(self, job_id: str) -> Iterator[Mapping[str, str]]:
+        """GET /jobs/{id}/failures: each one's `subject`, `code` and `detail`."""
+        cursor = None
+        while True:
+            page = self._answer(
+                "GET", f"/jobs/{job_id}/failures", params=None if cursor is None else {"cursor": cursor}
+            )
+            yield from page["failures"]
+            cursor = page["cursor"]
+            if cursor is None:
+                return
+
+    def order_job(self, job_id: str, order: str) -> Job:
+        """POST /jobs/{id}/{order}: `pause`, `resume`, `cancel`, or `retry`, which answers a new job."""
+        return _job(self._answer("POST", f"/jobs/{job_id}/{order}"))
+
     # --- HTTP -------------------------------------------------------------------------------------------
 
     def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:
@@ -541,6 +609,15 @@ def _purge_run(document: Mapping[str, Any]) -> PurgeRun:
         deleted_count=document["deleted_count"],
         kept={kept["id"]: kept["reason"] for kept in document["kept"]},
         confirm_token=document.get("confirm_token"),
+    )
+
+
+def _job(document: Mapping[str, Any]) -> Job:
+    progress = document["progress"]
+    return Job(
+        **{name: document[name] for name in ("id", "kind", "state", "dry_run", "counts")},
+        **{name: progress[name] for name in ("expected", "done", "skipped", "failed")},
+        document=document,
     )
 
 

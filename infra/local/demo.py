@@ -15,9 +15,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +24,6 @@ from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from infra.local import environments
 from infra.local.client import (
@@ -44,8 +42,10 @@ from infra.local.deploy import DeploymentError, Stack, ensure_deployed
 from infra.local.emulator import Emulator, EmulatorError
 from infra.local.emulator import arguments as emulator_arguments
 from infra.local.photos import Photo, PhotoGoneError, Unreadable, collect, printable
+from infra.local.progress import progress
 from infra.local.report import BROKEN_PROMISES, End, Row, figures, json_lines, remarks, summary, table
-from infra.local.tour import Act, tour
+from infra.local.tour import tour
+from infra.local.tour.acts import Act
 from infra.pictures.demo_photos import draw_photos
 
 TENANT: Final = "demo"
@@ -55,7 +55,6 @@ THREADS: Final = 4
 FINISH_SECONDS: Final = 120.0  # a render job that failed is tried again after its visibility timeout
 _STARTING: Final = "workers start, the first files take some 12 seconds"
 _PLAIN_WIDTH: Final = 200  # columns of a table that goes to a file or a pipe
-_PLAIN_STEP_SECONDS: Final = 5.0  # between two lines of progress where there is no terminal
 
 
 class NothingToSendError(Exception):
@@ -169,39 +168,17 @@ def send_all(photos: Sequence[Photo], journey: Journey, *, console: Console) -> 
     rows: list[Row] = []
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="upload")
     try:
-        with _progress(console, len(photos)) as advance:
+        with progress(console, "files", total=len(photos), starting=_STARTING) as advance:
             journeys = [pool.submit(journey.of_copies, same) for same in copies.values()]
             for done in as_completed(journeys):
                 rows += done.result()
-                advance(len(rows))
+                advance(len(rows), len(photos))
     except KeyboardInterrupt:
         journey.catalog.close()
         return rows, True
     finally:
         pool.shutdown(cancel_futures=True)
     return rows, False
-
-
-@contextmanager
-def _progress(console: Console, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how many files are done: a live bar on a terminal, otherwise a line now and then."""
-    if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console) as bar:
-            task = bar.add_task(_STARTING, total=total)
-            yield lambda done: bar.update(task, completed=done, description="files")
-        return
-    console.print(f"  {_STARTING}")
-    started = last = time.monotonic()
-
-    def say(done: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if done == total or now - last >= _PLAIN_STEP_SECONDS:
-            last = now
-            console.print(f"  {done} of {total} files, {now - started:.0f} s")
-
-    yield say
 
 
 def unlisted(catalog: CatalogClient, rows: Sequence[Row]) -> list[str]:

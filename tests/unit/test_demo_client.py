@@ -15,6 +15,7 @@ from infra.local.client import (
     ClientClosedError,
     Credentials,
     Image,
+    JobNotEndedError,
     Metrics,
     NotFinishedError,
     Ticket,
@@ -221,6 +222,47 @@ def test_metrics_are_those_of_the_clients_own_tenant(
                 "bytes_saved": 18, "rejected": 1}  # fmt: skip
     http.get(f"{API}/metrics", json=counters | {"tenant_counts": {"acme": 1}})
     assert catalog.metrics() == Metrics(assets={"acme": 1}, **counters)  # type: ignore[arg-type]
+
+
+def job(state: str, done: int = 0) -> dict[str, Any]:
+    return {"id": "j", "kind": "rebuild", "state": state, "dry_run": False, "counts": {"rendered": done},
+            "progress": {"expected": 4, "done": done, "skipped": 0, "failed": 0}}  # fmt: skip
+
+
+def test_a_job_is_started_and_watched_to_its_end(
+    http: responses.RequestsMock, catalog: CatalogClient
+) -> None:
+    http.post(f"{API}/jobs", status=202, json=job("running"))
+    http.get(f"{API}/jobs/j", json=job("running", 1))
+    http.get(f"{API}/jobs/j", json=job("completed", 4))
+    seen = []
+
+    started = catalog.start_job("rebuild", dry_run=False, tenant="acme", presets=["card"])
+    ended = catalog.wait_for_job(started.id, timeout_seconds=30, progress=lambda job: seen.append(job.done))
+
+    asked = {"kind": "rebuild", "dry_run": False, "tenant": "acme", "presets": ["card"]}
+    assert json.loads(http.calls[1].request.body or "") == asked
+    assert (ended.state, ended.counts, seen) == ("completed", {"rendered": 4}, [1, 4])
+
+
+def test_a_job_that_does_not_end_in_time_is_named(
+    http: responses.RequestsMock, catalog: CatalogClient
+) -> None:
+    http.get(f"{API}/jobs/j", json=job("paused"))
+    with pytest.raises(JobNotEndedError, match="rebuild j is paused"):
+        catalog.wait_for_job("j", timeout_seconds=0)
+
+
+def test_a_job_takes_orders_and_names_its_failures(
+    http: responses.RequestsMock, catalog: CatalogClient
+) -> None:
+    failures = [{"subject": name, "code": "truncated", "detail": ""} for name in "ab"]
+    http.post(f"{API}/jobs/j/pause", json=job("pausing"))
+    http.get(f"{API}/jobs/j/failures", json={"failures": failures[:1], "cursor": "next"})
+    http.get(f"{API}/jobs/j/failures", json={"failures": failures[1:], "cursor": None})
+
+    assert catalog.order_job("j", "pause").state == "pausing"
+    assert list(catalog.failures_of("j")) == failures
 
 
 def test_a_raw_call_sends_what_it_is_told_and_returns_any_answer(

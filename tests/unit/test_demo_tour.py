@@ -25,19 +25,13 @@ from infra.local.client import (
 from infra.local.demo import show
 from infra.local.photos import Photo
 from infra.local.report import End, Row
-from infra.local.tour import (
-    Act,
-    counted,
-    empty,
-    half_size_webp,
-    near_duplicates,
-    purge,
-    references,
-    showpieces,
-    sku,
-    tour,
-    usage,
-)
+from infra.local.tour import tour
+from infra.local.tour.acts import Act, sku
+from infra.local.tour.comparing import showpieces
+from infra.local.tour.likeness import half_size_webp, near_duplicates
+from infra.local.tour.metrics import counted, usage
+from infra.local.tour.purging import empty, purge
+from infra.local.tour.referring import references
 from infra.pictures import images
 
 
@@ -298,7 +292,7 @@ def test_a_tenant_is_emptied_with_what_a_near_duplicate_holds(photo: Callable[..
 def test_metrics_are_waited_for_until_they_equal_a_count(
     photo: Callable[..., Photo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.local.tour._POLL_SECONDS", 0)
+    monkeypatch.setattr("infra.local.tour.metrics._POLL_SECONDS", 0)
     catalog = FakeCatalog(lag=3)
     near_duplicates(catalog.client, [photo("mug.jpg")])
     act = usage({"demo": catalog.client})

@@ -1,0 +1,35 @@
+"""The rest of the API, shown act by act on the demo's photos by public calls.
+
+The demo's tenant only gets references.  Images that are merged or deleted belong to a second tenant, which
+every tour empties first.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from infra.local.client import CatalogClient
+from infra.local.photos import Photo
+from infra.local.report import End, Row
+from infra.local.tour.acts import Act
+from infra.local.tour.comparing import comparison, showpieces
+from infra.local.tour.likeness import near_duplicates
+from infra.local.tour.metrics import usage
+from infra.local.tour.purging import empty, purge
+from infra.local.tour.referring import references
+
+
+def tour(
+    demo: CatalogClient, cleanup: CatalogClient, *, rows: Sequence[Row], photos: Sequence[Photo]
+) -> Iterator[Act]:
+    """Every act, as soon as it is done.  If no photo became ready, only those that need none.
+
+    `cleanup` needs the scope catalog/admin.  Raises CatalogError.
+    """
+    ready = [row for row in rows if row.end is End.READY]
+    if ready:
+        yield references(demo, ready)
+    empty(cleanup)
+    if best := showpieces(ready, photos):
+        yield comparison(demo, best[0])
+        yield near_duplicates(cleanup, best)
+    yield purge(cleanup)
+    yield usage({"demo": demo, "demo-cleanup": cleanup})
