@@ -9,6 +9,7 @@ import html
 import io
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,6 +25,16 @@ _PREVIEW_SIDE: Final = 640  # pixels; twice what the page shows, for dense scree
 
 class RenditionDiffersError(Exception):
     """A rendition's URL gave other bytes than the API said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One preset's rendition of an image before and after the preset was changed."""
+
+    image_id: str
+    file: str
+    before: Rendition
+    after: Rendition
 
 
 class ContactSheet:
@@ -71,10 +82,12 @@ class ContactSheet:
                 raise RenditionDiffersError(f"{rendition.id}: {len(data)} bytes, not {rendition.size_bytes}")
             _write_whole(path, data)
 
-    def write(self, rows: Sequence[Row], suspected: Sequence[Pair] = ()) -> Path:
-        """Write the page of these rows and of the pairs that wait for a person, and return its path."""
+    def write(
+        self, rows: Sequence[Row], suspected: Sequence[Pair] = (), changes: Sequence[Change] = ()
+    ) -> Path:
+        """Write the page of these rows, pairs that wait for a person and changes; return its path."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self.page.write_text(self._html(rows, suspected), encoding="utf-8")
+        self.page.write_text(self._html(rows, suspected, changes), encoding="utf-8")
         return self.page
 
     def _original(self, image_id: str) -> Path:
@@ -85,7 +98,7 @@ class ContactSheet:
         extension = PurePosixPath(urlsplit(rendition.url).path).suffix
         return self._folder / "renditions" / image_id / f"{rendition.id}{extension}"
 
-    def _html(self, rows: Sequence[Row], suspected: Sequence[Pair]) -> str:
+    def _html(self, rows: Sequence[Row], suspected: Sequence[Pair], changes: Sequence[Change]) -> str:
         presets, files = presets_of(rows), files_by_id(rows)
         pictured = [(row, row.id) for row in rows if row.id and row.renditions]
         plain = [row for row in rows if not row.renditions]
@@ -98,7 +111,7 @@ class ContactSheet:
             ),
             pictured="\n".join(_card(row, self._strip(row, id_, presets), files) for row, id_ in pictured),
             plain="\n".join(_card(row, "", files) for row in plain),
-            pairs=self._pairs(rows, files) + self._suspected(suspected, files),
+            pairs=self._pairs(rows, files) + self._suspected(suspected, files) + self._changed(changes),
         )
 
     def _strip(self, row: Row, id_: str, presets: Sequence[str]) -> str:
@@ -108,8 +121,7 @@ class ContactSheet:
         shown = [self._figure(self._original(id_), "original", facts)]
         for preset in presets:
             if rendition := by_preset.get(preset):
-                facts = f"{rendition.width} x {rendition.height}, {byte_size(rendition.size_bytes)}"
-                shown.append(self._figure(self._rendition(id_, rendition), preset, facts))
+                shown.append(self._shown(id_, rendition, preset))
         return f'<div class="strip">{"".join(shown)}</div>'
 
     def _pairs(self, rows: Sequence[Row], files: Mapping[str, str]) -> str:
@@ -131,6 +143,19 @@ class ContactSheet:
             if pair.decision is None and one in files and other in files
         ]
         return _section("The same picture? A person decides", shown)
+
+    def _changed(self, changes: Sequence[Change]) -> str:
+        shown = [
+            f'<article data-end="{End.READY}"><h2>{_text(change.file)}, {_text(change.after.preset)}</h2>'
+            f'<div class="strip">{self._shown(change.image_id, change.before, "before")}'
+            f"{self._shown(change.image_id, change.after, 'after')}</div></article>"
+            for change in changes
+        ]
+        return _section("A preset changed", shown)
+
+    def _shown(self, id_: str, rendition: Rendition, title: str) -> str:
+        facts = f"{rendition.width} x {rendition.height}, {byte_size(rendition.size_bytes)}"
+        return self._figure(self._rendition(id_, rendition), title, facts)
 
     def _pair(self, end: End, sign: str, said: Mapping[str, str], files: Mapping[str, str]) -> str:
         """Two originals side by side; `said` has what to say of each, by id."""

@@ -67,6 +67,11 @@ class Stack:
         """A session of the account's root user, which may look at and change anything."""
         return session(self.emulator)
 
+    def parameters(self) -> dict[str, str]:
+        """The parameters' values as they are deployed now."""
+        (described,) = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        return {entry["ParameterKey"]: entry["ParameterValue"] for entry in described["Parameters"]}
+
     def client(self, service: str) -> Any:
         """A boto3 client of the emulated account."""
         return self.session.client(service, endpoint_url=self.emulator.endpoint)  # type: ignore[call-overload]
@@ -95,10 +100,48 @@ def ensure_deployed(
     """
     settings = tomllib.loads((ROOT / "samconfig.toml").read_text())["local"]["deploy"]["parameters"]
     name = name or settings["stack_name"]
-    overrides = dict(pair.split("=", 1) for pair in settings["parameter_overrides"]) | dict(parameters or {})
+    note = _note(emulator, name)
+    before = json.loads(note.read_text()) if note.exists() else {}
+    stack = _ensure(emulator, name, before | dict(parameters or {}))
+    note.unlink(missing_ok=True)
+    return stack
+
+
+@contextmanager
+def deployed_with(stack: Stack, **parameters: str) -> Iterator[None]:
+    """Deploy other values of some parameters, and then those from before.
+
+    Killed meanwhile, the next deployment goes back.  Raises DeploymentError.
+    """
+    stamp, note = _stamp(stack.emulator, stack.name), _note(stack.emulator, stack.name)
+    before = {name: stack.parameters()[name] for name in parameters}
+    stamped = stamp.read_text()
+    note.write_text(json.dumps(before))
+    try:
+        _ensure(stack.emulator, stack.name, parameters)
+        yield
+    finally:
+        _ensure(stack.emulator, stack.name, before)
+        stamp.write_text(stamped)
+        note.unlink()
+
+
+def _stamp(emulator: Emulator, name: str) -> Path:
+    """What is deployed, as a hash of the sources and parameters."""
+    return emulator.folder / f"{name}.deployed"
+
+
+def _note(emulator: Emulator, name: str) -> Path:
+    """Parameters to go back to, while others are deployed for a while."""
+    return emulator.folder / f"{name}.before.json"
+
+
+def _ensure(emulator: Emulator, name: str, parameters: Mapping[str, str]) -> Stack:
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())["local"]["deploy"]["parameters"]
+    overrides = dict(pair.split("=", 1) for pair in settings["parameter_overrides"]) | dict(parameters)
     sources = _fingerprint_of_sources()
     wanted = hashlib.sha256(json.dumps([sources, name, overrides], sort_keys=True).encode()).hexdigest()
-    stamp = emulator.folder / f"{name}.deployed"
+    stamp = _stamp(emulator, name)
     with _locked(emulator.folder / "deploy.lock"):
         if stamp.exists() and stamp.read_text() == wanted and (stack := find(emulator, name)):
             return stack

@@ -141,6 +141,27 @@ class Deployment:
         finally:
             iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(whole))
 
+    @contextmanager
+    def configured(self, **variables: str) -> Iterator[None]:
+        """Functions that have these environment variables have these values, as if deployed so."""
+        functions = self.stack.client("lambda")
+        pages = functions.get_paginator("list_functions").paginate()
+        before = {
+            function["FunctionName"]: told
+            for page in pages
+            for function in page["Functions"]
+            if variables.keys() & (told := function.get("Environment", {}).get("Variables", {})).keys()
+        }
+        assert variables.keys() <= {name for told in before.values() for name in told}
+        try:
+            for name, told in before.items():
+                changed = told | {key: value for key, value in variables.items() if key in told}
+                functions.update_function_configuration(FunctionName=name, Environment={"Variables": changed})
+            yield
+        finally:
+            for name, told in before.items():
+                functions.update_function_configuration(FunctionName=name, Environment={"Variables": told})
+
     # --- what is stored ---------------------------------------------------------------------------------
 
     def items_of(self, id_: str) -> list[dict[str, Any]]:

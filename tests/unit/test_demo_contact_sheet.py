@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from infra.local.client import Pair, Rendition
-from infra.local.contact_sheet import ContactSheet, RenditionDiffersError
+from infra.local.contact_sheet import Change, ContactSheet, RenditionDiffersError
 from infra.local.photos import Photo
 from infra.local.report import End, Row
 from infra.pictures import images
@@ -125,6 +125,19 @@ def test_pairs_that_wait_for_a_person_are_shown_side_by_side_with_what_differs(t
 
     assert html.count("<h2>plain.jpg ? labelled.jpg</h2>") == 1
     assert html.count("differs: presence") == 1
+
+
+def test_a_rendition_is_shown_before_and_after_its_preset_changed(tmp_path: Path) -> None:
+    sheet, other = ContactSheet(tmp_path), images.jpeg_bytes(images.product_photo(1, (200, 100)))
+    after = replace(THUMB, id="thumb-2c3d", height=100, size_bytes=len(other))
+    sheet.add_renditions("ab", [THUMB], download=lambda _: DATA)
+    sheet.add_renditions("ab", [after], download=lambda _: other)
+
+    html = sheet.write([], changes=[Change("ab", "<mug>.jpg", THUMB, after)]).read_text()
+
+    shown = [attributes["src"] for tag, attributes in Page(html).tags if tag == "img"]
+    assert shown == ["renditions/ab/thumb-0a1b.jpg", "renditions/ab/thumb-2c3d.jpg"]
+    assert "&lt;mug&gt;.jpg, thumb" in html and "200 x 150" in html and "200 x 100" in html
 
 
 def test_a_png_whose_exif_is_none_is_shown_as_it_is(tmp_path: Path) -> None:

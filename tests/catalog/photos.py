@@ -1,0 +1,95 @@
+"""What an old shop's bucket holds: photos, some of them twice, some smaller, a few broken."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+from infra.local.photos import Photo, collect, upright
+from infra.pictures.images import half_of, jpeg_bytes, noisy_scene, webp_bytes
+
+_SIZES: Final = ((640, 480), (480, 640), (720, 540), (600, 600))
+_EVERY: Final = 20  # objects, of which one is a copy and one a smaller picture
+_BROKEN_EVERY: Final = 100
+_PREFIX: Final = "media/catalog"
+
+
+class Sort(StrEnum):
+    """What an object is, compared with those before it."""
+
+    PHOTO = "photo"
+    COPY = "exact copy"
+    SMALLER = "half-size copy"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """An object of the old bucket.  Its key names an SKU: `media/catalog/<sku>/<name>`."""
+
+    key: str
+    data: bytes
+    content_type: str
+    sort: Sort
+
+    @property
+    def sku(self) -> str:
+        return self.key.split("/")[2]
+
+
+def laid(count: int, folder: Path | None = None) -> Iterator[Laid]:
+    """So many objects, drawn, or made of the images in `folder`; the same ones every time."""
+    pictures = _drawn() if folder is None else _taken(folder)
+    group: list[tuple[Image.Image, bytes]] = []
+    for number in range(count):
+        place = number % _EVERY
+        if not place:
+            group.clear()
+        name = f"{_PREFIX}/sku-{number:05d}"
+        if place == _EVERY - 1:
+            yield Laid(f"{name}/copy.jpg", group[0][1], "image/jpeg", Sort.COPY)
+        elif place == _EVERY - 2:
+            yield Laid(f"{name}/small.webp", _half(group[1][0]), "image/webp", Sort.SMALLER)
+        elif number % _BROKEN_EVERY == _EVERY // 2:
+            yield Laid(f"{name}/broken.jpg", half_of(group[2][1]), "image/jpeg", Sort.BROKEN)
+        else:
+            picture, data = next(pictures)
+            group.append((picture, data))
+            yield Laid(f"{name}/front.jpg", data, "image/jpeg", Sort.PHOTO)
+
+
+def _drawn() -> Iterator[tuple[Image.Image, bytes]]:
+    for seed in itertools.count(10_000):
+        picture = noisy_scene(seed, _SIZES[seed % len(_SIZES)])
+        yield picture, jpeg_bytes(picture, 92)
+
+
+def _taken(folder: Path) -> Iterator[tuple[Image.Image, bytes]]:
+    """The folder's images as JPEGs; once they are used up, cut narrower each time, which makes new ones."""
+    photos = [photo for photo in collect(folder) if isinstance(photo, Photo)]
+    for time in itertools.count():
+        taken = list(_cut(photos, time))
+        if not taken:
+            raise FileNotFoundError(f"{folder}: no images in it")
+        yield from taken
+
+
+def _cut(photos: Sequence[Photo], time: int) -> Iterator[tuple[Image.Image, bytes]]:
+    for photo in photos:
+        try:
+            with Image.open(photo.path) as opened:
+                picture = upright(opened).convert("RGB")
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            continue
+        left = picture.width * min(time, 8) // 10
+        picture = picture.crop((left, 0, picture.width, picture.height))
+        yield picture, jpeg_bytes(picture, 90 - time % 20)
+
+
+def _half(picture: Image.Image) -> bytes:
+    size = (max(1, picture.width // 2), max(1, picture.height // 2))
+    return webp_bytes(picture.resize(size, Image.Resampling.LANCZOS), 85)
