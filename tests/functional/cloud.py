@@ -215,6 +215,7 @@ class Cloud:
 
     originals = "originals-bucket"
     renditions = "renditions-bucket"
+    jobs_bucket = "jobs-bucket"
     event_bus = "catalog"
 
     _monkeypatch: pytest.MonkeyPatch
@@ -229,7 +230,7 @@ class Cloud:
         self.dynamodb = boto3.client("dynamodb")
         boto3.client("events").create_event_bus(Name=self.event_bus)
         self.cognito = boto3.client("cognito-idp")
-        for bucket in (self.originals, self.renditions):
+        for bucket in (self.originals, self.renditions, self.jobs_bucket):
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         for name, arguments in tables_of_the_template().items():
@@ -237,6 +238,12 @@ class Cloud:
         self.render_queue = self.sqs.create_queue(QueueName="render")["QueueUrl"]
         self.uploads_queue = self.sqs.create_queue(QueueName="uploads")["QueueUrl"]
         self.purge_queue = self.sqs.create_queue(QueueName="purge")["QueueUrl"]
+        machine = boto3.client("stepfunctions").create_state_machine(
+            name="catalog-jobs",
+            definition='{"StartAt": "Plan", "States": {"Plan": {"Type": "Succeed"}}}',
+            roleArn=f"arn:aws:iam::{ACCOUNT}:role/jobs",
+        )
+        self.job_machine: str = machine["stateMachineArn"]
         key = boto3.client("kms").create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
         self.signing_key: str = key["KeyMetadata"]["KeyId"]
         self._user_pool: str = self.cognito.create_user_pool(PoolName="clients")["UserPool"]["Id"]
@@ -275,6 +282,10 @@ class Cloud:
             PURGE_QUEUE_URL=cloud.purge_queue,
             PURGE_GRACE_DAYS="30",
             SIGNING_KEY_ID=cloud.signing_key,
+            JOBS_TABLE="JobsTable",
+            JOBS_BUCKET=cloud.jobs_bucket,
+            JOB_MACHINE=cloud.job_machine,
+            JOB_CONCURRENCY="2",
         )
         cloud.assets = Assets("AssetsTable")
         cloud.tenants = Tenants("TenantsTable")
@@ -391,6 +402,14 @@ class Cloud:
     def purge(self, *, client_id: str = "client-of-acme", **body: Any) -> Answer:
         return self.call(
             "purge", "POST", "/purge", client_id=client_id, body=body, scope="catalog/read catalog/admin"
+        )
+
+    def job(
+        self, method: str, path: str = "", *, client_id: str = "client-of-globex", **request: Any
+    ) -> Answer:
+        """A call of /v1/jobs{path} by an administrator."""
+        return self.call(
+            "jobs", method, f"/jobs{path}", client_id=client_id, scope="catalog/admin", **request
         )
 
     def reference(self, method: str, id_: str, name: str, *, client_id: str = "client-of-acme") -> Answer:

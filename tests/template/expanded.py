@@ -18,7 +18,7 @@ def expanded() -> dict[str, Any]:
     """The whole document.  Code is where `sam package` would have put it; no AWS is asked."""
     document = copy.deepcopy(APPLICATION.document)
     for resource in document["Resources"].values():
-        for place in {"CodeUri", "ContentUri"} & set(resource.get("Properties", {})):
+        for place in {"CodeUri", "ContentUri", "DefinitionUri"} & set(resource.get("Properties", {})):
             resource["Properties"][place] = {"Bucket": "code", "Key": "archive"}
     translator = Translator({}, Parser(), boto_session=SimpleNamespace(region_name=REGION))
     return dict(translator.translate(document, parameter_values={}))

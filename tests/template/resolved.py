@@ -23,6 +23,7 @@ _ARNS = {
     "AWS::Cognito::UserPool": "arn:aws:cognito-idp:{place}:userpool/us-east-1_{name}",
     "AWS::Events::EventBus": "arn:aws:events:{place}:event-bus/{name}",
     "AWS::Lambda::Function": "arn:aws:lambda:{place}:function:{name}",
+    "AWS::StepFunctions::StateMachine": "arn:aws:states:{place}:stateMachine:{name}",
 }
 _HELD = {
     "TlsOnly": True,

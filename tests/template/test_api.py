@@ -39,9 +39,9 @@ def test_a_call_that_changes_something_needs_more_than_the_read_scope(call):
 
 
 @pytest.mark.parametrize("call", sorted(CALLS))
-def test_tenants_and_purges_are_an_administrators_business_alone(call):
+def test_tenants_purges_and_jobs_are_an_administrators_business_alone(call):
     scopes = CALLS[call]["Auth"]["AuthorizationScopes"]
-    assert (scopes == ["catalog/admin"]) == (call[1].split("/")[1] in {"tenants", "purge"})
+    assert (scopes == ["catalog/admin"]) == (call[1].split("/")[1] in {"tenants", "purge", "jobs"})
 
 
 def test_a_preflight_needs_no_token_and_a_call_without_auth_of_its_own_needs_one():

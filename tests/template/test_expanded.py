@@ -55,6 +55,8 @@ def causes() -> dict[str, set[str]]:
             if action.startswith("lambda:Invoke"):
                 reached[name].add(target)
     for name, config in of_type("AWS::Lambda::EventInvokeConfig").items():
+        if not config.get("DestinationConfig"):
+            continue
         failed = named(config["DestinationConfig"]["OnFailure"]["Destination"])
         assert failed not in readers, f"{name}: a function reads the failures of another"
     return reached
@@ -119,9 +121,11 @@ def test_what_fails_in_a_function_that_nobody_waits_for_becomes_a_dead_letter_wi
     kept = {
         named(config["FunctionName"]): named(config["DestinationConfig"]["OnFailure"]["Destination"])
         for config in configs.values()
+        if config.get("DestinationConfig")
     }
-    assert asynchronously_invoked() == {"PurgeStarter"}
-    assert set(kept) == asynchronously_invoked()
+    # The sweeper's event says nothing: what it fails at, it finds again ten minutes later.
+    assert asynchronously_invoked() == {"PurgeStarter", "JobSweeper"}
+    assert set(kept) == {"PurgeStarter"}
     alarms = [alarm for template in ALL for alarm in template.of_type("AWS::CloudWatch::Alarm").values()]
     for function, queue in kept.items():
         assert ("sqs:SendMessage", queue) in allowed(named(FUNCTIONS[function]["Role"]))

@@ -126,6 +126,7 @@ def _stand_in(name):
         "MAX_UPLOAD_BYTES": "10485760",
         "PIXEL_LIMITS": "{}",
         "PURGE_GRACE_DAYS": "30",
+        "JOB_CONCURRENCY": "2",
         "NEAR_DUPLICATE_ACTION": "reuse",
         "PHASH_ALGORITHM": "phash256",
         "PHASH_HAMMING_THRESHOLD": "-1",

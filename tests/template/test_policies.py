@@ -60,6 +60,15 @@ POLICY_STAYS = [
         "ListStreams",
         "Takes no resource by IAM's list, and names the stream in SAM's own policies; `*` would be wider.",
     ),
+    *(
+        (
+            "RESOURCE_MISMATCH",
+            role,
+            "states:",
+            "parliament knows only the ARNs of Express executions; IAM takes `execution:<machine>:*`, too.",
+        )
+        for role in ("JobMachineRole", "JobSweeperRole")
+    ),
 ]
 
 

@@ -36,7 +36,7 @@ def test_only_purge_deletes_assets_tenants_what_was_announced_and_only_tenants_m
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
 def test_a_function_reaches_no_service_beyond_the_pipelines(function: str) -> None:
     services = {action.partition(":")[0] for holder, action, _ in GRANTS if holder == function}
-    assert services <= {"dynamodb", "s3", "sqs", "logs", "kms", "cognito-idp", "events"}
+    assert services <= {"dynamodb", "s3", "sqs", "logs", "kms", "cognito-idp", "events", "states"}
 
 
 def test_a_version_that_purge_left_restorable_can_be_deleted_by_no_function() -> None:

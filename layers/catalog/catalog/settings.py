@@ -156,3 +156,21 @@ def _one_of(name: str, choices: Iterable[str]) -> str:
     if value not in list(choices):
         raise SettingError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
     return value
+
+
+def jobs_table() -> str:
+    return text("JOBS_TABLE")
+
+
+def jobs_bucket() -> str:
+    return text("JOBS_BUCKET")
+
+
+def job_machine() -> str:
+    """The ARN of the state machine."""
+    return text("JOB_MACHINE")
+
+
+def job_concurrency() -> int:
+    """Workers of a job at once, at most."""
+    return whole("JOB_CONCURRENCY", low=1, high=100)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from catalog.domain.assets import Asset
     from catalog.domain.comparisons import Encoding, PresetComparison
+    from catalog.domain.jobs import FailedWork, Job
     from catalog.domain.keys import AssetId
     from catalog.domain.near_duplicates import NearDuplicate
     from catalog.domain.purge import PurgeRun
@@ -249,6 +250,62 @@ def metrics_json(usage: UsageByTenant) -> dict[str, Any]:
         "duplicates_avoided": together.duplicates_avoided,
         "bytes_saved": together.bytes_saved,
         "rejected": together.rejected,
+    }
+
+
+def job_json(job: Job, *, now: datetime) -> dict[str, Any]:
+    """Job: what was asked for, how far it is, and what it comes to."""
+    from catalog.domain.estimates import estimate  # noqa: PLC0415 - of all functions only Jobs has loaded it
+
+    tally, cost = job.tally, estimate(job.kind, job.tally)
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "tenant": job.tenant,
+        "dry_run": job.dry_run,
+        "state": job.state,
+        "options": dict(job.options),
+        "concurrency": job.concurrency,
+        "requested_by": job.requested_by,
+        "retry_of": job.retry_of,
+        "created_at": _instant(job.created_at),
+        "updated_at": _instant(job.updated_at or job.created_at),
+        "ended_at": _instant(job.ended_at) if job.ended_at else None,
+        "reason": job.reason,
+        "progress": {
+            "expected": max(job.expected, tally.images),
+            "done": tally.done,
+            "skipped": tally.skipped,
+            "failed": tally.failed,
+            **_pace_json(job, now),
+            "step": job.step,
+            "waiting_until": _instant(job.stage.waiting_until) if job.stage.waiting_until else None,
+        },
+        "counts": dict(tally.counts),
+        "estimate": {"dollars": round(cost.dollars, 4), "seconds": round(cost.seconds / job.concurrency, 1)},
+        "report": job.report,
+    }
+
+
+def _pace_json(job: Job, now: datetime) -> dict[str, Any]:
+    """Images a second while it was carried out, and seconds until the images expected so far are done."""
+    rate = job.rate(now)
+    left = max(0, job.expected - job.tally.images)
+    known = rate and not job.is_at_rest
+    return {
+        "per_second": round(rate, 3) if rate else None,
+        "seconds_left": round(left / rate, 1) if known and rate else None,
+    }
+
+
+def failure_json(failed: FailedWork) -> dict[str, Any]:
+    """Failure: an image or an object that a job could not deal with."""
+    return {
+        "tenant": failed.tenant,
+        "phase": failed.phase,
+        "subject": failed.failure.subject,
+        "code": failed.failure.code,
+        "detail": failed.failure.detail,
     }
 
 

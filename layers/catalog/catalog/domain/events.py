@@ -5,12 +5,13 @@ docs/events.md is the contract.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final, TypedDict
 
 from catalog.domain.assets import Asset, Status
+from catalog.domain.jobs import Job, JobKind, JobState
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.purge import PurgeRun, RunSource, RunState
 from catalog.domain.rejections import RejectionCode
@@ -27,7 +28,7 @@ class Event:
     type: ClassVar[str]
 
     event_id: str
-    tenant: TenantId
+    tenant: TenantId | None
     correlation_id: str | None
     occurred_at: datetime
 
@@ -97,12 +98,46 @@ class PurgeCompleted(Event):
     kept: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEvent(Event):
+    """A catalog job has ended.  `tenant` is null where it was about all of them.
+
+    `done`, `skipped` and `failed` count images; `counts` are the kind's own.
+    """
+
+    job_id: str
+    kind: JobKind
+    dry_run: bool
+    done: int
+    skipped: int
+    failed: int
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCompleted(JobEvent):
+    """A job has dealt with every image; `failed` of them could not be helped."""
+
+    type: ClassVar[str] = "job.completed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFailed(JobEvent):
+    """A job cannot go on; it can be resumed."""
+
+    type: ClassVar[str] = "job.failed"
+
+    reason: str | None
+
+
 EVENTS: Final[tuple[type[Event], ...]] = (
     ImageReady,
     ImageRejected,
     ImageDuplicate,
     ImageDeleted,
     PurgeCompleted,
+    JobCompleted,
+    JobFailed,
 )
 
 
@@ -167,13 +202,48 @@ class RunChange:
         )
 
 
+def job_event(job: Job) -> JobEvent:
+    """What is told of a job that has completed or failed; an attempt at a job ends once."""
+    kind = JobFailed if job.state is JobState.FAILED else JobCompleted
+    told: _OfJob = {
+        "event_id": _event_id(kind, job.id, job.attempt),
+        "tenant": job.tenant,
+        "correlation_id": None,
+        "occurred_at": job.ended_at or job.created_at,
+        "job_id": job.id,
+        "kind": job.kind,
+        "dry_run": job.dry_run,
+        "done": job.tally.done,
+        "skipped": job.tally.skipped,
+        "failed": job.tally.failed,
+        "counts": dict(job.tally.counts),
+    }
+    if kind is JobFailed:
+        return JobFailed(**told, reason=job.reason)
+    return JobCompleted(**told)
+
+
+class _OfJob(TypedDict):
+    event_id: str
+    tenant: TenantId | None
+    correlation_id: str | None
+    occurred_at: datetime
+    job_id: str
+    kind: JobKind
+    dry_run: bool
+    done: int
+    skipped: int
+    failed: int
+    counts: Mapping[str, int]
+
+
 def _event_id(kind: type[Event], *what: object) -> str:
     return str(uuid.uuid5(_IDS, "/".join(map(str, (kind.type, *what)))))
 
 
 class _OfImage(TypedDict):
     event_id: str
-    tenant: TenantId
+    tenant: TenantId | None
     correlation_id: str | None
     occurred_at: datetime
     id: AssetId

@@ -40,7 +40,15 @@ class JobStateError(CallerError):
 
 
 class PartClaimedError(Exception):
-    """Another worker is at the part, or has completed it."""
+    """Another worker has begun the part since, or has completed it; or it is not to be begun."""
+
+
+class ExecutionNotStartedError(Exception):
+    """The state machine did not take the job; the sweeper tries again."""
+
+
+class JobMovedError(Exception):
+    """The job's record is not any more as it was read."""
 
 
 class JobKind(StrEnum):
@@ -66,6 +74,10 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
     COMPLETED = "completed"
     FAILED = "failed"
+
+
+# An execution of the state machine works on these, or should.
+ACTIVE: Final = frozenset({JobState.RUNNING, JobState.PAUSING, JobState.CANCELLING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +140,15 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedWork:
+    """A failure, and the tenant and phase of the work that it was part of."""
+
+    failure: Failure
+    tenant: TenantId
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One line of the map's input: a part of a job.  `part` is unique in the job."""
 
@@ -169,12 +190,14 @@ class Step:
 class Part:
     """How far a part has come.
 
-    `after` is the last subject that was reported.  `attempts` counts the workers that began it.  `in_hand` is
-    the subject that an attempt is at, from SUSPICIOUS_FROM on.  `revision` grows with every report.
+    `after` is the last subject that was reported.  `attempts` counts the workers that began it since the last
+    report.  `in_hand` is the subject that an attempt is at, from SUSPICIOUS_FROM on.  `worker` is who began
+    it last; only that one reports.  `revision` grows with every write.
     """
 
     id: str
     attempts: int
+    worker: str = ""
     after: str | None = None
     in_hand: str | None = None
     completed: bool = False
@@ -182,12 +205,37 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """How far the planner is with the present step.
+
+    `cut`: its parts are written down, `parts` of them, in the jobs bucket's `file`, and `next` is where the
+    step after it begins.  `waiting_until`: it is not to be cut before.
+    `round` counts the rounds of this execution that were planned.  `reports` counts those of all workers,
+    `seen` says how many there were at the last round, and `idle` counts the rounds since there was one.
+    `restarts` counts the executions that the sweeper started since then.
+    """
+
+    cut: bool = False
+    parts: int = 0
+    file: str | None = None
+    next: str | None = None
+    waiting_until: datetime | None = None
+    round: int = 0
+    reports: int = 0
+    seen: int = 0
+    idle: int = 0
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One job.  `tenant` is None where it is about all of them; `options` are those of its kind, as in JSON.
 
-    `position` is where its present step begins, `step` counts steps; `attempt` counts the executions of the
-    state machine.  `expected` are the images of the steps planned so far; `active_seconds` is the time it was
-    carried out in executions that have ended.  Times are aware UTC.
+    `position` is where its present step begins, None behind the last; `step` counts steps; `attempt` counts
+    the executions of the state machine.  `expected` are the images of the steps planned so far.
+    `active_seconds` is the time it was carried out until `active_since`, which is None while it rests or
+    waits.  `report` is what its kind has to say at the end.  `turn` grows with every write but reports'.
+    Times are aware UTC.
     """
 
     id: str
@@ -208,6 +256,22 @@ class Job:
     ended_at: datetime | None = None
     reason: str | None = None
     retry_of: str | None = None
+    stage: Stage = Stage()
+    active_since: datetime | None = None
+    active_seconds: float = 0.0
+    report: Mapping[str, Any] | None = None
+    turn: int = 0
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Nothing happens to it unless somebody asks."""
+        return self.state not in ACTIVE
+
+    def rate(self, now: datetime) -> float | None:
+        """Images a second while it was carried out; None where it was not."""
+        running = (now - self.active_since).total_seconds() if self.active_since else 0.0
+        seconds = self.active_seconds + max(0.0, running)
+        return self.tally.images / seconds if seconds and self.tally.images else None
 
 
 class Worker[S](Protocol):

@@ -14,17 +14,16 @@ from catalog.domain.clock import Clock, utc_now
 from catalog.domain.jobs import Done, Failure, JobState, PartClaimedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from catalog.adapters.jobs_table import Jobs
-    from catalog.domain.jobs import Job, Line, Part, Worker
+    from catalog.domain.jobs import Job, Line, Part, Work, Worker
 
 # Of the worker's 180 seconds; a part that is not completed then is planned again.
 WORK_FOR: Final = timedelta(seconds=120)
 REPORT_AFTER: Final = timedelta(seconds=5)
-_REPORT_FAILURES: Final = (
-    20  # failures one report has room for beside the part and the job: 100 items at most
-)
+_REPORT_FAILURES: Final = 20  # a transaction has 100 items at most; a batch may bring some more
 # From the third worker on, each subject is recorded before it is taken: if that worker dies, too, the fourth
 # knows what killed it, records it as failed, and goes on behind it.
 SUSPICIOUS_FROM: Final = 3
@@ -45,29 +44,33 @@ class Parts:
         """
         until = self.clock() + WORK_FOR
         job = self.jobs.get(line.job)
+        resume_only = job.state is not JobState.RUNNING
         try:
-            part = self.jobs.begin(
-                job, line.part, resume_only=job.state is not JobState.RUNNING, now=self.clock()
-            )
+            part = self.jobs.begin(job, line.part, resume_only=resume_only, now=self.clock())
+            # One worker's suspicion lasts: what it reports makes it no less careful.
+            suspicious = part.attempts >= SUSPICIOUS_FROM
+            if part.in_hand is not None:
+                part = self._give_up(job, line, part, part.in_hand)
+            return self._take_all(job, line, part, until, suspicious=suspicious)
         except PartClaimedError:
-            return True
-        if part.in_hand is not None:
-            culprit = Failure(part.in_hand, "worker_died", "a worker stopped at it twice; its log says why")
-            part = self.jobs.report(
-                job, part, line.work, Done(failures=(culprit,)), after=part.in_hand, now=self.clock()
-            )
-        return self._take_all(job, line, part, until)
+            return False
 
-    def _take_all(self, job: Job, line: Line, part: Part, until: datetime) -> bool:
+    def _give_up(self, job: Job, line: Line, part: Part, subject: str) -> Part:
+        culprit = Failure(subject, "worker_died", "a worker stopped at it each time; its log says why")
+        return self.jobs.report(
+            job, part, line.work, Done(failures=(culprit,)), after=subject, now=self.clock()
+        )
+
+    def _take_all(self, job: Job, line: Line, part: Part, until: datetime, *, suspicious: bool) -> bool:
         reported_at = self.clock()
         pending, after = Done(), part.after
         for name, subject in self.worker.subjects(job, line.work, after=part.after):
-            if part.attempts >= SUSPICIOUS_FROM:
+            if suspicious:
                 part = self.jobs.take_in_hand(job, part, name)
             pending, after = _both(pending, self.worker.take(job, line.work, subject)), name
             now = self.clock()
             due = now - reported_at >= REPORT_AFTER or len(pending.failures) >= _REPORT_FAILURES
-            if due or part.attempts >= SUSPICIOUS_FROM or now >= until:
+            if due or suspicious or now >= until:
                 part = self.jobs.report(job, part, line.work, pending, after=after, now=now)
                 pending, reported_at = Done(), now
             if now >= until:
@@ -79,3 +82,17 @@ class Parts:
 def _both(one: Done, other: Done) -> Done:
     tally = one.tally + other.tally
     return Done(tally.done, tally.skipped, (*one.failures, *other.failures), tally.counts)
+
+
+class UnbuiltError(Exception):
+    """The kind has no worker yet."""
+
+
+class Unbuilt:
+    """In place of a worker that is still to be written."""
+
+    def subjects(self, job: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, None]]:
+        raise UnbuiltError(job.kind, work, after)
+
+    def take(self, job: Job, work: Work, subject: None) -> Done:
+        raise UnbuiltError(job.kind, work, subject)

@@ -1,0 +1,62 @@
+"""State machine of jobs -> job_planner: what the execution does next for its job."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from catalog import settings
+from catalog.adapters.event_bus import EventBus
+from catalog.adapters.executions import Executions
+from catalog.adapters.job_files import JobFiles
+from catalog.adapters.jobs_table import Jobs
+from catalog.composition import job_steps
+from catalog.telemetry import count, logger, metrics
+from catalog.use_cases.job_planning import Next, Plan, Planning, Turn
+
+jobs = Jobs(settings.jobs_table())
+files = JobFiles(settings.jobs_bucket())
+planning = Planning(
+    jobs=jobs,
+    files=files,
+    executions=Executions(settings.job_machine()),
+    bus=EventBus(settings.event_bus_name()),
+    steps=job_steps.steps(),
+    most_at_once=settings.job_concurrency(),
+)
+
+
+def turn_of(event: dict[str, Any]) -> Turn:
+    """The state machine's own input at first, then the last answer; with an error if there was one."""
+    error = event.get("error")
+    told = f"{error['Error']}: {error['Cause'][:1000]}" if error else None
+    return Turn(event["job"], event["attempt"], event["round"], event.get("next") == Next.WORK, told)
+
+
+def answer(turn: Turn, plan: Plan) -> dict[str, Any]:
+    return {
+        "job": turn.job,
+        "attempt": turn.attempt,
+        "round": turn.round + 1,
+        "next": plan.next,
+        "bucket": files.bucket,
+        "key": plan.key or "",
+        "until": _instant(plan.until) if plan.until else "",
+    }
+
+
+def _instant(moment: datetime) -> str:
+    """As Amazon States Language has it: whole seconds will do."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
+    turn = turn_of(event)
+    plan = planning.plan(turn)
+    logger.info(
+        "planned", job=turn.job, attempt=turn.attempt, round=turn.round, next=plan.next, lines=plan.lines
+    )
+    count("JobRoundsPlanned")
+    return answer(turn, plan)

@@ -1,0 +1,108 @@
+"""/v1/jobs: an administrator starts, watches and orders work over the whole catalog."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from catalog import settings
+from catalog.adapters.clients_table import Clients
+from catalog.adapters.executions import Executions
+from catalog.adapters.jobs_table import Jobs
+from catalog.adapters.tenants_table import Tenants
+from catalog.api.http import Answer, Api, Call, accepted, listed, ok
+from catalog.api.inputs.jobs import (
+    Options,
+    failures_request,
+    job_request,
+    jobs_request,
+    no_options,
+    path_job_id,
+)
+from catalog.api.representations import failure_json, job_json
+from catalog.domain.clock import utc_now
+from catalog.domain.jobs import Job, JobKind
+from catalog.telemetry import count, logger
+from catalog.use_cases.job_requests import Asked, JobRequests
+
+OPTIONS: Final[Mapping[JobKind, Options]] = {
+    JobKind.REBUILD: no_options,
+    JobKind.IMPORT: no_options,
+    JobKind.FIND_DUPLICATES: no_options,
+    JobKind.RECOUNT: no_options,
+    JobKind.ERASE: no_options,
+}
+
+clients = Clients(settings.clients_table())
+tenants = Tenants(settings.tenants_table())
+jobs = Jobs(settings.jobs_table())
+requests = JobRequests(jobs, Executions(settings.job_machine()), settings.job_concurrency())
+app = Api(clients.current_tenant_of, allow_origin=settings.cors_allow_origin())
+
+
+@app.route("POST", "/jobs")
+def post_job(call: Call) -> Answer:
+    asked = job_request(call.body, OPTIONS)
+    tenant = tenants.get(asked.tenant).id if asked.tenant else None
+    job = requests.create(
+        Asked(asked.kind, tenant, asked.dry_run, asked.options, asked.concurrency),
+        requested_by=call.client_id,
+    )
+    return ordered(call, "job created", job)
+
+
+@app.route("GET", "/jobs")
+def get_jobs(call: Call) -> Answer:
+    asked = jobs_request(call.query)
+    page = jobs.page(asked.tenant, asked.page)
+    count("PageRead")
+    return listed("jobs", page.map(shown))
+
+
+@app.route("GET", "/jobs/<id_>")
+def get_job(_: Call, id_: str) -> Answer:
+    return ok(shown(jobs.get(path_job_id(id_))))
+
+
+@app.route("GET", "/jobs/<id_>/failures")
+def get_failures(call: Call, id_: str) -> Answer:
+    asked = failures_request(call.query)
+    page = jobs.failures(jobs.get(path_job_id(id_)).id, asked)
+    count("PageRead")
+    return listed("failures", page.map(failure_json))
+
+
+@app.route("POST", "/jobs/<id_>/pause")
+def pause(call: Call, id_: str) -> Answer:
+    return change(call, "job paused", requests.pause, id_)
+
+
+@app.route("POST", "/jobs/<id_>/resume")
+def resume(call: Call, id_: str) -> Answer:
+    return change(call, "job resumed", requests.resume, id_)
+
+
+@app.route("POST", "/jobs/<id_>/cancel")
+def cancel(call: Call, id_: str) -> Answer:
+    return change(call, "job cancelled", requests.cancel, id_)
+
+
+@app.route("POST", "/jobs/<id_>/retry")
+def retry(call: Call, id_: str) -> Answer:
+    job = requests.retry(path_job_id(id_), requested_by=call.client_id)
+    return ordered(call, "job tried again", job)
+
+
+def change(call: Call, what: str, order: Callable[[str], Job], id_: str) -> Answer:
+    return ordered(call, what, order(path_job_id(id_)))
+
+
+def ordered(call: Call, what: str, job: Job) -> Answer:
+    logger.info(what, job=job.id, kind=job.kind, tenant=job.tenant, by=call.client_id)
+    count("JobOrdered")
+    return accepted(shown(job))
+
+
+def shown(job: Job) -> dict[str, object]:
+    return job_json(job, now=utc_now())
+
+
+handler = app.handler

@@ -1,0 +1,541 @@
+"""The Jobs table: a job's record, its parts and its failures, all under the job's id.
+
+Workers only add to the record's counters, in one transaction with their part.  Everything else in the record
+is written by whoever read it last: `turn` says so.
+"""
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+from pynamodb.attributes import UnicodeAttribute
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+
+from catalog.adapters.pages import Cursors, matching, moment
+from catalog.adapters.sdk import client
+from catalog.adapters.tables import bind, timestamp
+from catalog.domain.jobs import (
+    ACTIVE,
+    JOBS_KEPT_FOR,
+    Done,
+    FailedWork,
+    Failure,
+    Job,
+    JobKind,
+    JobMovedError,
+    JobNotFoundError,
+    JobState,
+    Part,
+    PartClaimedError,
+    Stage,
+    Tally,
+    Work,
+)
+from catalog.domain.keys import TenantId, tenant_id
+from catalog.domain.paging import Page, PageRequest
+
+ALL_TENANTS: Final = "*"  # no tenant's id
+
+_REFUSED: Final = "ConditionalCheckFailedException"
+_RECORD: Final = "job"
+_PART: Final = "part#"
+_FAILURE: Final = "failure#"
+_LISTED: Final = "jobs"
+_COUNT: Final = "count#"
+_CONFLICTS: Final = 5  # of transactions over one job's record, which all its workers write
+_FAILURES_AT_ONCE: Final = 98  # a transaction's 100 items, less the part and the record
+_JOB_ID: Final = matching("[0-9A-Za-z-]{1,64}")
+
+
+class _ByCreatedAt(GlobalSecondaryIndex["_Entry"]):
+    class Meta:
+        index_name = "by_created_at"
+        projection = KeysOnlyProjection()
+
+    listed = UnicodeAttribute(hash_key=True)
+    created_at = UnicodeAttribute(range_key=True)
+
+
+class _ByTenant(GlobalSecondaryIndex["_Entry"]):
+    class Meta:
+        index_name = "by_tenant"
+        projection = KeysOnlyProjection()
+
+    tenant = UnicodeAttribute(hash_key=True)
+    created_at = UnicodeAttribute(range_key=True)
+
+
+class _ByActive(GlobalSecondaryIndex["_Entry"]):
+    class Meta:
+        index_name = "by_active"
+        projection = KeysOnlyProjection()
+
+    active = UnicodeAttribute(hash_key=True)
+    created_at = UnicodeAttribute(range_key=True)
+
+
+class _Entry(Model):
+    """An item of the table as the lists see it."""
+
+    class Meta:
+        table_name = ""
+
+    job = UnicodeAttribute(hash_key=True)
+    entry = UnicodeAttribute(range_key=True)
+    listed = UnicodeAttribute(null=True)
+    active = UnicodeAttribute(null=True)
+    tenant = UnicodeAttribute(null=True)
+    created_at = UnicodeAttribute(null=True)
+    subject = UnicodeAttribute(null=True)
+    code = UnicodeAttribute(null=True)
+    detail = UnicodeAttribute(null=True)
+    phase = UnicodeAttribute(null=True)
+
+    by_created_at = _ByCreatedAt()
+    by_tenant = _ByTenant()
+    by_active = _ByActive()
+
+
+_FAILURES: Final = Cursors(job=_JOB_ID, entry=matching(_FAILURE + "[0-9a-f/]{1,64}"))
+
+
+def _cursors(attribute: str, check: Any) -> Cursors:
+    return Cursors(job=_JOB_ID, entry=matching(_RECORD), created_at=moment, **{attribute: check})
+
+
+_JOBS: Final = _cursors("listed", matching(_LISTED))
+_JOBS_OF_TENANT: Final = _cursors("tenant", tenant_id)
+
+
+class Jobs:
+    """The Jobs table."""
+
+    def __init__(self, table_name: str) -> None:
+        self._table = table_name
+        self._model = bind(_Entry, table_name)
+
+    # --- The record -----------------------------------------------------------------------------------------
+
+    def create(self, job: Job) -> bool:
+        """Record a new job; False where there is one of this id, which is not the same."""
+        item = _key(job.id, _RECORD) | _fixed(job) | _changing(job)
+        try:
+            client("dynamodb").put_item(
+                TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(job)"
+            )
+        except ClientError as error:
+            if not _is_refusal(error):
+                raise
+            # The same: by this very write, whose answer was lost.
+            return _fixed(self.get(job.id)) == _fixed(job)
+        return True
+
+    def get(self, job_id: str) -> Job:
+        """A consistent read of one item.  Raises JobNotFoundError."""
+        item = self._read(job_id, _RECORD)
+        if item is None:
+            raise JobNotFoundError(job_id)
+        return _job(item)
+
+    def save(self, read: Job, changed: Job, *, now: datetime) -> Job:
+        """Replace the record, but for what workers count.  Raises JobMovedError if it is not as `read`."""
+        changed = replace(changed, turn=read.turn + 1, updated_at=now)
+        new = _changing(changed)
+        gone = [name for name in _changing(read) if name not in new]
+        names = {f"#{at}": name for at, name in enumerate([*new, *gone])}
+        values = {f":{at}": value for at, value in enumerate(new.values())}
+        update = "SET " + ", ".join(f"#{at} = :{at}" for at in range(len(new)))
+        if gone:
+            update += " REMOVE " + ", ".join(f"#{len(new) + at}" for at in range(len(gone)))
+        try:
+            answer = client("dynamodb").update_item(
+                TableName=self._table,
+                Key=_key(read.id, _RECORD),
+                UpdateExpression=update,
+                ConditionExpression="#turn = :read",
+                ExpressionAttributeNames=names | {"#turn": "turn"},
+                ExpressionAttributeValues=values | {":read": {"N": str(read.turn)}},
+                ReturnValues="ALL_NEW",
+            )
+        except ClientError as error:
+            if not _is_refusal(error):
+                raise
+            left = self.get(read.id)
+            if _changing(replace(left, updated_at=now)) != new:
+                raise JobMovedError(read.id) from error
+            return left  # by this very write: its answer was lost, and the SDK sent it again
+        return _job(answer["Attributes"])
+
+    def page(self, tenant: TenantId | None, asked: PageRequest) -> Page[Job]:
+        """Jobs, newest first; those about this tenant alone, or all.  Raises InvalidCursorError."""
+        index, owner, cursors = (
+            (self._model.by_tenant, {"tenant": tenant}, _JOBS_OF_TENANT)
+            if tenant
+            else (self._model.by_created_at, {"listed": _LISTED}, _JOBS)
+        )
+        (hash_key,) = owner.values()
+        items = index.query(
+            hash_key,
+            limit=asked.limit,
+            page_size=asked.limit,
+            last_evaluated_key=cursors.key(asked.cursor, **owner),
+            scan_index_forward=False,
+        )
+        page = cursors.page(items, asked.limit)
+        found = {job.id: job for job in self._many([entry.job for entry in page.entries])}
+        return page.map(lambda entry: found.get(entry.job))
+
+    def active(self) -> Iterator[Job]:
+        """Jobs that an execution works on, or should: the longest there first.  A read each."""
+        for entry in self._model.by_active.query("yes"):
+            job = self.get(entry.job)
+            if job.state in ACTIVE:
+                yield job
+
+    # --- Parts ----------------------------------------------------------------------------------------------
+
+    def begin(self, job: Job, part_id: str, *, resume_only: bool, now: datetime) -> Part:
+        """Take the part over from whoever was at it.  `resume_only`: not one that nobody has begun.
+
+        Raises PartClaimedError.
+        """
+        condition = "attribute_not_exists(completed)"
+        if resume_only:
+            condition += " AND attribute_exists(job)"
+        try:
+            answer = client("dynamodb").update_item(
+                TableName=self._table,
+                Key=_key(job.id, _PART + part_id),
+                UpdateExpression="SET worker = :worker, begun_at = if_not_exists(begun_at, :now), "
+                "expires_at = :expires ADD attempts :one, revision :one",
+                ConditionExpression=condition,
+                ExpressionAttributeValues={
+                    ":worker": {"S": str(uuid.uuid4())},
+                    ":now": {"S": timestamp(now)},
+                    ":expires": {"N": _expiry(job)},
+                    ":one": {"N": "1"},
+                },
+                ReturnValues="ALL_NEW",
+            )
+        except ClientError as error:
+            if _is_refusal(error):
+                raise PartClaimedError(part_id) from error
+            raise
+        return _part(answer["Attributes"])
+
+    def take_in_hand(self, job: Job, part: Part, subject: str) -> Part:
+        """Record the subject that the worker is about to take.  Raises PartClaimedError."""
+        taken = replace(part, in_hand=subject, revision=part.revision + 1)
+        try:
+            client("dynamodb").update_item(
+                TableName=self._table,
+                Key=_key(job.id, _PART + part.id),
+                UpdateExpression="SET in_hand = :subject, revision = :next",
+                ConditionExpression="worker = :worker AND revision = :revision",
+                ExpressionAttributeValues={":subject": {"S": subject}, **_writer(part)},
+            )
+        except ClientError as error:
+            if not _is_refusal(error):
+                raise
+            self._expect(job, taken, error)
+        return taken
+
+    def report(
+        self,
+        job: Job,
+        part: Part,
+        work: Work,
+        done: Done,
+        *,
+        after: str | None,
+        completed: bool = False,
+        now: datetime,
+    ) -> Part:
+        """Count what was done up to `after`, in the part, the job and its failures, together or not at all.
+
+        Raises PartClaimedError where another worker has the part.
+        """
+        reported = replace(
+            part, after=after, in_hand=None, attempts=0, completed=completed, revision=part.revision + 1
+        )
+        failures = [_failure_item(job, part, work, failure) for failure in done.failures]
+        # Those of a large batch that no transaction has room for: written again, each is the same item.
+        for item in failures[_FAILURES_AT_ONCE:]:
+            client("dynamodb").put_item(TableName=self._table, Item=item)
+        items = [
+            {"Update": self._reporting(job, part, reported)},
+            {"Update": self._counting(job, done.tally, now)},
+            *({"Put": {"TableName": self._table, "Item": item}} for item in failures[:_FAILURES_AT_ONCE]),
+        ]
+        for attempt in range(_CONFLICTS):
+            try:
+                client("dynamodb").transact_write_items(TransactItems=items)
+            except ClientError as error:
+                reasons = [reason["Code"] for reason in error.response.get("CancellationReasons", [])]
+                if reasons and reasons[0] == "ConditionalCheckFailed":
+                    self._expect(job, reported, error)
+                elif "TransactionConflict" in reasons and attempt < _CONFLICTS - 1:
+                    time.sleep(0.05 * 2**attempt)
+                    continue
+                else:
+                    raise
+            break
+        return reported
+
+    def completed_parts(self, job: Job, step: int) -> set[str]:
+        """The parts of a step that are completed, read consistently."""
+        return {part.id for part in self._parts(job, step) if part.completed}
+
+    def begun_parts(self, job: Job, step: int) -> set[str]:
+        """The parts of a step that were begun and are not completed, read consistently."""
+        return {part.id for part in self._parts(job, step) if not part.completed}
+
+    # --- Failures -------------------------------------------------------------------------------------------
+
+    def failures(self, job_id: str, asked: PageRequest) -> Page[FailedWork]:
+        """The failures of a job.  Raises InvalidCursorError."""
+        items = self._model.query(
+            job_id,
+            self._model.entry.startswith(_FAILURE),
+            limit=asked.limit,
+            page_size=asked.limit,
+            last_evaluated_key=_FAILURES.key(asked.cursor, job=job_id),
+            consistent_read=True,
+        )
+        return _FAILURES.page(items, asked.limit).map(
+            lambda item: FailedWork(
+                Failure(item.subject, item.code, item.detail), TenantId(item.tenant), item.phase
+            )
+        )
+
+    # --------------------------------------------------------------------------------------------------------
+
+    def _read(self, job_id: str, entry: str) -> dict[str, Any] | None:
+        item: dict[str, Any] | None = (
+            client("dynamodb")
+            .get_item(TableName=self._table, Key=_key(job_id, entry), ConsistentRead=True)
+            .get("Item")
+        )
+        return item
+
+    def _many(self, job_ids: Iterable[str]) -> Iterator[Job]:
+        keys = [_key(job_id, _RECORD) for job_id in job_ids]
+        asked: dict[str, Any] = {self._table: {"Keys": keys}} if keys else {}
+        while asked:
+            answer = client("dynamodb").batch_get_item(RequestItems=asked)
+            yield from map(_job, answer["Responses"].get(self._table, []))
+            asked = answer.get("UnprocessedKeys", {})
+
+    def _parts(self, job: Job, step: int) -> Iterator[Part]:
+        pages = (
+            client("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self._table,
+                KeyConditionExpression="job = :job AND begins_with(#entry, :step)",
+                ExpressionAttributeNames={"#entry": "entry"},
+                ExpressionAttributeValues={":job": {"S": job.id}, ":step": {"S": f"{_PART}{step:06d}/"}},
+                ConsistentRead=True,
+            )
+        )
+        for page in pages:
+            yield from map(_part, page["Items"])
+
+    def _expect(self, job: Job, wanted: Part, error: ClientError) -> None:
+        """Nothing, where the part is as wanted, by this worker; otherwise raise PartClaimedError."""
+        item = self._read(job.id, _PART + wanted.id)
+        left = _part(item) if item else None
+        if left is None or (left.worker, left.revision) != (wanted.worker, wanted.revision):
+            raise PartClaimedError(wanted.id) from error
+
+    def _reporting(self, job: Job, part: Part, reported: Part) -> dict[str, Any]:
+        update, values = "SET attempts = :zero, revision = :next", _writer(part) | {":zero": {"N": "0"}}
+        if reported.after is not None:
+            update, values = update + ", #after = :after", values | {":after": {"S": reported.after}}
+        if reported.completed:
+            update, values = update + ", completed = :true", values | {":true": {"BOOL": True}}
+        names = {"#after": "after"} if reported.after is not None else {}
+        return {
+            "TableName": self._table,
+            "Key": _key(job.id, _PART + part.id),
+            "UpdateExpression": update + " REMOVE in_hand",
+            "ConditionExpression": "worker = :worker AND revision = :revision",
+            "ExpressionAttributeValues": values,
+            **({"ExpressionAttributeNames": names} if names else {}),
+        }
+
+    def _counting(self, job: Job, tally: Tally, now: datetime) -> dict[str, Any]:
+        counts = {_COUNT + name: number for name, number in tally.counts.items()}
+        numbers = {
+            "done": tally.done,
+            "skipped": tally.skipped,
+            "failed": tally.failed,
+            "reports": 1,
+            **{name: number for name, number in counts.items() if number},
+        }
+        return {
+            "TableName": self._table,
+            "Key": _key(job.id, _RECORD),
+            "UpdateExpression": "SET updated_at = :now ADD "
+            + ", ".join(f"#{at} :{at}" for at in range(len(numbers))),
+            "ConditionExpression": "attribute_exists(job)",
+            "ExpressionAttributeNames": {f"#{at}": name for at, name in enumerate(numbers)},
+            "ExpressionAttributeValues": {":now": {"S": timestamp(now)}}
+            | {f":{at}": {"N": str(number)} for at, number in enumerate(numbers.values())},
+        }
+
+
+def _is_refusal(error: ClientError) -> bool:
+    return bool(error.response["Error"]["Code"] == _REFUSED)
+
+
+def _key(job_id: str, entry: str) -> dict[str, Any]:
+    return {"job": {"S": job_id}, "entry": {"S": entry}}
+
+
+def _writer(part: Part) -> dict[str, Any]:
+    """The values of a condition that only the part's worker meets, once a revision."""
+    return {
+        ":worker": {"S": part.worker},
+        ":revision": {"N": str(part.revision)},
+        ":next": {"N": str(part.revision + 1)},
+    }
+
+
+def _expiry(job: Job) -> str:
+    return str(int((job.created_at + JOBS_KEPT_FOR).timestamp()))
+
+
+def _fixed(job: Job) -> dict[str, Any]:
+    """What never changes."""
+    return {
+        "listed": {"S": _LISTED},
+        "kind": {"S": job.kind},
+        "tenant": {"S": job.tenant or ALL_TENANTS},
+        "dry_run": {"BOOL": job.dry_run},
+        "options": {"S": json.dumps(job.options, sort_keys=True)},
+        "requested_by": {"S": job.requested_by},
+        "created_at": {"S": timestamp(job.created_at)},
+        "expires_at": {"N": _expiry(job)},
+        **({"retry_of": {"S": job.retry_of}} if job.retry_of else {}),
+    }
+
+
+def _changing(job: Job) -> dict[str, Any]:
+    """What the planner and requests write; attributes that are None are left out."""
+    stage = asdict(job.stage)
+    del stage["reports"]
+    until = job.stage.waiting_until
+    texts = {
+        "position": job.position,
+        "reason": job.reason,
+        "active": "yes" if job.state in ACTIVE else None,
+        "ended_at": timestamp(job.ended_at) if job.ended_at else None,
+        "updated_at": timestamp(job.updated_at or job.created_at),
+        "active_since": timestamp(job.active_since) if job.active_since else None,
+        "report": None if job.report is None else json.dumps(job.report, sort_keys=True),
+        "stage": json.dumps(stage | {"waiting_until": timestamp(until) if until else None}),
+        "state": str(job.state),
+    }
+    numbers = {
+        "step": job.step,
+        "attempt": job.attempt,
+        "expected": job.expected,
+        "concurrency": job.concurrency,
+        "active_seconds": round(job.active_seconds, 3),
+        "turn": job.turn,
+    }
+    return {name: {"S": text} for name, text in texts.items() if text is not None} | {
+        name: {"N": str(number)} for name, number in numbers.items()
+    }
+
+
+def _text(item: Mapping[str, Any], name: str) -> str | None:
+    return item[name]["S"] if name in item else None
+
+
+def _number(item: Mapping[str, Any], name: str) -> int:
+    return int(item[name]["N"]) if name in item else 0
+
+
+def _moment(item: Mapping[str, Any], name: str) -> datetime | None:
+    return datetime.fromisoformat(item[name]["S"]) if name in item else None
+
+
+def _job(item: Mapping[str, Any]) -> Job:
+    tenant = item["tenant"]["S"]
+    report = _text(item, "report")
+    return Job(
+        id=item["job"]["S"],
+        kind=JobKind(item["kind"]["S"]),
+        tenant=None if tenant == ALL_TENANTS else TenantId(tenant),
+        dry_run=item["dry_run"]["BOOL"],
+        options=json.loads(item["options"]["S"]),
+        state=JobState(item["state"]["S"]),
+        requested_by=item["requested_by"]["S"],
+        created_at=datetime.fromisoformat(item["created_at"]["S"]),
+        concurrency=_number(item, "concurrency"),
+        position=_text(item, "position"),
+        step=_number(item, "step"),
+        attempt=_number(item, "attempt"),
+        expected=_number(item, "expected"),
+        tally=_tally(item),
+        updated_at=_moment(item, "updated_at"),
+        ended_at=_moment(item, "ended_at"),
+        reason=_text(item, "reason"),
+        retry_of=_text(item, "retry_of"),
+        stage=_stage(item),
+        active_since=_moment(item, "active_since"),
+        active_seconds=float(item["active_seconds"]["N"]),
+        report=None if report is None else json.loads(report),
+        turn=_number(item, "turn"),
+    )
+
+
+def _stage(item: Mapping[str, Any]) -> Stage:
+    told = json.loads(item["stage"]["S"])
+    until = told.pop("waiting_until")
+    return Stage(
+        **told,
+        waiting_until=datetime.fromisoformat(until) if until else None,
+        reports=_number(item, "reports"),
+    )
+
+
+def _tally(item: Mapping[str, Any]) -> Tally:
+    counts = {name.removeprefix(_COUNT): _number(item, name) for name in item if name.startswith(_COUNT)}
+    done, skipped, failed = (_number(item, name) for name in ("done", "skipped", "failed"))
+    return Tally(done, skipped, failed, dict(sorted(counts.items())))
+
+
+def _part(item: Mapping[str, Any]) -> Part:
+    return Part(
+        id=item["entry"]["S"].removeprefix(_PART),
+        attempts=_number(item, "attempts"),
+        worker=item["worker"]["S"],
+        after=_text(item, "after"),
+        in_hand=_text(item, "in_hand"),
+        completed="completed" in item,
+        revision=_number(item, "revision"),
+    )
+
+
+def _failure_item(job: Job, part: Part, work: Work, failure: Failure) -> dict[str, Any]:
+    subject = hashlib.sha256(failure.subject.encode()).hexdigest()[
+        :16
+    ]  # an object's key may fill a whole one
+    return _key(job.id, f"{_FAILURE}{part.id}/{subject}") | {
+        "tenant": {"S": work.tenant},
+        "phase": {"S": work.phase},
+        "subject": {"S": failure.subject},
+        "code": {"S": failure.code},
+        "detail": {"S": failure.detail},
+        "expires_at": {"N": _expiry(job)},
+    }

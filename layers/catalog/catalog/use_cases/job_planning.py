@@ -1,0 +1,263 @@
+"""Planning: what an execution of the state machine does next for its job.
+
+It asks before each round.  The record alone says how far the job is: asked twice, by two executions, or after
+a death anywhere, the planner answers so that nothing is lost, and what is done is not done again.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from catalog.domain.clock import Clock, utc_now
+from catalog.domain.events import job_event
+from catalog.domain.jobs import (
+    ExecutionNotStartedError,
+    JobKind,
+    JobMovedError,
+    JobState,
+    Line,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from catalog.adapters.event_bus import EventBus
+    from catalog.adapters.executions import Executions
+    from catalog.adapters.job_files import JobFiles
+    from catalog.adapters.jobs_table import Jobs
+    from catalog.domain.jobs import Job, Step, Steps
+
+# A map returns what its children do, 3 bytes each here, and may return 256 KiB.
+MOST_PARTS: Final = 10_000
+LONGEST_LINE: Final = 250_000  # bytes; a child's input may have 256 KiB
+# A round adds about 15 events to an execution's history, which may have 25,000.
+ROUNDS_PER_EXECUTION: Final = 1_000
+MOST_IDLE_ROUNDS: Final = 5
+_TRIES: Final = 10  # of planning, where requests or another planner wrote the record meanwhile
+_LONGEST_PAUSE: Final = timedelta(seconds=60)
+
+
+class StepTooLargeError(Exception):
+    """A step has more parts than one map carries out, or a line is too long: its kind plans wrongly."""
+
+
+class PlanningContendedError(Exception):
+    """The record changed at every try; a later try plans."""
+
+
+class EventRefusedError(Exception):
+    """The bus did not take the job's event; a later try sends it again."""
+
+
+class Next(StrEnum):
+    """What the state machine does with the answer."""
+
+    WORK = "work"  # carry out the lines of the file, then ask again
+    WAIT = "wait"  # ask again at `until`
+    PLAN = "plan"  # ask again at once
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An execution's question: `round` of its job's attempt, after what it did last.
+
+    `error`: why the execution cannot go on.
+    """
+
+    job: str
+    attempt: int
+    round: int
+    worked: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The answer.  `key` names the lines in the jobs bucket."""
+
+    next: Next
+    key: str | None = None
+    until: datetime | None = None
+    lines: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """Plans jobs of every kind.  `most_at_once` is what the state machine's map carries out at once."""
+
+    jobs: Jobs
+    files: JobFiles
+    executions: Executions
+    bus: EventBus
+    steps: Mapping[JobKind, Steps]
+    most_at_once: int
+    clock: Clock = utc_now
+
+    def plan(self, turn: Turn) -> Plan:
+        """Raises JobNotFoundError, StepTooLargeError, EventRefusedError, PlanningContendedError, faults."""
+        for _ in range(_TRIES):
+            with suppress(JobMovedError):
+                return self._plan(self.jobs.get(turn.job), turn)
+        raise PlanningContendedError(turn.job)
+
+    def _plan(self, job: Job, turn: Turn) -> Plan:
+        if job.attempt != turn.attempt or job.is_at_rest:
+            return Plan(Next.END)
+        if turn.error is not None:
+            return self._fail(job, turn.error)
+        if turn.round >= ROUNDS_PER_EXECUTION:
+            return self._hand_over(job)
+        if job.state is not JobState.RUNNING:
+            return self._settle(job, turn)
+        return self._go_on(job, turn)
+
+    # --- A running job --------------------------------------------------------------------------------------
+
+    def _go_on(self, job: Job, turn: Turn) -> Plan:
+        left: list[str] = []
+        if job.stage.cut:
+            left = self._unfinished(job)
+            if not left:
+                job = self._next_step(job)
+        if job.position is None:
+            return self._complete(job)
+        if job.stage.cut:
+            return self._round(job, turn, left)
+        return self._cut(job, turn, job.position)
+
+    def _unfinished(self, job: Job) -> list[str]:
+        """The lines of the present step that are not completed."""
+        completed = self.jobs.completed_parts(job, job.step)
+        return [text for text in self._lines(job) if json.loads(text)["part"] not in completed]
+
+    def _next_step(self, job: Job) -> Job:
+        stage = replace(job.stage, cut=False, parts=0, file=None, next=None)
+        moved = replace(job, position=job.stage.next, step=job.step + 1, stage=stage)
+        return self.jobs.save(job, moved, now=self.clock())
+
+    def _cut(self, job: Job, turn: Turn, position: str) -> Plan:
+        """Write the parts of the step down, before it is recorded that they are."""
+        now = self.clock()
+        if job.stage.waiting_until is not None and now < job.stage.waiting_until:
+            return Plan(Next.WAIT, until=job.stage.waiting_until)
+        step = self.steps[job.kind].step(job, position)
+        if step.wait_until is not None and job.stage.waiting_until is None and now < step.wait_until:
+            waiting = replace(_stopped(job, now), stage=replace(job.stage, waiting_until=step.wait_until))
+            self.jobs.save(job, waiting, now=now)
+            return Plan(Next.WAIT, until=step.wait_until)
+        job, texts = self._write_down(job, step)
+        return self._round(job, turn, texts) if texts else Plan(Next.PLAN)
+
+    def _write_down(self, job: Job, step: Step) -> tuple[Job, list[str]]:
+        lines = (
+            Line(job.id, job.kind, f"{job.step:06d}/{number:06d}", work)
+            for number, work in enumerate(step.works)
+        )
+        texts = _fitting(lines)
+        # A name of its own: another planner may list other objects at the same position.
+        key = f"jobs/{job.id}/steps/{job.step:06d}-{uuid.uuid4()}.jsonl"
+        self.files.write(key, texts)
+        now = self.clock()
+        stage = replace(job.stage, cut=True, parts=len(texts), file=key, next=step.next, waiting_until=None)
+        cut = replace(_started(job, now), expected=job.expected + step.images, stage=stage)
+        return self.jobs.save(job, cut, now=now), texts
+
+    def _round(self, job: Job, turn: Turn, texts: list[str]) -> Plan:
+        stage = job.stage
+        if turn.round >= stage.round:  # otherwise its answer was lost: the same question again
+            progress = stage.reports != stage.seen
+            idle = (0 if progress else stage.idle + 1) if turn.worked else stage.idle
+            if idle >= MOST_IDLE_ROUNDS:
+                return self._fail(job, f"{len(texts)} parts made no progress in {idle} rounds; see the logs")
+            counted = replace(
+                stage,
+                round=turn.round + 1,
+                seen=stage.reports,
+                idle=idle,
+                restarts=0 if progress else stage.restarts,
+            )
+            now = self.clock()
+            job = self.jobs.save(job, replace(_started(job, now), stage=counted), now=now)
+            if turn.worked and idle:
+                return Plan(Next.WAIT, until=now + min(_LONGEST_PAUSE, timedelta(seconds=2.5 * 2**idle)))
+        # The map's own bound is the deployment's; short rounds keep a lower one of the job's.
+        some = texts[: job.concurrency] if job.concurrency < self.most_at_once else texts
+        key = f"jobs/{job.id}/rounds/{job.attempt}-{turn.round}-{uuid.uuid4()}.jsonl"
+        self.files.write(key, some)
+        return Plan(Next.WORK, key=key, lines=len(some))
+
+    # --- Ends -----------------------------------------------------------------------------------------------
+
+    def _settle(self, job: Job, turn: Turn) -> Plan:
+        """Complete what was begun; then pause or cancel."""
+        begun = self.jobs.begun_parts(job, job.step) if job.stage.cut else set()
+        if left := [text for text in self._lines(job) if json.loads(text)["part"] in begun]:
+            return self._round(job, turn, left)
+        now = self.clock()
+        self.jobs.save(job, settled(job, now), now=now)
+        return Plan(Next.END)
+
+    def _complete(self, job: Job) -> Plan:
+        return self._end(job, JobState.COMPLETED)
+
+    def _fail(self, job: Job, reason: str) -> Plan:
+        return self._end(job, JobState.FAILED, reason)
+
+    def _end(self, job: Job, state: JobState, reason: str | None = None) -> Plan:
+        now = self.clock()
+        ended = replace(_stopped(job, now), state=state, reason=reason, ended_at=now)
+        # First, since nobody would send it for a job that has ended: at least once.
+        if self.bus.put([job_event(ended)]) == 0:
+            raise EventRefusedError(job.id)
+        self.jobs.save(job, ended, now=now)
+        return Plan(Next.END)
+
+    def _hand_over(self, job: Job) -> Plan:
+        """Another execution goes on, with a history of its own."""
+        job = self.jobs.save(job, next_attempt(job), now=self.clock())
+        with suppress(ExecutionNotStartedError):  # the sweeper's
+            self.executions.start(job)
+        return Plan(Next.END)
+
+    def _lines(self, job: Job) -> Iterator[str]:
+        return self.files.read(job.stage.file) if job.stage.file else iter(())
+
+
+def settled(job: Job, now: datetime) -> Job:
+    """The job at rest, after it was pausing or cancelling."""
+    if job.state is JobState.PAUSING:
+        return replace(_stopped(job, now), state=JobState.PAUSED)
+    return replace(_stopped(job, now), state=JobState.CANCELLED, ended_at=now)
+
+
+def next_attempt(job: Job) -> Job:
+    """The job as another execution takes it up."""
+    return replace(job, attempt=job.attempt + 1, stage=replace(job.stage, round=0))
+
+
+def _started(job: Job, now: datetime) -> Job:
+    return replace(job, active_since=job.active_since or now)
+
+
+def _stopped(job: Job, now: datetime) -> Job:
+    if job.active_since is None:
+        return job
+    spent = (now - job.active_since).total_seconds()
+    return replace(job, active_since=None, active_seconds=job.active_seconds + spent)
+
+
+def _fitting(lines: Iterator[Line]) -> list[str]:
+    texts: list[str] = []
+    for line in lines:
+        text = line.text()
+        if len(text.encode()) > LONGEST_LINE or len(texts) == MOST_PARTS:
+            raise StepTooLargeError(line.job, line.part)
+        texts.append(text)
+    return texts

@@ -1,0 +1,160 @@
+"""Requests about jobs: create, pause, resume, cancel, and try the failures again.
+
+Each is recorded first and started after: what dies in between is started by the sweeper.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from catalog.domain.clock import Clock, utc_now
+from catalog.domain.jobs import (
+    ACTIVE,
+    ExecutionNotStartedError,
+    Job,
+    JobKind,
+    JobMovedError,
+    JobState,
+    JobStateError,
+    Stage,
+)
+from catalog.use_cases.job_planning import next_attempt, settled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from catalog.adapters.executions import Executions
+    from catalog.adapters.jobs_table import Jobs
+    from catalog.domain.keys import TenantId
+
+_TRIES: Final = 10  # where the planner writes the record meanwhile
+_RESUMABLE: Final = frozenset({JobState.PAUSED, JobState.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for.  `concurrency` None: as much as the deployment gives to jobs."""
+
+    kind: JobKind
+    tenant: TenantId | None
+    dry_run: bool
+    options: Mapping[str, Any]
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequests:
+    """Creates jobs and says what they are to do.  `most_at_once` is the deployment's bound of workers."""
+
+    jobs: Jobs
+    executions: Executions
+    most_at_once: int
+    clock: Clock = utc_now
+
+    def create(self, asked: Asked, *, requested_by: str) -> Job:
+        """Record and start a job."""
+        now = self.clock()
+        job = Job(
+            id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
+            kind=asked.kind,
+            tenant=asked.tenant,
+            dry_run=asked.dry_run,
+            options=asked.options,
+            state=JobState.RUNNING,
+            requested_by=requested_by,
+            created_at=now,
+            concurrency=min(asked.concurrency or self.most_at_once, self.most_at_once),
+            updated_at=now,
+        )
+        self.jobs.create(job)
+        return self._start(job)
+
+    def retry(self, job_id: str, *, requested_by: str) -> Job:
+        """A new job over what failed in one that has ended.  Raises JobNotFoundError, JobStateError."""
+        failed = self.jobs.get(job_id)
+        if failed.ended_at is None or failed.tally.failed == 0:
+            raise JobStateError(job_id)
+        now = self.clock()
+        job = replace(
+            failed,
+            id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
+            state=JobState.RUNNING,
+            requested_by=requested_by,
+            created_at=now,
+            updated_at=now,
+            ended_at=None,
+            reason=None,
+            position="",
+            step=0,
+            attempt=1,
+            expected=0,
+            stage=Stage(),
+            active_since=None,
+            active_seconds=0.0,
+            report=None,
+            turn=0,
+            retry_of=job_id,
+        )
+        self.jobs.create(job)
+        return self._start(job)
+
+    def pause(self, job_id: str) -> Job:
+        """Begin no more parts.  Raises JobNotFoundError, JobStateError."""
+        return self._change(job_id, self._paused)
+
+    def cancel(self, job_id: str) -> Job:
+        """Begin no more parts, for good.  Raises JobNotFoundError, JobStateError."""
+        return self._change(job_id, self._cancelled)
+
+    def resume(self, job_id: str) -> Job:
+        """Go on where it was paused or failed.  Raises JobNotFoundError, JobStateError."""
+        return self._start(self._change(job_id, _resumed))
+
+    def _change(self, job_id: str, change: Callable[[Job], Job]) -> Job:
+        for _ in range(_TRIES):
+            job = self.jobs.get(job_id)
+            changed = change(job)
+            if changed is job:
+                return job
+            with suppress(JobMovedError):
+                return self.jobs.save(job, changed, now=self.clock())
+        raise JobStateError(job_id)
+
+    def _paused(self, job: Job) -> Job:
+        if job.state in {JobState.PAUSING, JobState.PAUSED}:
+            return job
+        if job.state is not JobState.RUNNING:
+            raise JobStateError(job.id)
+        return self._at_once(replace(job, state=JobState.PAUSING))
+
+    def _cancelled(self, job: Job) -> Job:
+        if job.state in {JobState.CANCELLING, JobState.CANCELLED}:
+            return job
+        if job.state is JobState.COMPLETED:
+            raise JobStateError(job.id)
+        return self._at_once(replace(job, state=JobState.CANCELLING, reason=None), rests=job.is_at_rest)
+
+    def _at_once(self, job: Job, *, rests: bool = False) -> Job:
+        """The job at rest, if nobody is at it: it waits for a time, or rests already."""
+        if rests or job.stage.waiting_until is not None:
+            return settled(job, self.clock())
+        return job
+
+    def _start(self, job: Job) -> Job:
+        if job.state in ACTIVE:
+            with suppress(ExecutionNotStartedError):  # the sweeper's
+                self.executions.start(job)
+        return job
+
+
+def _resumed(job: Job) -> Job:
+    if job.state is JobState.RUNNING:
+        return job
+    if job.state not in _RESUMABLE:
+        raise JobStateError(job.id)
+    again = next_attempt(job)
+    stage = replace(again.stage, idle=0, restarts=0, seen=again.stage.reports)
+    return replace(again, state=JobState.RUNNING, stage=stage, ended_at=None, reason=None)

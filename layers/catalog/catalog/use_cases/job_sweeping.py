@@ -1,0 +1,46 @@
+"""Sweeping: every active job has an execution, whatever was lost."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from catalog.domain.clock import Clock, utc_now
+from catalog.domain.jobs import JobMovedError
+from catalog.use_cases.job_planning import next_attempt
+
+if TYPE_CHECKING:
+    from catalog.adapters.executions import Executions
+    from catalog.adapters.jobs_table import Jobs
+    from catalog.domain.jobs import Job
+
+MOST_RESTARTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeping:
+    """Starts what is recorded as active and is not carried out."""
+
+    jobs: Jobs
+    executions: Executions
+    clock: Clock = utc_now
+
+    def sweep(self) -> list[Job]:
+        """The jobs that an execution was started for.  Raises ExecutionNotStartedError, faults."""
+        return [started for job in self.jobs.active() if (started := self._heal(job))]
+
+    def _heal(self, job: Job) -> Job | None:
+        running = self.executions.is_running(job)
+        if running:
+            return None
+        if running is None:  # its start was lost
+            self.executions.start(job)
+            return job
+        again = next_attempt(job)
+        again = replace(again, stage=replace(again.stage, restarts=job.stage.restarts + 1))
+        with suppress(JobMovedError):  # somebody else's, or it has just come to rest
+            again = self.jobs.save(job, again, now=self.clock())
+            self.executions.start(again)
+            return again
+        return None

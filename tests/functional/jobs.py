@@ -1,0 +1,109 @@
+"""The state machine of jobs, played over the real planner and the real workers on moto.
+
+    run = JobRun(cloud, cloud.job("POST", body={"kind": "recount", "tenant": "acme"}).json["id"])
+    run.to_the_end()
+
+It does what infra/jobs.asl.json says: plan, carry out the lines of the round, plan again.  A test may choose
+the lines' order, repeat or drop some, kill a worker, or stop in between.  Faults of workers are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from catalog.adapters.jobs_table import Jobs
+from catalog.domain.jobs import Job
+from tests.functional.cloud import Cloud, Killed, on_clock
+
+WORKERS = {
+    "rebuild": "rebuild_worker",
+    "import": "import_worker",
+    "find-duplicates": "find_duplicates_worker",
+    "recount": "recount_worker",
+    "erase": "erase_worker",
+}
+
+type Lines = Sequence[dict[str, Any]]
+
+
+class JobRun:
+    """One job's executions, step by step."""
+
+    def __init__(self, cloud: Cloud, job_id: str) -> None:
+        self.cloud = cloud
+        self.id = job_id
+        self.faults: list[BaseException] = []
+        self.carried_out: list[dict[str, Any]] = []
+        self.passed = timedelta(0)
+        self._answer: dict[str, Any] | None = None
+
+    @property
+    def job(self) -> Job:
+        return Jobs("JobsTable").get(self.id)
+
+    def start(self) -> None:
+        """Another execution: that of the job's present attempt."""
+        self._answer = {"job": self.id, "attempt": self.job.attempt, "round": 0}
+
+    def plan(self) -> dict[str, Any]:
+        """Ask the planner; at first as a new execution."""
+        if self._answer is None:
+            self.start()
+        assert self._answer is not None
+        self._answer = self.cloud.invoke("job_planner", self._answer)
+        return self._answer
+
+    def lines(self) -> Lines:
+        """The lines of the round that was planned last."""
+        assert self._answer is not None
+        text = self.cloud.read(self._answer["bucket"], self._answer["key"]).decode()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def work(self, line: dict[str, Any]) -> bool:
+        """Carry one line out; whether its worker ended well.  A fault is kept, and tolerated by the map."""
+        self.carried_out.append(line)
+        try:
+            self.cloud.invoke(WORKERS[line["kind"]], line)
+        except (Exception, Killed) as fault:  # noqa: BLE001 - what the map does with a child that fails
+            self.faults.append(fault)
+            return False
+        return True
+
+    def round(self, order: Callable[[Lines], Iterable[dict[str, Any]]] = lambda lines: lines) -> str:
+        """Plan, and do what the plan says; what it said."""
+        answer = self.plan()
+        if answer["next"] == "work":
+            for line in order(self.lines()):
+                self.work(line)
+        elif answer["next"] == "wait":
+            self.wait_until(datetime.fromisoformat(answer["until"]))
+        return str(answer["next"])
+
+    def to_the_end(
+        self,
+        order: Callable[[Lines], Iterable[dict[str, Any]]] = lambda lines: lines,
+        *,
+        rounds: int = 1_000,
+    ) -> Job:
+        """Rounds until the execution ends, of as many executions as it hands over to; the job then."""
+        for _ in range(rounds):
+            attempt = self.job.attempt
+            if self.round(order) == "end":
+                self._answer = None
+                if self.job.is_at_rest or self.job.attempt == attempt:
+                    return self.job
+        raise AssertionError(f"not at its end after {rounds} rounds: {self.job}")
+
+    def wait_until(self, moment: datetime) -> None:
+        """The clocks of the planner and the workers are at this moment."""
+        self.passed = max(self.passed, moment - datetime.now(UTC) + timedelta(seconds=1))
+
+        def clock() -> datetime:
+            return datetime.now(UTC) + self.passed
+
+        for name, service in (("job_planner", "planning"), *((name, "parts") for name in WORKERS.values())):
+            function = self.cloud.function(name)
+            setattr(function, service, on_clock(getattr(function, service), clock))
