@@ -495,6 +495,10 @@ class CatalogClient:
         """GET /jobs/{id}."""
         return _job(self._answer("GET", f"/jobs/{job_id}"))
 
+    def jobs(self) -> Iterator[Job]:
+        """GET /jobs: every job, newest first, page by page."""
+        return map(_job, self._pages("/jobs", "jobs"))
+
     def wait_for_job(
         self, job_id: str, *, timeout_seconds: float, progress: Callable[[Job], None] | None = None
     ) -> Job:
@@ -513,21 +517,23 @@ class CatalogClient:
 
     def failures_of(self, job_id: str) -> Iterator[Mapping[str, str]]:
         """GET /jobs/{id}/failures: each one's `subject`, `code` and `detail`."""
-        cursor = None
-        while True:
-            page = self._answer(
-                "GET", f"/jobs/{job_id}/failures", params=None if cursor is None else {"cursor": cursor}
-            )
-            yield from page["failures"]
-            cursor = page["cursor"]
-            if cursor is None:
-                return
+        return self._pages(f"/jobs/{job_id}/failures", "failures")
 
     def order_job(self, job_id: str, order: str) -> Job:
         """POST /jobs/{id}/{order}: `pause`, `resume`, `cancel`, or `retry`, which answers a new job."""
         return _job(self._answer("POST", f"/jobs/{job_id}/{order}"))
 
     # --- HTTP -------------------------------------------------------------------------------------------
+
+    def _pages(self, path: str, name: str) -> Iterator[dict[str, Any]]:
+        """What every page has under `name`."""
+        params: dict[str, str] = {}
+        while True:
+            page = self._answer("GET", path, params=params)
+            yield from page[name]
+            if page["cursor"] is None:
+                return
+            params = {"cursor": page["cursor"]}
 
     def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         answer = self.call(method, path, **request)

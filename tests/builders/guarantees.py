@@ -6,8 +6,8 @@
 It knows no test and no emulator: what it reads with may be moto's clients or a deployed stack's.  What a
 crash may leave behind by design, and is therefore no broken guarantee:
 
-- rendition objects of an existing asset that its record does not name (an earlier preset, or its own from
-  before it shared another's): they go with the asset;
+- rendition objects of an existing asset that no record names (an earlier preset, or its own from before it
+  shared another's): they go with the asset, or with the next rebuild; after one, say `rebuilt`;
 - bands of an existing asset of any status: they go with it too;
 - a pair of which one asset, or both, were purged: a person's word outlives them.
 """
@@ -17,7 +17,7 @@ import hashlib
 import io
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,16 @@ class Names:
     purge_runs: str
     originals: str
     renditions: str
+    jobs: str | None = None
+
+
+@dataclass(frozen=True)
+class JobItems:
+    """A job's record, parts and failures, as they are stored."""
+
+    record: Mapping[str, Any]
+    parts: Mapping[str, Mapping[str, Any]]
+    failures: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,7 @@ class World:
     read_rendition: Callable[[str], bytes]
     tenants: Collection[TenantId]
     usage_of: Callable[[TenantId], Usage]
+    jobs: Mapping[str, JobItems] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,7 +145,22 @@ def read_world(
         read_rendition=reader(names.renditions),
         tenants=tenants,
         usage_of=usage_of,
+        jobs=_jobs(list(_items(dynamodb, names.jobs))) if names.jobs else {},
     )
+
+
+def _jobs(items: Iterable[Mapping[str, Any]]) -> dict[str, JobItems]:
+    entries: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    for item in items:
+        entries[item["job"]["S"]][item["entry"]["S"]] = item
+    return {
+        job: JobItems(
+            found["job"],
+            {entry: item for entry, item in found.items() if entry.startswith("part#")},
+            {entry for entry in found if entry.startswith("failure#")},
+        )
+        for job, found in entries.items()
+    }
 
 
 def _items(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
@@ -156,11 +182,12 @@ def _objects(s3: Any, bucket: str) -> dict[str, int]:
 
 
 def broken_guarantees(
-    world: World, history: History | None = None, *, presets: Collection[str] = ()
+    world: World, history: History | None = None, *, presets: Collection[str] = (), rebuilt: bool = False
 ) -> list[str]:
     """Every guarantee that does not hold, in words; empty where all do.
 
-    `presets` are the names of the current ones, each of which a ready asset must have.
+    `presets` are the names of the current ones, each of which a ready asset must have.  `rebuilt`: a rebuild
+    of every tenant was the last that happened.
     """
     history = history or History()
     checks = (
@@ -173,6 +200,8 @@ def broken_guarantees(
         _the_index_knows_no_strangers(world),
         _purge_keeps_its_word(world, history),
         _usage_equals_a_recount(world),
+        _jobs_are_told_right(world),
+        _every_object_is_named(world) if rebuilt else (),
     )
     return [fault for check in checks for fault in check]
 
@@ -352,6 +381,27 @@ def _usage_equals_a_recount(world: World) -> Iterator[str]:
     for tenant in sorted({*recounted, *world.tenants}):
         if (counted := world.usage_of(tenant)) != recounted[tenant]:
             yield f"{tenant} is counted {counted}, and has {recounted[tenant]}"
+
+
+def _jobs_are_told_right(world: World) -> Iterator[str]:
+    """A job at rest has no part half done, and counts as many failures as it names."""
+    for id_, job in world.jobs.items():
+        state, failed = job.record["state"]["S"], int(job.record.get("failed", {"N": "0"})["N"])
+        said = f"{job.record['kind']['S']} {id_[:8]}"
+        if state in {"running", "pausing", "cancelling"}:
+            yield f"{said} is {state}, and nothing goes on with it"
+        half_done = [entry for entry, part in job.parts.items() if "completed" not in part]
+        if state != "failed" and half_done:
+            yield f"{said} is {state}, and the parts {sorted(half_done)[:3]} are half done"
+        if failed != len(job.failures):
+            yield f"{said} counts {failed} failures and names {len(job.failures)}"
+
+
+def _every_object_is_named(world: World) -> Iterator[str]:
+    """A rebuild leaves no object behind that no record names."""
+    named = {stored.key for asset in world.assets.values() for stored in asset.renditions.values()}
+    for key in sorted(world.renditions.keys() - named):
+        yield f"{key} is stored, and no record names it"
 
 
 def statuses(world: World) -> Counter[str]:

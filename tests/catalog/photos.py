@@ -2,8 +2,9 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -29,12 +30,24 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """An object of the old bucket.  Its key names an SKU: `media/catalog/<sku>/<name>`."""
+    """An object of the old bucket.  Its key names an SKU: `media/catalog/<sku>/<name>`.
+
+    `picture` says which have the same one.
+    """
 
     key: str
     data: bytes
     content_type: str
     sort: Sort
+    picture: str
+
+    @property
+    def id(self) -> str:
+        return sha256(self.data).hexdigest()
+
+    @property
+    def is_broken(self) -> bool:
+        return self.sort is Sort.BROKEN
 
     @property
     def sku(self) -> str:
@@ -44,22 +57,25 @@ class Laid:
 def laid(count: int, folder: Path | None = None) -> Iterator[Laid]:
     """So many objects, drawn, or made of the images in `folder`; the same ones every time."""
     pictures = _drawn() if folder is None else _taken(folder)
-    group: list[tuple[Image.Image, bytes]] = []
+    group: list[tuple[Image.Image, Laid]] = []
     for number in range(count):
-        place = number % _EVERY
+        place, key = number % _EVERY, f"{_PREFIX}/sku-{number:05d}"
         if not place:
             group.clear()
-        name = f"{_PREFIX}/sku-{number:05d}"
         if place == _EVERY - 1:
-            yield Laid(f"{name}/copy.jpg", group[0][1], "image/jpeg", Sort.COPY)
+            one = group[0][1]
+            yield replace(one, key=f"{key}/copy.jpg", sort=Sort.COPY)
         elif place == _EVERY - 2:
-            yield Laid(f"{name}/small.webp", _half(group[1][0]), "image/webp", Sort.SMALLER)
+            picture, one = group[1]
+            yield Laid(f"{key}/small.webp", _half(picture), "image/webp", Sort.SMALLER, one.picture)
         elif number % _BROKEN_EVERY == _EVERY // 2:
-            yield Laid(f"{name}/broken.jpg", half_of(group[2][1]), "image/jpeg", Sort.BROKEN)
+            data = half_of(group[2][1].data)
+            yield Laid(f"{key}/broken.jpg", data, "image/jpeg", Sort.BROKEN, f"none {number}")
         else:
             picture, data = next(pictures)
-            group.append((picture, data))
-            yield Laid(f"{name}/front.jpg", data, "image/jpeg", Sort.PHOTO)
+            one = Laid(f"{key}/front.jpg", data, "image/jpeg", Sort.PHOTO, f"laid {number}")
+            group.append((picture, one))
+            yield one
 
 
 def _drawn() -> Iterator[tuple[Image.Image, bytes]]:

@@ -141,9 +141,11 @@ class Deployment:
         finally:
             iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(whole))
 
-    @contextmanager
-    def configured(self, **variables: str) -> Iterator[None]:
-        """Functions that have these environment variables have these values, as if deployed so."""
+    def configure(self, **variables: str) -> dict[str, dict[str, str]]:
+        """Give functions that have these environment variables these values, as if deployed so.
+
+        Returns what those functions had, by name.
+        """
         functions = self.stack.client("lambda")
         pages = functions.get_paginator("list_functions").paginate()
         before = {
@@ -153,14 +155,48 @@ class Deployment:
             if variables.keys() & (told := function.get("Environment", {}).get("Variables", {})).keys()
         }
         assert variables.keys() <= {name for told in before.values() for name in told}
+        for name, told in before.items():
+            changed = told | {key: value for key, value in variables.items() if key in told}
+            functions.update_function_configuration(FunctionName=name, Environment={"Variables": changed})
+        return before
+
+    @contextmanager
+    def configured(self, **variables: str) -> Iterator[None]:
+        """`configure` for a while."""
+        before = self.configure(**variables)
         try:
-            for name, told in before.items():
-                changed = told | {key: value for key, value in variables.items() if key in told}
-                functions.update_function_configuration(FunctionName=name, Environment={"Variables": changed})
             yield
         finally:
             for name, told in before.items():
-                functions.update_function_configuration(FunctionName=name, Environment={"Variables": told})
+                self.stack.client("lambda").update_function_configuration(
+                    FunctionName=name, Environment={"Variables": told}
+                )
+
+    def variable(self, function: str, name: str) -> str:
+        """An environment variable of a function; `function` is the name of a stack output."""
+        configuration = self.stack.client("lambda").get_function_configuration(
+            FunctionName=self.output(function)
+        )
+        value: str = configuration["Environment"]["Variables"][name]
+        return value
+
+    # --- catalog jobs -----------------------------------------------------------------------------------
+
+    def stop_executions(self, job_id: str) -> int:
+        """Stop the job's executions, as nobody should; how many there were."""
+        states = self.stack.client("stepfunctions")
+        running = states.list_executions(stateMachineArn=self.output("JobMachine"), statusFilter="RUNNING")[
+            "executions"
+        ]
+        ours = [one["executionArn"] for one in running if one["name"].startswith(job_id)]
+        for execution in ours:
+            states.stop_execution(executionArn=execution)
+        return len(ours)
+
+    def sweep_jobs(self) -> None:
+        """What the schedule does every ten minutes: start what should be carried out and is not."""
+        client = self.stack.client("lambda")
+        client.invoke(FunctionName=self.output("JobSweeperFunction"), Payload=b"{}")
 
     # --- what is stored ---------------------------------------------------------------------------------
 

@@ -253,6 +253,13 @@ def test_a_job_that_does_not_end_in_time_is_named(
         catalog.wait_for_job("j", timeout_seconds=0)
 
 
+def test_jobs_are_listed_to_the_end(http: responses.RequestsMock, catalog: CatalogClient) -> None:
+    http.get(f"{API}/jobs", json={"jobs": [job("running")], "cursor": "next"})
+    http.get(f"{API}/jobs", json={"jobs": [job("completed")], "cursor": None})
+    assert [listed.state for listed in catalog.jobs()] == ["running", "completed"]
+    assert str(http.calls[-1].request.url).endswith("?cursor=next")
+
+
 def test_a_job_takes_orders_and_names_its_failures(
     http: responses.RequestsMock, catalog: CatalogClient
 ) -> None:
