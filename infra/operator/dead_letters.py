@@ -310,8 +310,8 @@ class DeadLetters:
     def _reason(self, letter: DeadLetter, assets: Collection[Asset | None]) -> str:
         if letter.kind is Kind.STREAM_RECORDS:
             return (
-                f"{letter.error}: counters may be wrong and events untold; run `python -m "
-                f"infra.operator.recount --stack {self.stack} --repair`, then discard this letter"
+                f"{letter.error}: counters may be wrong and events untold; start a job of the kind recount"
+                " for every tenant (docs/operations.md, Counters), then discard this letter"
             )
         if letter.kind is Kind.UNREADABLE:
             return "no message of this pipeline; look at it in the queue, then discard it"

@@ -1,17 +1,19 @@
 """Counters and events on the deployed stack: streams, bus, recount, and mishaps on the way."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
+from catalog.adapters.assets_table import Assets
+from catalog.adapters.usage_table import Counters
 from catalog.domain.keys import tenant_id
 from catalog.domain.tenants import Scope
+from catalog.domain.usage import NOTHING, usage_of
 from infra.local.client import CatalogClient
-from infra.operator.recount import recounted
 from infra.pictures.images import html_named_jpg, jpeg_bytes, product_photo
 from tests.end_to_end.deployment import FINISH_SECONDS, Deployment, announced, settled, within
 
@@ -34,10 +36,20 @@ def counted(catalog: CatalogClient, tenant: str, images: int) -> dict[str, Any]:
     )
 
 
-def agrees(deployment: Deployment, tenant: str, *, mend: bool = False) -> bool:
-    """What the operator's recount says of a tenant."""
-    result = recounted(tenant_id(tenant), outputs=deployment.stack.outputs, mend=mend)
-    return bool(result["agrees"])
+def agrees(deployment: Deployment, tenant: str) -> bool:
+    """Whether what is counted is what the tenant's assets add up to."""
+    assets, counters = Assets(deployment.output("AssetsTable")), Counters(deployment.output("UsageTable"))
+    added = sum(map(usage_of, assets.within(tenant_id(tenant), "")), NOTHING)
+    return counters.total(tenant_id(tenant)).usage == added
+
+
+def recounted(deployment: Deployment, tenant: str, *, dry_run: bool) -> Mapping[str, int]:
+    """What a recount of a tenant found."""
+    with deployment.client(tenant, Scope.ADMIN) as administrator:
+        job = administrator.start_job("recount", tenant=tenant, dry_run=dry_run)
+        ended = administrator.wait_for_job(job.id, timeout_seconds=FINISH_SECONDS)
+    assert (ended.state, ended.failed) == ("completed", 0), ended.document
+    return cast(Mapping[str, int], ended.document["counts"])
 
 
 @pytest.fixture
@@ -204,6 +216,9 @@ def test_damaged_counters_are_found_and_repaired(deployment: Deployment) -> None
             ExpressionAttributeValues={":wrong": {"N": "-1"}},
         )
 
+        found = {"bytes_originals_off": 1, "totals_wrong": 1}
+        assert recounted(deployment, "damaged", dry_run=True) == found
         assert not agrees(deployment, "damaged")
-        assert agrees(deployment, "damaged", mend=True)
+        assert recounted(deployment, "damaged", dry_run=False) == found
         assert agrees(deployment, "damaged")
+        assert recounted(deployment, "damaged", dry_run=True) == {}

@@ -369,7 +369,7 @@ def test_stream_records_are_left_for_a_recount_and_discarded_by_name(
     assert (letter["kind"], letter["table"], letter["records"]) == ("stream records", "AssetsTable", 2)
     assert letter["redriven"] is False
     assert letter["reason"].startswith("RetryAttemptsExhausted: ")
-    assert "infra.operator.recount --stack catalog-images --repair" in letter["reason"]
+    assert "job of the kind recount" in letter["reason"]
 
     assert list(letters.discard(USAGE, ["another"], limit=10)) == []
     (gone,) = letters.discard(USAGE, [letter["message_id"]], limit=10)

@@ -44,7 +44,7 @@ def store(size_bytes: int, **per_preset: int) -> None:
     """So many bytes of originals and renditions are counted for the tenant."""
     usage = Usage(assets=1, bytes_originals=size_bytes, bytes_per_preset=per_preset)
     move = Move(asset_id("0" * 64), None, Share(Version(_NOON, 1), usage))
-    Counters("UsageTable").move(ACME, [move], now=_NOON)
+    Counters("UsageTable").move(ACME, [move], recount=None, now=_NOON)
 
 
 # --- Uploads a minute -------------------------------------------------------------------------------------

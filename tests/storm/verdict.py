@@ -24,7 +24,7 @@ from catalog.domain.near_duplicates import is_hold
 from catalog.domain.paging import PageRequest
 from catalog.domain.presets import Preset
 from catalog.domain.purge import PurgeRun, RunState
-from catalog.use_cases.counting import Recounting
+from catalog.domain.usage import NOTHING, usage_of
 from imaging.geometry import placement
 from infra.local.client import CatalogClient, CatalogError
 from tests.builders.guarantees import Names, broken_guarantees, read_world
@@ -266,14 +266,12 @@ def no_tenant_sees_another(seen: Evidence) -> Iterable[str]:
 
 def metrics_equal_the_recount(seen: Evidence) -> Iterable[str]:
     """GET /v1/metrics against every asset added up, once the stream was followed; nothing is repaired."""
-    recounting = Recounting(
-        Assets(seen.deployment.output("AssetsTable")), Counters(seen.deployment.output("UsageTable"))
-    )
+    assets = Assets(seen.deployment.output("AssetsTable"))
     ends = time.monotonic() + _FOLLOWED_WITHIN_SECONDS
     while True:
         found = []
         for tenant in TENANTS:
-            there = recounting.recount(tenant_id(tenant))
+            there = sum(map(usage_of, assets.within(tenant_id(tenant), "")), NOTHING)
             shown = seen.readers[tenant].metrics()
             told = {
                 "assets": shown.assets.get(tenant, 0),
@@ -284,8 +282,8 @@ def metrics_equal_the_recount(seen: Evidence) -> Iterable[str]:
                 "bytes_per_preset": dict(shown.bytes_per_preset),
             }
             for name, number in told.items():
-                if number != getattr(there.recounted, name):
-                    found.append(f"{tenant}: {name} is {number}, recounted {getattr(there.recounted, name)}")
+                if number != getattr(there, name):
+                    found.append(f"{tenant}: {name} is {number}, recounted {getattr(there, name)}")
         if not found or time.monotonic() > ends:
             return found
         time.sleep(2)

@@ -15,14 +15,25 @@ from botocore.exceptions import ClientError
 from catalog.adapters.sdk import client
 from catalog.adapters.tables import timestamp
 from catalog.domain.keys import AssetId, TenantId
-from catalog.domain.usage import NOTHING, CountersMovedError, Move, Share, Total, Usage, Version
+from catalog.domain.usage import (
+    BYTES_OF,
+    NOTHING,
+    NUMBERS,
+    Before,
+    Counted,
+    CountersMovedError,
+    Move,
+    Share,
+    Total,
+    Usage,
+    Version,
+    counters_of,
+)
 
 _READ_AT_ONCE: Final = 100  # keys BatchGetItem takes
 _WRITTEN_AT_ONCE: Final = 25  # requests BatchWriteItem takes
-_TOTAL: Final = "total"
+TOTAL: Final = "total"
 _COUNTED: Final = "counted#"
-_NUMBERS: Final = ("assets", "rejected", "bytes_originals", "duplicates_avoided", "bytes_saved")
-_BYTES_OF: Final = "bytes_of#"
 # A stream keeps records for 24 hours, so nothing older can arrive.
 _GONE_KEPT_FOR: Final = timedelta(days=7)
 _LOST_RACES: Final = {"None", "ConditionalCheckFailed", "TransactionConflict"}
@@ -38,25 +49,26 @@ class Counters:
         """Each tenant's total.  Half a read unit a tenant, whatever it stores."""
         wanted = list(dict.fromkeys(tenants))
         found: dict[TenantId, Usage] = dict.fromkeys(wanted, NOTHING)
-        for item in self._items([_key(tenant, _TOTAL) for tenant in wanted]):
-            found[TenantId(item["tenant"]["S"])] = _usage(item)
+        for item in self._items([key_of(tenant, TOTAL) for tenant in wanted]):
+            found[TenantId(item["tenant"]["S"])] = usage_of_item(item)
         return found
 
     def total(self, tenant: TenantId) -> Total:
         """A consistent read."""
         answer = client("dynamodb").get_item(
-            TableName=self._table, Key=_key(tenant, _TOTAL), ConsistentRead=True
+            TableName=self._table, Key=key_of(tenant, TOTAL), ConsistentRead=True
         )
-        item = answer.get("Item", {})
-        return Total(_usage(item), int(item["moves"]["N"]) if item else 0)
+        return total_of(answer.get("Item", {}))
 
-    def shares(self, tenant: TenantId, ids: Iterable[AssetId]) -> dict[AssetId, Share]:
+    def counted(self, tenant: TenantId, ids: Iterable[AssetId]) -> Counted:
         """What is counted for these assets, read consistently; those never counted are left out."""
-        items = self._items([_key(tenant, _COUNTED + id_) for id_ in ids], consistent=True)
-        return {_id(item): _share(item) for item in items}
+        keys = [key_of(tenant, TOTAL), *(key_of(tenant, _COUNTED + id_) for id_ in ids)]
+        items = {item["counter"]["S"]: item for item in self._items(keys, consistent=True)}
+        total = total_of(items.pop(TOTAL, {}))
+        return Counted({_id(item): _share(item) for item in items.values()}, total.recount)
 
-    def counted(self, tenant: TenantId) -> Iterator[tuple[AssetId, Share]]:
-        """Everything that is counted for a tenant, read consistently.  For the operator's recount."""
+    def within(self, tenant: TenantId, prefix: str) -> Iterator[tuple[AssetId, Share]]:
+        """What is counted for the assets whose ids begin so, by id, read consistently."""
         pages = (
             client("dynamodb")
             .get_paginator("query")
@@ -64,7 +76,10 @@ class Counters:
                 TableName=self._table,
                 KeyConditionExpression="tenant = :tenant AND begins_with(#counter, :counted)",
                 ExpressionAttributeNames={"#counter": "counter"},
-                ExpressionAttributeValues={":tenant": {"S": tenant}, ":counted": {"S": _COUNTED}},
+                ExpressionAttributeValues={
+                    ":tenant": {"S": tenant},
+                    ":counted": {"S": _COUNTED + prefix},
+                },
                 ConsistentRead=True,
             )
         )
@@ -95,45 +110,25 @@ class Counters:
                 return False  # throttled: the next call goes on
         return False
 
-    def move(self, tenant: TenantId, moves: Sequence[Move], *, now: datetime) -> None:
+    def move(self, tenant: TenantId, moves: Sequence[Move], *, recount: str | None, now: datetime) -> None:
         """Count all of these, at most MOVES_AT_ONCE, or none, and the total with them.
 
-        Raises CountersMovedError where what is counted for one of them is not what the move says, or changes
-        at this moment.
+        Raises CountersMovedError where what is counted for one of them is not what the move says, another
+        recount than `recount` is under way, or either changes at this moment.
         """
-        difference = sum((move.difference for move in moves), NOTHING)
-        items = [self._counting(tenant, move, now) for move in moves]
-        if difference != NOTHING:
-            items.append({"Update": self._adding(tenant, difference)})
-        try:
-            client("dynamodb").transact_write_items(TransactItems=items)
-        except ClientError as error:
-            reasons = {reason["Code"] for reason in error.response.get("CancellationReasons", [])}
-            if reasons and reasons <= _LOST_RACES:
-                raise CountersMovedError(tenant) from error
-            raise
+        items = [self._counting(tenant, move, recount, now) for move in moves]
+        if any(move.difference != NOTHING for move in moves):
+            items.append({"Update": self._adding(tenant, moves, recount)})
+        write_all(tenant, items)
 
-    def correct(self, tenant: TenantId, found: Total, usage: Usage) -> None:
-        """Replace a wrong total.  Raises CountersMovedError where it has changed since `found`."""
-        item = _key(tenant, _TOTAL) | _numbers(usage) | {"moves": {"N": str(found.moves + 1)}}
-        try:
-            client("dynamodb").put_item(
-                TableName=self._table,
-                Item=item,
-                ConditionExpression="attribute_not_exists(tenant) OR moves = :moves",
-                ExpressionAttributeValues={":moves": {"N": str(found.moves)}},
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                raise CountersMovedError(tenant) from error
-            raise
-
-    def _counting(self, tenant: TenantId, move: Move, now: datetime) -> dict[str, Any]:
+    def _counting(self, tenant: TenantId, move: Move, recount: str | None, now: datetime) -> dict[str, Any]:
         version = move.share.version
-        item = _key(tenant, _COUNTED + move.id) | _numbers(move.share.usage)
+        item = key_of(tenant, _COUNTED + move.id) | numbers_of(move.share.usage)
         item |= {"created_at": {"S": timestamp(version.created_at)}, "revision": {"N": str(version.revision)}}
         if version.is_gone:
             item["expires_at"] = {"N": str(int((now + _GONE_KEPT_FOR).timestamp()))}
+        if recount:
+            item |= {"recount": {"S": recount}, "before": {"M": numbers_of(move.when_began(recount))}}
         put: dict[str, Any] = {"TableName": self._table, "Item": item}
         if move.counted is None:
             put["ConditionExpression"] = "attribute_not_exists(tenant)"
@@ -146,15 +141,12 @@ class Counters:
             }
         return {"Put": put}
 
-    def _adding(self, tenant: TenantId, difference: Usage) -> dict[str, Any]:
-        numbers = _numbers(difference) | {"moves": {"N": "1"}}
-        return {
-            "TableName": self._table,
-            "Key": _key(tenant, _TOTAL),
-            "UpdateExpression": "ADD " + ", ".join(f"#{at} :{at}" for at in range(len(numbers))),
-            "ExpressionAttributeNames": {f"#{at}": name for at, name in enumerate(numbers)},
-            "ExpressionAttributeValues": {f":{at}": number for at, number in enumerate(numbers.values())},
-        }
+    def _adding(self, tenant: TenantId, moves: Sequence[Move], recount: str | None) -> dict[str, Any]:
+        adding = adding_to_total(self._table, tenant, sum((move.difference for move in moves), NOTHING))
+        adding["ConditionExpression"] = "recount = :recount" if recount else "attribute_not_exists(recount)"
+        if recount:
+            adding["ExpressionAttributeValues"][":recount"] = {"S": recount}
+        return adding
 
     def _items(
         self, keys: Sequence[Mapping[str, Any]], *, consistent: bool = False
@@ -167,7 +159,30 @@ class Counters:
                 asked = answer.get("UnprocessedKeys", {})
 
 
-def _key(tenant: TenantId, counter: str) -> dict[str, Any]:
+def write_all(tenant: TenantId, items: Sequence[Mapping[str, Any]]) -> None:
+    """Write all or none.  Raises CountersMovedError where a condition fails or another write is under way."""
+    try:
+        client("dynamodb").transact_write_items(TransactItems=items)
+    except ClientError as error:
+        reasons = {reason["Code"] for reason in error.response.get("CancellationReasons", [])}
+        if reasons and reasons <= _LOST_RACES:
+            raise CountersMovedError(tenant) from error
+        raise
+
+
+def adding_to_total(table: str, tenant: TenantId, difference: Usage) -> dict[str, Any]:
+    """The update that adds to a tenant's total."""
+    numbers = numbers_of(difference) | {"moves": {"N": "1"}}
+    return {
+        "TableName": table,
+        "Key": key_of(tenant, TOTAL),
+        "UpdateExpression": "ADD " + ", ".join(f"#{at} :{at}" for at in range(len(numbers))),
+        "ExpressionAttributeNames": {f"#{at}": name for at, name in enumerate(numbers)},
+        "ExpressionAttributeValues": {f":{at}": number for at, number in enumerate(numbers.values())},
+    }
+
+
+def key_of(tenant: TenantId, counter: str) -> dict[str, Any]:
     return {"tenant": {"S": tenant}, "counter": {"S": counter}}
 
 
@@ -175,24 +190,30 @@ def _id(item: Mapping[str, Any]) -> AssetId:
     return AssetId(item["counter"]["S"].removeprefix(_COUNTED))
 
 
-def _numbers(usage: Usage) -> dict[str, Any]:
-    numbers = {name: getattr(usage, name) for name in _NUMBERS}
-    numbers |= {_BYTES_OF + preset: size for preset, size in usage.bytes_per_preset.items()}
-    return {name: {"N": str(number)} for name, number in numbers.items() if number}
+def numbers_of(usage: Usage) -> dict[str, Any]:
+    """As attributes of an item."""
+    return {name: {"N": str(number)} for name, number in counters_of(usage).items() if number}
 
 
-def _usage(item: Mapping[str, Any]) -> Usage:
+def usage_of_item(item: Mapping[str, Any]) -> Usage:
     sizes = {
-        name.removeprefix(_BYTES_OF): int(number["N"])
+        name.removeprefix(BYTES_OF): int(number["N"])
         for name, number in item.items()
-        if name.startswith(_BYTES_OF)
+        if name.startswith(BYTES_OF)
     }
     return Usage(
-        **{name: int(item[name]["N"]) for name in _NUMBERS if name in item},
+        **{name: int(item[name]["N"]) for name in NUMBERS if name in item},
         bytes_per_preset={preset: size for preset, size in sizes.items() if size},
     )
 
 
+def total_of(item: Mapping[str, Any]) -> Total:
+    """The total of an item, which may be empty."""
+    recount = item["recount"]["S"] if "recount" in item else None
+    return Total(usage_of_item(item), int(item["moves"]["N"]) if "moves" in item else 0, recount)
+
+
 def _share(item: Mapping[str, Any]) -> Share:
     created_at = datetime.fromisoformat(item["created_at"]["S"])
-    return Share(Version(created_at, int(item["revision"]["N"])), _usage(item))
+    before = Before(item["recount"]["S"], usage_of_item(item["before"]["M"])) if "recount" in item else None
+    return Share(Version(created_at, int(item["revision"]["N"])), usage_of_item(item), before)

@@ -295,10 +295,10 @@ class Steps(Protocol):
         """The step that begins at `position`, "" at first.  The same position gives the same parts."""
 
 
-def digits_for(images: int) -> int:
-    """Hex digits that cut this many images into ranges of at most IMAGES_PER_PART on average."""
+def digits_for(images: int, *, per_part: int = IMAGES_PER_PART) -> int:
+    """Hex digits that cut this many images into ranges of at most `per_part` on average."""
     digits = 0
-    while digits < _MOST_DIGITS and images > IMAGES_PER_PART * _HEX**digits:
+    while digits < _MOST_DIGITS and images > per_part * _HEX**digits:
         digits += 1
     return digits
 

@@ -16,6 +16,8 @@ from catalog.domain.keys import AssetId
 # What one transaction of DynamoDB holds beside the total.
 MOVES_AT_ONCE: Final = 99
 
+NUMBERS: Final = ("assets", "rejected", "bytes_originals", "duplicates_avoided", "bytes_saved")
+BYTES_OF: Final = "bytes_of#"
 # After every revision an asset can reach: at a thousand changes a second, in 285,000 years.
 _GONE: Final = 2**53 - 1
 
@@ -69,6 +71,12 @@ class Usage:
 NOTHING: Final = Usage()
 
 
+def counters_of(usage: Usage) -> dict[str, int]:
+    """By the names of counters: those of NUMBERS, and `bytes_of#<preset>` a preset."""
+    numbers = {name: getattr(usage, name) for name in NUMBERS}
+    return numbers | {BYTES_OF + preset: size for preset, size in usage.bytes_per_preset.items()}
+
+
 def usage_of(asset: Asset) -> Usage:
     """An asset's part of its tenant's usage: nothing before it is accepted or once it is being deleted.
 
@@ -111,11 +119,23 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What was counted for an asset when a recount began; `recount` is the id of its job."""
+
+    recount: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
-    """An asset's part of its tenant's usage, as of one version of the asset."""
+    """An asset's part of its tenant's usage, as of one version of the asset.
+
+    `before` is there if it has moved since a recount began.
+    """
 
     version: Version
     usage: Usage
+    before: Before | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, asset: Asset) -> Self:
@@ -125,6 +145,10 @@ class Share:
     def gone(cls, created_at: datetime) -> Self:
         """The share of an asset whose record is no more."""
         return cls(Version(created_at, _GONE), NOTHING)
+
+    def when_began(self, recount: str) -> Usage:
+        """What was counted when the recount began."""
+        return self.before.usage if self.before and self.before.recount == recount else self.usage
 
     def replaces(self, counted: "Share | None") -> bool:
         """Whether this is newer than the counted share.  Older changes that arrive late are ignored."""
@@ -146,10 +170,26 @@ class Move:
     def difference(self) -> Usage:
         return self.share.usage - (self.counted.usage if self.counted else NOTHING)
 
+    def when_began(self, recount: str) -> Usage:
+        """What was counted for the asset when the recount began."""
+        return self.counted.when_began(recount) if self.counted else NOTHING
+
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """A tenant's total.  `moves` counts its changes, and so identifies one state of it."""
+    """A tenant's total.  `moves` counts its changes, and so identifies one state of it.
+
+    `recount` is the one under way: every share that moves meanwhile keeps what it was when that began.
+    """
 
     usage: Usage
     moves: int
+    recount: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The shares that are counted for some assets, and the recount under way."""
+
+    shares: Mapping[AssetId, Share]
+    recount: str | None

@@ -1,4 +1,4 @@
-"""Counting: the tables' streams become counters and events; a recount proves and repairs the counters.
+"""Counting: the tables' streams become counters and events.
 
 Everything here may run twice, at the same time, on changes in any order, and die between any two lines.
 """
@@ -6,7 +6,7 @@ Everything here may run twice, at the same time, on changes in any order, and di
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING, Final
@@ -14,24 +14,19 @@ from typing import TYPE_CHECKING, Final
 from catalog.domain.clock import Clock, utc_now
 from catalog.domain.events import AssetChange, Event, RunChange
 from catalog.domain.keys import AssetKey
-from catalog.domain.usage import (
-    MOVES_AT_ONCE,
-    NOTHING,
-    CountersMovedError,
-    Move,
-    Share,
-    Usage,
-    usage_of,
-)
+from catalog.domain.usage import MOVES_AT_ONCE, CountersMovedError, Move, Share
 
 if TYPE_CHECKING:
-    from catalog.adapters.assets_table import Assets
     from catalog.adapters.event_bus import EventBus
     from catalog.adapters.usage_table import Counters
     from catalog.domain.keys import AssetId, TenantId
 
 # As many workers may count for one tenant at once as the stream has shards; each try reads anew.
 _TRIES: Final = 10
+
+
+Moves = tuple[Sequence[Move], str | None]
+"""What is to be moved, and the recount that was under way when that was decided."""
 
 
 class CountersContendedError(Exception):
@@ -90,15 +85,16 @@ class Counting:
         )
 
     def _count_some(self, tenant: TenantId, shares: Mapping[AssetId, Share]) -> int:
-        def decide() -> list[Move]:
-            counted = self.counters.shares(tenant, shares)
-            return [
-                Move(id_, counted.get(id_), share)
+        def decide() -> Moves:
+            counted = self.counters.counted(tenant, shares)
+            moves = [
+                Move(id_, counted.shares.get(id_), share)
                 for id_, share in shares.items()
-                if share.replaces(counted.get(id_))
+                if share.replaces(counted.shares.get(id_))
             ]
+            return moves, counted.recount
 
-        return _move(tenant, decide, self.counters, self.clock)
+        return move(tenant, decide, self.counters, self.clock)
 
 
 def _share_after(change: AssetChange) -> tuple[AssetKey, Share]:
@@ -106,101 +102,18 @@ def _share_after(change: AssetChange) -> tuple[AssetKey, Share]:
     return change.key, share
 
 
-def _move(tenant: TenantId, decide: Callable[[], list[Move]], counters: Counters, clock: Clock) -> int:
-    """Make the moves that `decide` finds necessary; it is asked again wherever somebody else was faster."""
+def move(tenant: TenantId, decide: Callable[[], Moves], counters: Counters, clock: Clock) -> int:
+    """Make the moves that `decide` finds necessary, and return how many.
+
+    It is asked again wherever somebody else was faster.  Raises CountersContendedError.
+    """
     for _ in range(_TRIES):
-        moves = decide()
+        moves, recount = decide()
         if not moves:
             return 0
         try:
-            counters.move(tenant, moves, now=clock())
+            counters.move(tenant, moves, recount=recount, now=clock())
         except CountersMovedError:
             continue
         return len(moves)
     raise CountersContendedError(tenant)
-
-
-# --- Recount ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Recount:
-    """What is counted for a tenant, and what its assets add up to."""
-
-    tenant: TenantId
-    counted: Usage
-    recounted: Usage
-
-    @property
-    def agrees(self) -> bool:
-        return self.counted == self.recounted
-
-
-@dataclass(frozen=True, slots=True)
-class Recounting:
-    """Holds the counters against the assets."""
-
-    assets: Assets
-    counters: Counters
-    clock: Clock = utc_now
-
-    def recount(self, tenant: TenantId) -> Recount:
-        """Read every asset of a tenant and add them up.  Exact once the tenant's stream has been followed."""
-        recounted = NOTHING
-        for ids in batched(self.assets.ids(tenant), MOVES_AT_ONCE, strict=False):
-            found = self.assets.many(tenant, ids, consistent=True).values()
-            recounted = sum(map(usage_of, found), recounted)
-        return Recount(tenant, self.counters.total(tenant).usage, recounted)
-
-    def repair(self, tenant: TenantId) -> int:
-        """Correct the counters, also while the stream is followed; returns the corrections made.
-
-        Each asset's share first, then the total as the sum of the shares.  Raises CountersContendedError
-        where the tenant is too busy for the latter.
-        """
-        corrections = sum(
-            self._repair_shares(tenant, ids)
-            for ids in batched(self._every_id(tenant), MOVES_AT_ONCE, strict=False)
-        )
-        for _ in range(_TRIES):
-            found = self.counters.total(tenant)
-            shares = sum((share.usage for _, share in self.counters.counted(tenant)), NOTHING)
-            if self.counters.total(tenant) != found:
-                continue
-            if shares == found.usage:
-                return corrections
-            try:
-                self.counters.correct(tenant, found, shares)
-            except CountersMovedError:
-                continue
-            return corrections + 1
-        raise CountersContendedError(tenant)
-
-    def _every_id(self, tenant: TenantId) -> Iterator[AssetId]:
-        """The assets that exist, then those that are counted and do not."""
-        there = set()
-        for id_ in self.assets.ids(tenant):
-            there.add(id_)
-            yield id_
-        yield from (id_ for id_, _ in self.counters.counted(tenant) if id_ not in there)
-
-    def _repair_shares(self, tenant: TenantId, ids: Sequence[AssetId]) -> int:
-        def decide() -> list[Move]:
-            # Read the counted share first: an asset read later cannot be older than it, unless the count is
-            # wrong, and the move fails where the count has moved on.
-            counted = self.counters.shares(tenant, ids)
-            there = self.assets.many(tenant, ids, consistent=True)
-            moves = []
-            for id_ in ids:
-                known = counted.get(id_)
-                if asset := there.get(id_):
-                    share = Share.of(asset)
-                elif known:
-                    share = Share.gone(known.version.created_at)
-                else:
-                    continue
-                if share != known and (known or share.replaces(None)):
-                    moves.append(Move(id_, known, share))
-            return moves
-
-        return _move(tenant, decide, self.counters, self.clock)

@@ -1,0 +1,203 @@
+"""Recounting: a job that proves and repairs the counters of tenants, range by range, then the totals.
+
+It is exact while the streams are followed.  Shares are repaired by the moves that these use; the total is
+compared with them as both were when the recount began (catalog.domain.recount).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import batched
+from typing import TYPE_CHECKING, Final
+
+from catalog.domain.clock import Clock, utc_now
+from catalog.domain.jobs import Done, Failure, Step, Work, digits_for, ranges
+from catalog.domain.recount import RECORDS_PER_PART, RECOUNTED_WITHIN, Range
+from catalog.domain.usage import (
+    MOVES_AT_ONCE,
+    NOTHING,
+    CountersMovedError,
+    Move,
+    Share,
+    Usage,
+    counters_of,
+)
+from catalog.use_cases.counting import CountersContendedError, Moves, move
+
+if TYPE_CHECKING:
+    from catalog.adapters.assets_table import Assets
+    from catalog.adapters.recounts import Recounts
+    from catalog.adapters.tenants_table import Tenants
+    from catalog.adapters.usage_table import Counters
+    from catalog.domain.assets import Asset
+    from catalog.domain.jobs import Job
+    from catalog.domain.keys import AssetId, TenantId
+
+SHARES: Final = "shares"
+TOTAL: Final = "total"
+_TRIES: Final = 5
+# Parts of a step: a tenant of 10^6 images has 256.
+_MOST_PARTS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class RecountSteps:
+    """Two steps for a few tenants: their ranges, then their totals; and so on with the tenants behind."""
+
+    assets: Assets
+    tenants: Tenants
+
+    def step(self, job: Job, position: str) -> Step:
+        """`position` is a phase and the last tenant of the step before, or for totals the first and last."""
+        phase, behind, last = (*(position or SHARES).split("/"), "", "")[:3]
+        if phase == TOTAL:
+            group = [tenant for tenant in self._tenants(job) if behind < tenant <= last]
+            more = any(tenant > last for tenant in self._tenants(job))
+            works = [Work(tenant, TOTAL, "") for tenant in group]
+            return Step(works, images=0, next=f"{SHARES}/{last}" if more else None)
+        records = self._few(job, behind)
+        if not records:
+            return Step((), images=0, next=None)
+        works = [
+            Work(tenant, SHARES, prefix)
+            for tenant, number in records.items()
+            for prefix in ranges(_digits(number))
+        ]
+        return Step(works, images=sum(records.values()), next=f"{TOTAL}/{behind}/{max(records)}")
+
+    def _few(self, job: Job, behind: str) -> dict[TenantId, int]:
+        """Tenants behind that one with the records they have, about: as many as fill a step."""
+        records: dict[TenantId, int] = {}
+        parts = 0
+        for tenant in self._tenants(job):
+            if tenant > behind and parts < _MOST_PARTS:
+                records[tenant] = self.assets.estimated(tenant)
+                parts += 16 ** _digits(records[tenant])
+        return records
+
+    def _tenants(self, job: Job) -> Sequence[TenantId]:
+        return [job.tenant] if job.tenant else sorted(self.tenants.ids())
+
+
+@dataclass(frozen=True, slots=True)
+class RecountWorker:
+    """Recounts ranges of shares, and totals."""
+
+    assets: Assets
+    counters: Counters
+    recounts: Recounts
+    clock: Clock = utc_now
+
+    def subjects(self, _: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, str]]:
+        """A range is one subject, and so is a total.  A tenant to be tried again is all of its own."""
+        if work.within is None:
+            names = [*ranges(_digits(self.assets.estimated(work.tenant))), TOTAL]
+        else:
+            names = [TOTAL if work.phase == TOTAL else work.within]
+        return ((name, name) for name in names if after is None or name > after)
+
+    def take(self, job: Job, work: Work, subject: str) -> Done:
+        """Raises CountersContendedError where the tenant's counters never stand still."""
+        if subject == TOTAL:
+            return self._total(job, work.tenant)
+        return self._range(job, work.tenant, subject)
+
+    def _range(self, job: Job, tenant: TenantId, prefix: str) -> Done:
+        try:
+            recount = self.recounts.begin(tenant, job.id, now=self.clock())
+        except CountersMovedError as error:
+            raise CountersContendedError(tenant) from error
+        found, wrong = self._compared(job, tenant, prefix)
+        found = self.recounts.keep(tenant, job.id, prefix, found, now=self.clock())
+        if not job.dry_run:
+            for moves in batched(wrong, MOVES_AT_ONCE, strict=False):
+                self._repair(tenant, moves, recount)
+        return Done(done=found.records, counts=_counts("shares_wrong", found.wrong, found.difference))
+
+    def _compared(self, job: Job, tenant: TenantId, prefix: str) -> tuple[Range, list[Move]]:
+        """Each share and each asset is read once, shares first.
+
+        An asset read later cannot be older than its share, unless the count is wrong; and a move fails where
+        the count has moved on.
+        """
+        shares = dict(self.counters.within(tenant, prefix))
+        pairs = list(_pairs(shares, self.assets.within(tenant, prefix)))
+        wrong = _moves(pairs)
+        began_with = sum((share.when_began(job.id) for share in shares.values()), NOTHING)
+        difference = sum((each.difference for each in wrong), NOTHING)
+        return Range(len(pairs), len(wrong), began_with, difference), wrong
+
+    def _repair(self, tenant: TenantId, moves: Sequence[Move], recount: str | None) -> None:
+        """Make the moves; those that others were at are decided anew."""
+        decided: list[Moves] = [(moves, recount)]
+
+        def decide() -> Moves:
+            return decided.pop() if decided else self._wrong(tenant, [each.id for each in moves])
+
+        move(tenant, decide, self.counters, self.clock)
+
+    def _wrong(self, tenant: TenantId, ids: Sequence[AssetId]) -> Moves:
+        counted = self.counters.counted(tenant, ids)
+        there = self.assets.many(tenant, ids, consistent=True)
+        return _moves(_pairs(counted.shares, there.values())), counted.recount
+
+    def _total(self, job: Job, tenant: TenantId) -> Done:
+        """Compare the total with its shares.  It fails where another recount has begun meanwhile."""
+        for _ in range(_TRIES):
+            recount = self.recounts.get(tenant, job.id)
+            if recount is None or self.clock() - recount.began_at > RECOUNTED_WITHIN:
+                return _failed(tenant, "recount_expired", "it began over 6 days ago, or not at all")
+            if not recount.is_whole:
+                return _failed(tenant, "recount_incomplete", "a range was not recounted")
+            if not recount.ended and not recount.under_way:
+                return _failed(tenant, "recount_overtaken", "another recount began meanwhile")
+            if not recount.ended:
+                try:
+                    self.recounts.end(recount, NOTHING if job.dry_run else recount.difference)
+                except CountersMovedError:
+                    continue
+            wrong = int(recount.difference != NOTHING)
+            return Done(counts=_counts("totals_wrong", wrong, recount.difference))
+        raise CountersContendedError(tenant)
+
+
+def _failed(tenant: TenantId, code: str, why: str) -> Done:
+    return Done(failures=(Failure(tenant, code, f"{why}; recount the tenant again"),))
+
+
+Pair = tuple["AssetId", Share, Share | None]
+"""Of an asset: what should be counted, and what is."""
+
+
+def _pairs(shares: Mapping[AssetId, Share], assets: Iterable[Asset]) -> Iterator[Pair]:
+    """Of the assets, then of those that are counted and not there."""
+    there = set()
+    for asset in assets:
+        there.add(asset.id)
+        yield asset.id, Share.of(asset), shares.get(asset.id)
+    for id_, counted in shares.items():
+        if id_ not in there:
+            yield id_, Share.gone(counted.version.created_at), counted
+
+
+def _moves(pairs: Iterable[Pair]) -> list[Move]:
+    return [
+        Move(id_, counted, share)
+        for id_, share, counted in pairs
+        if share != counted and (counted or share.replaces(None))
+    ]
+
+
+def _counts(name: str, wrong: int, difference: Usage) -> dict[str, int]:
+    """Of each counter, what has to be added to it."""
+    off = {
+        f"{counter.replace('#', '_')}_off": number
+        for counter, number in counters_of(difference).items()
+        if number
+    }
+    return off | ({name: wrong} if wrong else {})
+
+
+def _digits(records: int) -> int:
+    return digits_for(records, per_part=RECORDS_PER_PART)
