@@ -8,24 +8,13 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from catalog import settings
-from catalog.adapters.objects import Renditions
 from catalog.adapters.queues import render_job
 from catalog.batches import QueueBatches
-from catalog.composition import completing
+from catalog.composition import renderers
 from catalog.telemetry import count, logger, metrics
-from catalog.use_cases.rendering import Rendering
 from imaging.renditions import render
 
-completion = completing.completion()
-rendering = Rendering(
-    assets=completion.assets,
-    originals=completion.originals,
-    renditions=Renditions(settings.renditions_bucket()),
-    renderer=partial(render, limits=settings.pixel_limits()),
-    completion=completion,
-    plan=completion.plan,
-    max_upload_bytes=settings.max_upload_bytes(),
-)
+rendering = renderers.rendering(partial(render, limits=settings.pixel_limits()))
 
 
 def render_message(record: SQSRecord) -> None:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks._units import size_of_item
+from catalog.adapters.objects import Renditions
 from catalog.adapters.queues import RenderQueue, render_job
 from catalog.domain.assets import RenderJob
 from catalog.domain.hops import MAX_HOPS, ChainTooLongError
@@ -16,6 +17,7 @@ from catalog.domain.keys import asset_id, tenant_id
 from catalog.domain.presets import parse_presets
 from infra.pictures.images import camera_jpeg_bytes, jpeg_bytes, png_bytes, product_cutout, product_photo
 from tests.functional.cloud import PRESETS, Cloud
+from tests.functional.interleaving import Scheduler
 
 PHOTO = jpeg_bytes(product_photo(1, (1000, 750)))
 ID = hashlib.sha256(PHOTO).hexdigest()
@@ -133,6 +135,50 @@ def test_a_changed_preset_makes_another_object_and_leaves_the_asset_ready(cloud:
     assert after.renditions["thumb"].key != before.key
     assert after.renditions["thumb"].width == 240
     assert {before.key, after.renditions["thumb"].key} <= set(cloud.objects(cloud.renditions))
+
+
+def test_the_bytes_under_a_key_never_change_and_the_record_is_of_them(cloud: Cloud) -> None:
+    cloud.ingest(cloud.store(PHOTO))
+    key = cloud.asset(ID).key.rendition("thumb", parse_presets(PRESETS)[0].version, "jpg")
+    first = jpeg_bytes(product_photo(2, (200, 150)))
+    cloud.s3.put_object(Bucket=cloud.renditions, Key=key, Body=first)
+
+    cloud.render(job("thumb"))
+
+    stored = cloud.asset(ID).renditions["thumb"]
+    assert (stored.key, stored.size_bytes) == (key, len(first))
+    assert cloud.read(cloud.renditions, key) == first
+
+
+def test_a_rendition_that_was_there_is_stored_anew_so_that_who_takes_back_that_version_leaves_it(
+    cloud: Cloud,
+) -> None:
+    cloud.ingest(cloud.store(PHOTO))
+    renditions = Renditions(cloud.renditions)
+    key = cloud.asset(ID).key
+    renditions.write(key.rendition("thumb", "v", "jpg"), b"bytes", content_type="image/jpeg")
+    ((object_key, version),) = renditions.versions(key)
+
+    renditions.write(object_key, b"others", content_type="image/jpeg")
+    renditions.take_back(object_key, version)
+
+    assert cloud.read(cloud.renditions, object_key) == b"bytes"
+
+
+def test_a_rendition_that_vanishes_while_it_is_written_is_written(cloud: Cloud, scheduler: Scheduler) -> None:
+    object_key = "renditions/acme/a/thumb-v.jpg"
+    renditions = Renditions(cloud.renditions)
+    renditions.write(object_key, b"bytes", content_type="image/jpeg")
+    with scheduler.in_charge():
+        writer = scheduler.start(
+            "write", lambda: renditions.write(object_key, b"others", content_type="image/jpeg")
+        )
+        writer.step_to("s3:GetObject")
+        cloud.s3.delete_object(Bucket=cloud.renditions, Key=object_key)
+        assert writer.finish() == len(b"others")
+        scheduler.finished(writer)
+
+    assert cloud.read(cloud.renditions, object_key) == b"others"
 
 
 @pytest.mark.parametrize("message", [job("thumb", id_="0" * 64), job("thumb", tenant="globex")])

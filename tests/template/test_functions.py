@@ -95,15 +95,19 @@ def test_a_function_gets_only_settings_that_the_code_reads(function):
     assert given <= read
 
 
+def _with_what_it_composes(code):
+    shared = re.findall(r"from catalog\.composition import (\w+)", code)
+    modules = [ROOT / f"layers/catalog/catalog/composition/{name}.py" for name in shared]
+    return "".join([code, *(_with_what_it_composes(module.read_text()) for module in modules)])
+
+
 @EVERY_FUNCTION
 def test_a_function_gets_every_setting_its_handler_asks_for_and_no_other(function):
     source = (ROOT / "layers/catalog/catalog/settings.py").read_text()
     variables = dict(
         re.findall(r'def (\w+)\(\)[^\n]*:\n(?:(?!\ndef ).)*?"([A-Z][A-Z_]+)"', source, re.DOTALL)
     )
-    code = handler(function).read_text()
-    for shared in re.findall(r"from catalog\.composition import (\w+)", code):
-        code += (ROOT / f"layers/catalog/catalog/composition/{shared}.py").read_text()
+    code = _with_what_it_composes(handler(function).read_text())
     asked = set(re.findall(r"settings\.(\w+)\(", code))
     given = {name for name in environment(function) if not READ_BY_THE_RUNTIME_OR_A_LIBRARY.fullmatch(name)}
     assert given == {variables[name] for name in asked}

@@ -22,6 +22,14 @@ DOWNLOAD_URL_SECONDS: Final = 3600
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"  # a changed rendition has a changed key
 
 
+_MISSING: Final = frozenset({"NoSuchKey", "404"})
+_TRIES: Final = 3  # of a write that meets another of the same key, or its deletion
+
+
+class ObjectInMotionError(Exception):
+    """Others wrote and deleted an object at every try; it is retried."""
+
+
 class ObjectsNotDeletedError(Exception):
     """S3 refused to delete some of a batch; the purge is retried."""
 
@@ -69,7 +77,7 @@ class Originals:
         try:
             answer = client("s3").get_object(Bucket=self._bucket, Key=key.original)
         except ClientError as error:
-            if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+            if error.response["Error"]["Code"] in _MISSING:
                 raise OriginalMissingError(key.original) from error
             if error.response["Error"]["Code"] == "InvalidObjectState":
                 detail = "the original is in a storage class that cannot be read; send the bytes again"
@@ -131,15 +139,46 @@ class Renditions:
         self._bucket = bucket
         self._base_url = base_url
 
-    def write(self, object_key: str, data: bytes, *, content_type: str) -> None:
-        """Writing the same rendition again writes the same bytes, as another version."""
-        client("s3").put_object(
-            Bucket=self._bucket,
-            Key=object_key,
-            Body=data,
-            ContentType=content_type,
-            CacheControl=_IMMUTABLE,
-        )
+    def write(self, object_key: str, data: bytes, *, content_type: str) -> int:
+        """Store a rendition; how many bytes are stored.
+
+        The bytes under a key never change: those that are there stay, whatever is given.  They are stored
+        anew, so that whoever is about to take back the version before leaves them (`take_back`).
+        """
+        for _ in range(_TRIES):
+            if self._put(object_key, data, content_type, IfNoneMatch="*"):
+                return len(data)
+            stored = self._find(object_key)
+            if stored is not None and self._put(object_key, stored, content_type):
+                return len(stored)
+        raise ObjectInMotionError(object_key)
+
+    def _put(self, object_key: str, data: bytes, content_type: str, **condition: str) -> bool:
+        """False where the condition does not hold, or another write or delete is at the same key."""
+        try:
+            client("s3").put_object(
+                Bucket=self._bucket,
+                Key=object_key,
+                Body=data,
+                ContentType=content_type,
+                CacheControl=_IMMUTABLE,
+                **condition,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {"PreconditionFailed", "ConditionalRequestConflict"}:
+                raise
+            return False
+        return True
+
+    def _find(self, object_key: str) -> bytes | None:
+        try:
+            with client("s3").get_object(Bucket=self._bucket, Key=object_key)["Body"] as body:
+                data: bytes = body.read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _MISSING:
+                raise
+            return None
+        return data
 
     def versions(self, key: AssetKey) -> list[tuple[str, str]]:
         """Every current rendition of an asset: its key and the id of its version."""

@@ -21,9 +21,10 @@ from catalog.domain.uploads import OriginalMissingError
 
 if TYPE_CHECKING:
     from catalog.adapters.assets_table import Assets
-    from catalog.adapters.objects import Originals, Renditions
+    from catalog.adapters.objects import Originals
     from catalog.domain.render_plan import RenderPlan
     from catalog.use_cases.completion import Completion
+    from catalog.use_cases.storing import Storing
 
 
 class Renderer(Protocol):
@@ -64,7 +65,7 @@ class Rendering:
 
     assets: Assets
     originals: Originals
-    renditions: Renditions
+    storing: Storing
     renderer: Renderer
     completion: Completion
     plan: RenderPlan
@@ -86,7 +87,7 @@ class Rendering:
             rendered = self._render(self.assets.get(key), job)
         except (AssetStateError, AssetNotFoundError):
             # Deleted or rejected, now or before.
-            rendered = Rendered(Outcome.NO_ASSET, self._remove_stray_renditions(key))
+            rendered = Rendered(Outcome.NO_ASSET, self.storing.remove_strays(key))
         asset = rendered.asset
         if asset and asset.status is not Status.PROCESSING and asset.has_members:
             # Near-duplicates wait for it.  An earlier job may have made it ready and died before this.
@@ -104,7 +105,7 @@ class Rendering:
             try:
                 data = self.originals.read(asset.key, max_bytes=self.max_upload_bytes)
                 for image in self._rendered(data, wanted):
-                    written.append(self._store(asset.key, image))
+                    written.append(self.storing.store(asset.key, image))
             except (OriginalMissingError, ImageRejectedError) as error:
                 outcome, refusal = Outcome.REJECTED, error
             if written:
@@ -127,11 +128,6 @@ class Rendering:
             if names := wanted & {preset.name for preset in together}:
                 yield from self.renderer(data, together, wanted=names)
 
-    def _store(self, key: AssetKey, image: RenderedImage) -> Rendition:
-        rendition = image.stored_for(key)
-        self.renditions.write(rendition.key, image.data, content_type=image.format.content_type)
-        return rendition
-
     def _reject(self, asset: Asset, error: OriginalMissingError | ImageRejectedError) -> Asset:
         if asset.status is Status.READY:
             return asset
@@ -144,16 +140,3 @@ class Rendering:
             # Whatever lies there is read again, and deleted, by ingest once the image is announced again.
             return self.assets.reject(asset.key, rejection, size_bytes=asset.size_bytes, now=self.clock())
         return self.completion.reject(asset.key, rejection, asset.size_bytes)
-
-    def _remove_stray_renditions(self, key: AssetKey) -> Asset | None:
-        """The asset as it is; where a purge has taken it, renditions stored since then are removed.
-
-        The objects are listed before the asset is read: if there is none then, no object belongs to one that
-        was uploaded since.
-        """
-        stored = self.renditions.versions(key)
-        asset = self.assets.find(key)
-        if asset is None or asset.status is Status.DELETING:
-            for object_key, version in stored:
-                self.renditions.take_back(object_key, version)
-        return asset
