@@ -1,4 +1,7 @@
-"""POST /v1/purge: propose a purge, or confirm one.  GET /v1/purge/runs: what became of them."""
+"""POST /v1/purge: propose a purge, or confirm one.  GET /v1/purge/runs: what became of them.
+
+DELETE /v1/images/{id}: a purge of one image.
+"""
 
 from datetime import timedelta
 
@@ -8,18 +11,21 @@ from catalog.adapters.objects import Renditions
 from catalog.adapters.signing import Signer
 from catalog.adapters.tenants_table import Tenants
 from catalog.api.http import Answer, Api, Call, accepted, fitting, listed, ok
+from catalog.api.inputs.images import path_asset_id
 from catalog.api.inputs.purge import PurgeRequest, purge_request, purge_runs_request
 from catalog.api.representations import candidate_json, proposal_json, run_json, summary_json
 from catalog.composition import purges
-from catalog.domain.keys import TenantId
+from catalog.domain.keys import AssetKey, TenantId
 from catalog.domain.purge import RunState
 from catalog.telemetry import count, logger
+from catalog.use_cases.deletion import Deletion
 from catalog.use_cases.purge_requests import PurgeRequests
 
 clients = Clients(settings.clients_table())
 tenants = Tenants(settings.tenants_table())
 renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
 requests = PurgeRequests(purges.purging(), Signer(settings.signing_key_id()))
+deletion = Deletion(requests.purging)
 app = Api(clients.current_tenant_of, allow_origin=settings.cors_allow_origin())
 
 
@@ -50,6 +56,15 @@ def get_runs(call: Call) -> Answer:
     page = requests.purging.runs.page(tenant_named(asked.tenant, call), asked.page)
     count("PageRead")
     return listed("runs", page.map(summary_json))
+
+
+@app.route("DELETE", "/images/<id_>")
+def delete_image(call: Call, id_: str) -> Answer:
+    key = AssetKey(call.tenant, path_asset_id(id_))
+    gone = deletion.delete(key, requested_by=call.client_id)
+    logger.info("image deleted", tenant=key.tenant, asset_id=key.id, gone=gone, by=call.client_id)
+    count("ImageDeleted")
+    return ok({"id": key.id, "status": "deleted"}) if gone else accepted({"id": key.id, "status": "deleting"})
 
 
 def tenant_named(named: TenantId | None, call: Call) -> TenantId:

@@ -201,3 +201,18 @@ def test_a_dry_run_shows_a_picture_of_what_would_go(deployment: Deployment) -> N
         200,
         min(rendition.size_bytes for rendition in image.renditions),
     )
+
+
+def test_an_image_is_deleted_once_nobody_uses_it(deployment: Deployment, acme: CatalogClient) -> None:
+    image = settled(acme, jpeg_bytes(product_photo(34)))
+    acme.refer(image.id, "sku-1")
+
+    refused = acme.call("DELETE", f"/images/{image.id}")
+    acme.release(image.id, "sku-1")
+    deleted = acme.call("DELETE", f"/images/{image.id}")
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "image_referenced")
+    assert (deleted.status_code, deleted.json()) == (200, {"id": image.id, "status": "deleted"})
+    assert acme.call("GET", f"/images/{image.id}").status_code == 404
+    assert deployment.objects_of(image.id, "OriginalsBucket") == []
+    assert deployment.objects_of(image.id, "RenditionsBucket") == []

@@ -412,6 +412,9 @@ class Cloud:
             "jobs", method, f"/jobs{path}", client_id=client_id, scope="catalog/admin", **request
         )
 
+    def delete(self, id_: str, *, client_id: str = "client-of-acme") -> Answer:
+        return self.call("purge", "DELETE", f"/images/{id_}", client_id=client_id)
+
     def reference(self, method: str, id_: str, name: str, *, client_id: str = "client-of-acme") -> Answer:
         return self.call("references", method, f"/images/{id_}/references/{name}", client_id=client_id)
 
@@ -447,7 +450,7 @@ class Cloud:
             return datetime.now(UTC) + passed
 
         with pytest.MonkeyPatch.context() as patch:
-            for name, service in (("purge", "requests"), ("purge_worker", "purging")):
+            for name, service in (("purge", "requests"), ("purge", "deletion"), ("purge_worker", "purging")):
                 function = self.function(name)
                 patch.setattr(function, service, on_clock(getattr(function, service), clock))
             yield

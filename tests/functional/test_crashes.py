@@ -270,6 +270,20 @@ def purge_by_queue_again(cloud: Cloud) -> None:
         cloud.drain()
 
 
+def delete(of: bytes) -> Callable[[Cloud], Answer]:
+    return lambda cloud: cloud.delete(id_of(of))
+
+
+def delete_again(of: bytes) -> Work:
+    """The client asks again, and its answer is that of the queue's next message, or 404."""
+
+    def again(cloud: Cloud) -> None:
+        assert cloud.delete(id_of(of)).status in {200, 202, 404}
+        next_daily_purge(cloud)
+
+    return again
+
+
 def gone(*photos: bytes) -> Work:
     def check(cloud: Cloud) -> None:
         assert [cloud.get(id_of(data)).status for data in photos] == [404] * len(photos)
@@ -557,6 +571,19 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "the daily purge": Scenario(
         daily_purge, unused(OTHER), again=next_daily_purge, differs=RUNS, also=gone(OTHER)
+    ),
+    "an image deleted": Scenario(
+        delete(OTHER), uploaded(PHOTO, OTHER), again=delete_again(OTHER), differs=RUNS, also=gone(OTHER)
+    ),
+    "an image deleted that is a near-duplicate": Scenario(
+        delete(HALF), uploaded(PHOTO, HALF), again=delete_again(HALF), differs=RUNS, also=gone(HALF)
+    ),
+    "an announcement deleted": Scenario(
+        delete(PHOTO),
+        lambda cloud: cloud.announce(PHOTO),
+        again=delete_again(PHOTO),
+        differs=RUNS,
+        also=gone(PHOTO),
     ),
     "the counters": Scenario(
         count_every_change,

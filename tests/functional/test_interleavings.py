@@ -36,6 +36,7 @@ from catalog.domain.near_duplicates import Decision, DuplicatePairNotFoundError
 from catalog.domain.purge import CLAIMED_FOR
 from catalog.domain.uploads import Announcement, UploadTicket
 from catalog.use_cases.decisions import RENDERED_AFTER, Decisions
+from catalog.use_cases.deletion import Deletion
 from catalog.use_cases.purge_requests import PurgeRequests
 from catalog.use_cases.uploads import Uploads
 from infra.pictures.images import half_of, jpeg_bytes, noisy_scene
@@ -270,6 +271,15 @@ class Catalog(RuleBasedStateMachine):
             (lambda: decisions.decide(key, second, word, by="someone"))
             if word
             else (lambda: decisions.undo(key, second)),
+        )
+
+    @precondition(room)
+    @rule(tenant=TENANTS, photo=ANY)
+    def delete(self, tenant: str, photo: int) -> None:
+        deletion: Deletion = on_clock(self.cloud.function("purge").deletion, self.clock)
+        key = self.key(tenant, photo)
+        self.start_for_client(
+            f"delete {key.tenant}/{key.id[:4]}", lambda: deletion.delete(key, requested_by="someone")
         )
 
     @precondition(room)

@@ -140,6 +140,16 @@ def test_a_purge_whose_calls_are_sent_twice_is_proposed_confirmed_and_done(cloud
     assert cloud.get(id_).status == 404
 
 
+def test_a_deletion_whose_calls_are_sent_twice_leaves_nothing_and_one_run(cloud: Cloud) -> None:
+    id_ = cloud.upload(SMALL)["id"]
+    with every_answer_lost_once():
+        assert cloud.delete(id_).status == 200
+
+    assert cloud.get(id_).status == 404
+    (run,) = cloud.call("purge", "GET", "/purge/runs", scope="catalog/admin").json["runs"]
+    assert (run["state"], run["deleted_count"]) == ("completed", 1)
+
+
 def test_a_token_is_still_good_for_one_confirmation_only(cloud: Cloud) -> None:
     unused(cloud, 1)
     token = cloud.purge().json["confirm_token"]

@@ -124,6 +124,7 @@ def asset_of(item: AssetItem) -> Asset:
         indexed_as=_indexed_as(item),
         sharers=int(item.holders or 0),
         links=int(item.links or 0),
+        lent_at=_moment(item.lent_at) if item.lent_at else None,
         old_holds=held_for(frozenset(item.references or ())),
         linked_by=frozenset(AssetId(id_) for id_ in item.linked_by or ()),
     )

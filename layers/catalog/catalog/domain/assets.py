@@ -104,8 +104,8 @@ class Asset:
     `duplicates` counts the uploads that were not sent because it was here, the last at `announced_at`;
     `purge_run` names the run that is deleting it; `revision` grows by one with every change; `indexed_as` is
     what the near-duplicate index holds of it.  `references` are its clients'; `sharers` near-duplicates show
-    its renditions, `links` more have their own.  `old_holds` and `linked_by` are those of them that its item
-    names, as all did until 2026-11.
+    its renditions, `links` more have their own; one moved away from sharing at `lent_at`.  `old_holds` and
+    `linked_by` are those of them that its item names, as all did until 2026-11.
     """
 
     tenant: TenantId
@@ -130,6 +130,7 @@ class Asset:
     indexed_as: tuple[Indexed, ...] = ()
     sharers: int = 0
     links: int = 0
+    lent_at: datetime | None = None
     old_holds: frozenset[AssetId] = frozenset()
     linked_by: frozenset[AssetId] = frozenset()
 
@@ -141,6 +142,10 @@ class Asset:
     def is_accepted(self) -> bool:
         """Its original was checked, and no purge is deleting it."""
         return self.status in ACCEPTED
+
+    def is_lent(self, now: datetime) -> bool:
+        """Whether presigned addresses of its renditions, given out for another asset, may be valid."""
+        return self.lent_at is not None and now - self.lent_at <= ADDRESSES_LAST
 
     @property
     def has_members(self) -> bool:

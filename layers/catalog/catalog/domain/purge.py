@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from catalog.domain.assets import AWAITED_FOR, Asset, Status
+from catalog.domain.assets import AWAITED_FOR, Asset, AssetStateError, Status
 from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetId, TenantId
 
@@ -51,6 +51,37 @@ class RunAlreadyConfirmedError(CallerError):
     message = "confirm_token was used; GET /v1/purge/runs tells what became of the run"
 
 
+class ImageReferencedError(AssetStateError):
+    """Someone uses the image: it is not deleted."""
+
+    code = "image_referenced"
+    message = "this image has references; release them first"
+
+
+class ImageSharedError(AssetStateError):
+    """Near-duplicates show the image's renditions: they would be left without any."""
+
+    code = "image_shared"
+    message = (
+        "near-duplicates show this image's renditions; delete those first,"
+        " or decide `distinct` for each: PUT /v1/images/{id}/duplicates/{other}"
+    )
+
+
+class ImageLentError(AssetStateError):
+    """Addresses of its renditions were given out for a near-duplicate that has moved away, and are valid."""
+
+    code = "image_lent"
+    message = "addresses of this image's renditions were given out for a near-duplicate; try again in an hour"
+
+
+class ImageInWorkError(AssetStateError):
+    """The image is being checked or rendered, or its upload has just arrived."""
+
+    code = "image_in_work"
+    message = "this image is being processed; try again when it is ready, rejected or a day old"
+
+
 class RunClaimedError(Exception):
     """The run is claimed or completed; retry after CLAIMED_FOR."""
 
@@ -68,10 +99,11 @@ class RunState(StrEnum):
 
 
 class RunSource(StrEnum):
-    """Who asked: an administrator, or the daily schedule."""
+    """Who asked: an administrator, the daily schedule, or a client that deletes one image."""
 
     REQUEST = "request"
     SCHEDULE = "schedule"
+    DELETION = "deletion"
 
 
 class Kept(StrEnum):
@@ -111,6 +143,12 @@ class PurgeRun:
     def is_dry_run(self) -> bool:
         """Nobody has confirmed it."""
         return self.state is RunState.PROPOSED
+
+    def unused_before(self, status: Status) -> datetime | None:
+        """`unused_before` of this run.  A client that deletes an image does so before it is uploaded, too."""
+        if self.source is RunSource.DELETION and status is Status.AWAITING_UPLOAD:
+            return self.as_of
+        return unused_before(status, as_of=self.as_of, older_than=self.older_than)
 
     @property
     def digest(self) -> str:

@@ -50,6 +50,11 @@ _LOOKED_AT: Final = 5_000
 _SLICE: Final = 25
 
 
+def new_run_id(now: datetime) -> str:
+    """A run's id, which begins with its time."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}"
+
+
 class Outcome(StrEnum):
     """How a purge job ended; the name of its log line."""
 
@@ -151,7 +156,7 @@ class Purging:
         running = source is RunSource.SCHEDULE
         run = PurgeRun(
             tenant=tenant,
-            id=f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}",
+            id=new_run_id(now),
             state=RunState.RUNNING if running else RunState.PROPOSED,
             source=source,
             requested_by=requested_by,
@@ -229,7 +234,7 @@ class Purging:
         asset = self.assets.find(key)
         if asset and asset.status is Status.AWAITING_UPLOAD and self.originals.has(key):
             return Kept.IN_USE  # it arrived; its event waits in a queue or among the dead letters
-        before = asset and unused_before(asset.status, as_of=run.as_of, older_than=run.older_than)
+        before = asset and run.unused_before(asset.status)
         if asset and before:
             try:
                 asset = self.assets.mark_deleting(
