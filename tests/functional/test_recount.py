@@ -25,6 +25,7 @@ from catalog.use_cases import recounting
 from catalog.use_cases.recounting import SHARES, TOTAL, RecountSteps, RecountWorker
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud, Killed
+from tests.functional.jobs import JobRun
 from tests.functional.streams import recorded_changes
 
 Records = list[dict[str, Any]]
@@ -172,6 +173,49 @@ def test_what_a_repair_has_counted_is_not_counted_again_when_its_records_come(
 
     assert counters.total(ACME).usage.assets == 1
     assert agrees(cloud)
+
+
+def test_an_administrator_is_told_what_was_off(cloud: Cloud, records: Records) -> None:
+    damage_the_total(cloud, records)
+    cloud.upload(OTHER)
+    body = {"kind": "recount", "tenant": "*", "dry_run": False}
+
+    run = JobRun(cloud, cloud.job("POST", body=body).json["id"])
+    ended = run.to_the_end()
+
+    assert (run.faults, ended.state) == ([], "completed")
+    told = cloud.job("GET", f"/{ended.id}").json
+    assert told["progress"]["done"] == told["progress"]["expected"] == 2
+    assert told["counts"]["assets_off"] == 1 - 41
+    assert (told["counts"]["shares_wrong"], told["counts"]["totals_wrong"]) == (1, 1)
+    assert agrees(cloud)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_worker_killed_anywhere_costs_the_job_another_round_and_nothing_else(
+    cloud: Cloud, records: Records, after: bool
+) -> None:
+    damage_the_total(cloud, records)
+    damaged = cloud.moment()
+    kill_at, killed = 0, True
+    while killed:
+        damaged.restore()
+        body = {"kind": "recount", "tenant": "acme", "dry_run": False}
+        run = JobRun(cloud, cloud.job("POST", body=body).json["id"])
+        for _ in range(2):  # its ranges, then its total
+            run.plan()
+            with cloud.watched_calls(kill_at=kill_at, after=after):
+                for line in run.lines():
+                    run.work(line)
+        killed = bool(run.faults)
+        ended = run.to_the_end()
+        assert (ended.state, ended.tally) == (
+            "completed",
+            Tally(done=1, counts={"assets_off": -41, "totals_wrong": 1}),
+        )
+        assert agrees(cloud)
+        kill_at += 1
+    assert kill_at >= 8
 
 
 # --- While the stream is followed -------------------------------------------------------------------------

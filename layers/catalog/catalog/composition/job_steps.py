@@ -2,8 +2,15 @@
 
 from collections.abc import Mapping
 
+from catalog import settings
+from catalog.adapters.assets_table import Assets
+from catalog.adapters.tenants_table import Tenants
 from catalog.domain.jobs import JobKind, Steps
+from catalog.use_cases.recounting import RecountSteps
 
 
 def steps() -> Mapping[JobKind, Steps]:
-    return {}
+    assets, tenants = Assets(settings.assets_table()), Tenants(settings.tenants_table())
+    return {
+        JobKind.RECOUNT: RecountSteps(assets, tenants),
+    }

@@ -39,6 +39,7 @@ TOTAL: Final = "total"
 _TRIES: Final = 5
 # Parts of a step: a tenant of 10^6 images has 256.
 _MOST_PARTS: Final = 1_000
+_MOST_DIGITS: Final = 3  # 4,096 ranges: 24,000 records each of 10^8, which take a worker half a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,4 +201,4 @@ def _counts(name: str, wrong: int, difference: Usage) -> dict[str, int]:
 
 
 def _digits(records: int) -> int:
-    return digits_for(records, per_part=RECORDS_PER_PART)
+    return min(_MOST_DIGITS, digits_for(records, per_part=RECORDS_PER_PART))
