@@ -498,6 +498,7 @@ class Cloud:
                 purge_runs="PurgeRunsTable",
                 originals=self.originals,
                 renditions=self.renditions,
+                jobs="JobsTable",
             ),
             dynamodb=self.dynamodb,
             s3=self.s3,
@@ -505,9 +506,9 @@ class Cloud:
             usage_of=lambda tenant: Counters("UsageTable").total(tenant).usage,
         )
 
-    def broken_guarantees(self, history: History | None = None) -> list[str]:
+    def broken_guarantees(self, history: History | None = None, *, rebuilt: bool = False) -> list[str]:
         presets = {preset["name"] for preset in json.loads(os.environ["PRESETS"])}
-        return broken_guarantees(self.world(), history, presets=presets)
+        return broken_guarantees(self.world(), history, presets=presets, rebuilt=rebuilt)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything the pipeline has stored, less the times, to compare two ends of the same story."""

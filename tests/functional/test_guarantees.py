@@ -137,6 +137,40 @@ def test_each_guarantee_is_found_broken(stored: Cloud, damage: Callable[[Cloud],
     assert any(found in fault for fault in stored.broken_guarantees()), stored.broken_guarantees()
 
 
+def put_entry(cloud: Cloud, entry: str, **attributes: Any) -> None:
+    cloud.dynamodb.put_item(
+        TableName="JobsTable", Item={"job": {"S": "job-1"}, "entry": {"S": entry}} | attributes
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "failed", "entry", "found"),
+    [
+        ("running", "0", {}, "nothing goes on with it"),
+        ("completed", "0", {"entry": "part#000000/000000"}, "are half done"),
+        ("completed", "2", {"entry": "failure#000000/000000/ab"}, "counts 2 failures and names 1"),
+    ],
+)
+def test_a_job_that_says_something_untrue_is_found(
+    stored: Cloud, state: str, failed: str, entry: dict[str, str], found: str
+) -> None:
+    put_entry(stored, "job", state={"S": state}, kind={"S": "rebuild"}, failed={"N": failed})
+    if entry:
+        put_entry(stored, **entry)
+
+    (fault,) = stored.broken_guarantees()
+
+    assert found in fault
+
+
+def test_an_object_that_no_record_names_is_found_after_a_rebuild(stored: Cloud) -> None:
+    key = f"{KEY.renditions}thumb-0123456789.jpg"
+    stored.s3.put_object(Bucket=stored.renditions, Key=key, Body=b"old")
+
+    assert stored.broken_guarantees() == []
+    assert stored.broken_guarantees(rebuilt=True) == [f"{key} is stored, and no record names it"]
+
+
 @pytest.mark.parametrize(
     ("history", "found"),
     [
