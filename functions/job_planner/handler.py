@@ -13,6 +13,7 @@ from catalog.adapters.jobs_table import Jobs
 from catalog.composition import job_steps
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.job_planning import Next, Plan, Planning, Turn
+from catalog.use_cases.job_retries import RetrySteps
 
 jobs = Jobs(settings.jobs_table())
 files = JobFiles(settings.jobs_bucket())
@@ -22,6 +23,7 @@ planning = Planning(
     executions=Executions(settings.job_machine()),
     bus=EventBus(settings.event_bus_name()),
     steps=job_steps.steps(),
+    retries=RetrySteps(jobs),
     most_at_once=settings.job_concurrency(),
 )
 

@@ -1,40 +1,31 @@
 """/v1/jobs: an administrator starts, watches and orders work over the whole catalog."""
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable
 
 from catalog import settings
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.executions import Executions
 from catalog.adapters.jobs_table import Jobs
+from catalog.adapters.signing import Signer
 from catalog.adapters.tenants_table import Tenants
 from catalog.api.http import Answer, Api, Call, accepted, listed, ok
-from catalog.api.inputs.jobs import (
-    Options,
-    failures_request,
-    job_request,
-    jobs_request,
-    no_options,
-    path_job_id,
-)
+from catalog.api.inputs.job_options import OPTIONS
+from catalog.api.inputs.jobs import failures_request, job_request, jobs_request, path_job_id
 from catalog.api.representations import failure_json, job_json
 from catalog.domain.clock import utc_now
-from catalog.domain.jobs import Job, JobKind
+from catalog.domain.jobs import Job
 from catalog.telemetry import count, logger
 from catalog.use_cases.job_requests import Asked, JobRequests
-
-OPTIONS: Final[Mapping[JobKind, Options]] = {
-    JobKind.REBUILD: no_options,
-    JobKind.IMPORT: no_options,
-    JobKind.FIND_DUPLICATES: no_options,
-    JobKind.RECOUNT: no_options,
-    JobKind.ERASE: no_options,
-}
 
 clients = Clients(settings.clients_table())
 tenants = Tenants(settings.tenants_table())
 jobs = Jobs(settings.jobs_table())
-requests = JobRequests(jobs, Executions(settings.job_machine()), settings.job_concurrency())
+requests = JobRequests(
+    jobs,
+    Executions(settings.job_machine()),
+    Signer(settings.signing_key_id()),
+    settings.job_concurrency(),
+)
 app = Api(clients.current_tenant_of, allow_origin=settings.cors_allow_origin())
 
 
@@ -43,7 +34,7 @@ def post_job(call: Call) -> Answer:
     asked = job_request(call.body, OPTIONS)
     tenant = tenants.get(asked.tenant).id if asked.tenant else None
     job = requests.create(
-        Asked(asked.kind, tenant, asked.dry_run, asked.options, asked.concurrency),
+        Asked(asked.kind, tenant, asked.dry_run, asked.options, asked.concurrency, asked.confirm_token),
         requested_by=call.client_id,
     )
     return ordered(call, "job created", job)
@@ -59,7 +50,8 @@ def get_jobs(call: Call) -> Answer:
 
 @app.route("GET", "/jobs/<id_>")
 def get_job(_: Call, id_: str) -> Answer:
-    return ok(shown(jobs.get(path_job_id(id_))))
+    job = jobs.get(path_job_id(id_))
+    return ok(job_json(job, now=utc_now(), confirmation=requests.confirmation(job)))
 
 
 @app.route("GET", "/jobs/<id_>/failures")

@@ -30,7 +30,7 @@ def test_only_purge_deletes_assets_tenants_what_was_announced_and_only_tenants_m
     assert holders("dynamodb:DeleteItem", "AssetsTable") == {"Purge", "PurgeWorker", "Tenants"}
     assert holders("dynamodb:PutItem", "ClientsTable") == {"Tenants"}
     assert {function for function, action, _ in GRANTS if action.startswith("cognito-idp:")} == {"Tenants"}
-    assert {function for function, action, _ in GRANTS if action.startswith("kms:")} == {"Purge"}
+    assert {function for function, action, _ in GRANTS if action.startswith("kms:")} == {"Jobs", "Purge"}
 
 
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))

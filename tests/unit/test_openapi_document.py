@@ -16,6 +16,8 @@ from catalog.api.inputs import images, tenants
 from catalog.api.inputs.comparisons import MAX_BODY_BYTES
 from catalog.api.inputs.fields import InvalidRequestError
 from catalog.api.inputs.images import path_asset_id
+from catalog.api.inputs.job_options import OPTIONS
+from catalog.api.inputs.jobs import failures_request, job_request, jobs_request
 from catalog.api.inputs.metrics import metrics_request
 from catalog.api.inputs.pairs import pairs_request
 from catalog.api.inputs.purge import purge_request, purge_runs_request
@@ -24,6 +26,8 @@ from catalog.api.representations import (
     asset_json,
     candidate_json,
     comparison_json,
+    failure_json,
+    job_json,
     metrics_json,
     pair_json,
     proposal_json,
@@ -33,6 +37,7 @@ from catalog.api.representations import (
 )
 from catalog.domain.assets import Asset, PerceptualHashes, Status
 from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison
+from catalog.domain.jobs import FailedWork, Failure, Job, JobKind, JobState, Stage, Tally
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import Apart, DecidedBy, Decision, Likeness, NearDuplicate, Pair, Verdict
 from catalog.domain.paging import PageRequest
@@ -337,6 +342,8 @@ def test_the_document_and_the_code_accept_the_same_announcements(change: dict[st
         ("/images", lambda query: images.list_request(query).page),
         ("/duplicates", lambda query: pairs_request(query).page),
         ("/purge/runs", lambda query: purge_runs_request(query).page),
+        ("/jobs", lambda query: jobs_request(query).page),
+        ("/jobs/{id}/failures", failures_request),
         ("/tenants", tenants.list_request),
         ("/tenants/{tenant}/clients", tenants.list_request),
     ],
@@ -419,3 +426,94 @@ def test_the_document_and_the_code_accept_the_same_purge_requests(body: dict[str
     else:
         accepted = True
     assert accepted == (faults_of(body, schema("PurgeRequest")) == [])
+
+
+def _job(**known: Any) -> Job:
+    return Job(
+        **{
+            "id": "20261122T120000-0a1b2c3d",
+            "kind": JobKind.RECOUNT,
+            "tenant": TenantId("acme"),
+            "dry_run": True,
+            "options": {},
+            "state": JobState.RUNNING,
+            "requested_by": "client",
+            "created_at": _NOW,
+            "concurrency": 2,
+        }
+        | known
+    )
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        _job(),
+        _job(
+            tenant=None,
+            state=JobState.COMPLETED,
+            tally=Tally(3, 2, 1, {"bytes": 10}),
+            expected=5,
+            active_seconds=3.0,
+            ended_at=_NOW,
+            report={"signature": "x"},
+        ),
+        _job(
+            state=JobState.FAILED,
+            reason="no progress",
+            active_since=_NOW,
+            tally=Tally(1),
+            retry_of="20261122T110000-0a1b2c3d",
+        ),
+        _job(stage=Stage(waiting_until=_NOW)),
+    ],
+    ids=lambda job: f"{job.state}, {job.stage.waiting_until}",
+)
+def test_a_job_is_answered_exactly_as_documented(job: Job) -> None:
+    answered = job_json(job, now=_NOW + timedelta(seconds=10), confirmation=("token", _NOW))
+    assert faults_of(answered, schema("Job")) == []
+    assert list(answered) == list(SCHEMAS["Job"]["properties"]) == SCHEMAS["Job"]["required"]
+    assert list(answered["progress"]) == list(SCHEMAS["Job"]["properties"]["progress"]["properties"])
+    assert list(JobState) == sorted(SCHEMAS["Job"]["properties"]["state"]["enum"], key=list(JobState).index)
+    assert list(JobKind) == SCHEMAS["JobKind"]["enum"]
+
+
+def test_a_failure_of_a_job_is_answered_exactly_as_documented() -> None:
+    answered = failure_json(FailedWork(Failure("5c" * 32, "bad", "why"), TenantId("acme"), "render"))
+    assert faults_of(answered, schema("JobFailure")) == []
+    assert list(answered) == list(SCHEMAS["JobFailure"]["properties"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"kind": "recount"},
+        {"kind": "recount", "tenant": "acme"},
+        {"kind": "recount", "tenant": "*", "dry_run": False, "concurrency": 1},
+        {"kind": "recount", "tenant": "Acme"},
+        {"kind": "recount", "tenant": "acme", "concurrency": 0},
+        {"kind": "recount", "tenant": "acme", "concurrency": 101},
+        {"kind": "recount", "tenant": "acme", "concurrency": True},
+        {"kind": "recount", "tenant": "acme", "concurrency": None},
+        {"kind": "recount", "tenant": "acme", "dry_run": "no"},
+        {"kind": "recount", "tenant": "acme", "confirm_token": "x"},
+        {"kind": "recount", "tenant": "acme", "force": True},
+        {"kind": "polish", "tenant": "acme"},
+        {"kind": "erase", "tenant": "*"},
+        {"kind": "erase", "tenant": "acme"},
+        {"kind": "erase", "tenant": "acme", "dry_run": True, "confirm_token": "x"},
+        {"kind": "erase", "tenant": "acme", "dry_run": False},
+        {"kind": "erase", "tenant": "acme", "dry_run": False, "confirm_token": "x"},
+        {"kind": "erase", "tenant": "acme", "dry_run": False, "confirm_token": 3},
+    ],
+    ids=str,
+)
+def test_the_document_and_the_code_accept_the_same_jobs(body: dict[str, Any]) -> None:
+    try:
+        job_request(json.dumps(body), OPTIONS)
+    except InvalidRequestError:
+        accepted = False
+    else:
+        accepted = True
+    assert accepted == (faults_of(body, schema("JobRequest")) == [])

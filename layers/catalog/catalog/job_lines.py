@@ -1,4 +1,4 @@
-"""What every worker of jobs does with an event: one line of the map, one part of a job."""
+"""What every worker of jobs does with an event, a line of the map: a part of a job, or a lane of several."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from catalog.telemetry import count, logger, metrics
 if TYPE_CHECKING:
     from catalog.use_cases.job_parts import Parts
 
+_LOGGED = 3  # parts named in each line of the log
+
 type Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
@@ -23,12 +25,12 @@ def line_handler(parts: Callable[[], Parts]) -> Handler:
     """
 
     def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
-        line = Line.parse(event)
-        logger.append_keys(job=line.job, part=line.part, tenant=line.work.tenant, phase=line.work.phase)
-        completed = parts().carry_out(line)
-        logger.info("part completed" if completed else "part left")
-        count("JobPartsCompleted" if completed else "JobPartsLeft")
-        return {"completed": completed}
+        lines = [Line.parse(line) for line in event.get("lines", [event])]
+        logger.append_keys(job=lines[0].job, parts=[line.part for line in lines][:_LOGGED])
+        completed = parts().carry_out(*lines)
+        logger.info("parts carried out", parts=len(completed), completed=sum(completed), of=len(lines))
+        count("JobPartsCompleted", sum(completed))
+        return {"completed": sum(completed)}
 
     counted: Handler = metrics.log_metrics(handler, capture_cold_start_metric=True)
     logged: Handler = logger.inject_lambda_context(counted, clear_state=True)

@@ -1,7 +1,7 @@
 """Step Functions: the executions of the state machine that carries out jobs."""
 
 import json
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -17,9 +17,14 @@ class Executions:
     def __init__(self, state_machine_arn: str) -> None:
         self._machine = state_machine_arn
 
-    def start(self, job: Job) -> None:
-        """Start the job's present attempt; again, it changes nothing.  Raises ExecutionNotStartedError."""
-        asked = {"job": job.id, "attempt": job.attempt, "round": 0}
+    def start(self, job: Job, *, hopeless: str | None = None) -> None:
+        """Start the job's present attempt, or one that only fails the job, as `hopeless` for that reason.
+
+        Starting it again changes nothing.  Raises ExecutionNotStartedError.
+        """
+        asked: dict[str, Any] = {"job": job.id, "attempt": job.attempt, "round": 0}
+        if hopeless is not None:
+            asked["error"] = {"Error": "Hopeless", "Cause": hopeless}
         try:
             client("stepfunctions").start_execution(
                 stateMachineArn=self._machine, name=_name(job), input=json.dumps(asked)

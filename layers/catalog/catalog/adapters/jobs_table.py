@@ -173,6 +173,20 @@ class Jobs:
             return left  # by this very write: its answer was lost, and the SDK sent it again
         return _job(answer["Attributes"])
 
+    def attach(self, job_id: str, report: Mapping[str, Any]) -> None:
+        """Put what a kind has to say at the end into the record, in place of what it said before."""
+        client("dynamodb").update_item(
+            TableName=self._table,
+            Key=_key(job_id, _RECORD),
+            UpdateExpression="SET #report = :report ADD #turn :one",
+            ConditionExpression="attribute_exists(job)",
+            ExpressionAttributeNames={"#report": "report", "#turn": "turn"},
+            ExpressionAttributeValues={
+                ":report": {"S": json.dumps(report, sort_keys=True)},
+                ":one": {"N": "1"},
+            },
+        )
+
     def page(self, tenant: TenantId | None, asked: PageRequest) -> Page[Job]:
         """Jobs, newest first; those about this tenant alone, or all.  Raises InvalidCursorError."""
         index, owner, cursors = (

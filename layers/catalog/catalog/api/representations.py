@@ -253,8 +253,8 @@ def metrics_json(usage: UsageByTenant) -> dict[str, Any]:
     }
 
 
-def job_json(job: Job, *, now: datetime) -> dict[str, Any]:
-    """Job: what was asked for, how far it is, and what it comes to."""
+def job_json(job: Job, *, now: datetime, confirmation: tuple[str, datetime] | None = None) -> dict[str, Any]:
+    """Job: what was asked for, how far it is, what it comes to, and the token that confirms a dry run."""
     from catalog.domain.estimates import estimate  # noqa: PLC0415 - of all functions only Jobs has loaded it
 
     tally, cost = job.tally, estimate(job.kind, job.tally)
@@ -284,6 +284,8 @@ def job_json(job: Job, *, now: datetime) -> dict[str, Any]:
         "counts": dict(tally.counts),
         "estimate": {"dollars": round(cost.dollars, 4), "seconds": round(cost.seconds / job.concurrency, 1)},
         "report": job.report,
+        "confirm_token": confirmation[0] if confirmation else None,
+        "confirm_token_expires_at": _instant(confirmation[1]) if confirmation else None,
     }
 
 

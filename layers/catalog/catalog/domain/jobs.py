@@ -5,6 +5,7 @@ carried out by one worker.  A part may be carried out again by another worker: w
 done twice, and everything else is harmless when repeated.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -37,6 +38,14 @@ class JobStateError(CallerError):
     kind = ErrorKind.CONFLICT
     code = "job_state"
     message = "this job is not in a state that allows it"
+
+
+class JobAlreadyConfirmedError(CallerError):
+    """The token has done its work; using it again starts nothing."""
+
+    kind = ErrorKind.CONFLICT
+    code = "confirm_token_used"
+    message = "confirm_token was used; GET /v1/jobs tells what became of the job"
 
 
 class PartClaimedError(Exception):
@@ -266,6 +275,13 @@ class Job:
     def is_at_rest(self) -> bool:
         """Nothing happens to it unless somebody asks."""
         return self.state not in ACTIVE
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what was asked for and what was found."""
+        tally = [self.tally.done, self.tally.skipped, self.tally.failed, dict(self.tally.counts)]
+        told = [self.kind, self.tenant, dict(self.options), *tally]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     def rate(self, now: datetime) -> float | None:
         """Images a second while it was carried out; None where it was not."""

@@ -37,12 +37,20 @@ class Parts:
     worker: Worker[Any]
     clock: Clock = utc_now
 
-    def carry_out(self, line: Line) -> bool:
-        """Carry the part out; whether it is completed.
+    def carry_out(self, *lines: Line) -> list[bool]:
+        """Carry these parts out, one behind the other while there is time; which of them are completed.
 
         A part of a job that is pausing, paused or ended is not begun.  Faults are raised, to be retried.
         """
         until = self.clock() + WORK_FOR
+        completed: list[bool] = []
+        for line in lines:
+            if completed and self.clock() >= until:
+                break
+            completed.append(self._carry_out(line, until))
+        return completed
+
+    def _carry_out(self, line: Line, until: datetime) -> bool:
         job = self.jobs.get(line.job)
         resume_only = job.state is not JobState.RUNNING
         try:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # A map returns what its children do, 3 bytes each here, and may return 256 KiB.
 MOST_PARTS: Final = 10_000
-LONGEST_LINE: Final = 250_000  # bytes; a child's input may have 256 KiB
+LONGEST_LINE: Final = 250_000  # bytes; a child's input may have 262,144
 # A round adds about 15 events to an execution's history, which may have 25,000.
 ROUNDS_PER_EXECUTION: Final = 1_000
 MOST_IDLE_ROUNDS: Final = 5
@@ -97,6 +97,7 @@ class Planning:
     executions: Executions
     bus: EventBus
     steps: Mapping[JobKind, Steps]
+    retries: Steps
     most_at_once: int
     clock: Clock = utc_now
 
@@ -147,7 +148,7 @@ class Planning:
         now = self.clock()
         if job.stage.waiting_until is not None and now < job.stage.waiting_until:
             return Plan(Next.WAIT, until=job.stage.waiting_until)
-        step = self.steps[job.kind].step(job, position)
+        step = (self.retries if job.retry_of else self.steps[job.kind]).step(job, position)
         if step.wait_until is not None and job.stage.waiting_until is None and now < step.wait_until:
             waiting = replace(_stopped(job, now), stage=replace(job.stage, waiting_until=step.wait_until))
             self.jobs.save(job, waiting, now=now)
@@ -187,11 +188,11 @@ class Planning:
             job = self.jobs.save(job, replace(_started(job, now), stage=counted), now=now)
             if turn.worked and idle:
                 return Plan(Next.WAIT, until=now + min(_LONGEST_PAUSE, timedelta(seconds=2.5 * 2**idle)))
-        # The map's own bound is the deployment's; short rounds keep a lower one of the job's.
-        some = texts[: job.concurrency] if job.concurrency < self.most_at_once else texts
+        # The map's own bound is the deployment's; a lower one of the job's is kept by as many lanes.
+        lines = texts if job.concurrency >= self.most_at_once else _lanes(job, texts)
         key = f"jobs/{job.id}/rounds/{job.attempt}-{turn.round}-{uuid.uuid4()}.jsonl"
-        self.files.write(key, some)
-        return Plan(Next.WORK, key=key, lines=len(some))
+        self.files.write(key, lines)
+        return Plan(Next.WORK, key=key, lines=len(lines))
 
     # --- Ends -----------------------------------------------------------------------------------------------
 
@@ -251,6 +252,21 @@ def _stopped(job: Job, now: datetime) -> Job:
         return job
     spent = (now - job.active_since).total_seconds()
     return replace(job, active_since=None, active_seconds=job.active_seconds + spent)
+
+
+def _lanes(job: Job, texts: list[str]) -> list[str]:
+    """The lines dealt out to as many workers as the job may have, who take them one behind the other."""
+    lanes = []
+    for first in range(min(job.concurrency, len(texts))):
+        dealt: list[str] = []
+        length = 0
+        for text in texts[first :: job.concurrency]:
+            length += len(text.encode()) + 1
+            if dealt and length > LONGEST_LINE:
+                break  # a later round's
+            dealt.append(text)
+        lanes.append(f'{{"kind":"{job.kind}","lines":[{",".join(dealt)}]}}')
+    return lanes
 
 
 def _fitting(lines: Iterator[Line]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from catalog.domain.clock import Clock, utc_now
@@ -15,11 +16,19 @@ from catalog.domain.jobs import (
     ACTIVE,
     ExecutionNotStartedError,
     Job,
+    JobAlreadyConfirmedError,
     JobKind,
     JobMovedError,
+    JobNotFoundError,
     JobState,
     JobStateError,
-    Stage,
+)
+from catalog.domain.purge import (
+    Confirmation,
+    ConfirmTokenExpiredError,
+    InvalidConfirmTokenError,
+    confirm_token,
+    read_confirm_token,
 )
 from catalog.use_cases.job_planning import next_attempt, settled
 
@@ -28,8 +37,11 @@ if TYPE_CHECKING:
 
     from catalog.adapters.executions import Executions
     from catalog.adapters.jobs_table import Jobs
+    from catalog.adapters.signing import Signer
     from catalog.domain.keys import TenantId
 
+# Longer than a purge's: the dry run itself may take an hour before anybody looks.
+CONFIRMATION_VALID_FOR: Final = timedelta(hours=1)
 _TRIES: Final = 10  # where the planner writes the record meanwhile
 _RESUMABLE: Final = frozenset({JobState.PAUSED, JobState.FAILED})
 
@@ -43,6 +55,7 @@ class Asked:
     dry_run: bool
     options: Mapping[str, Any]
     concurrency: int | None = None
+    confirm_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +64,23 @@ class JobRequests:
 
     jobs: Jobs
     executions: Executions
+    signer: Signer
     most_at_once: int
     clock: Clock = utc_now
 
     def create(self, asked: Asked, *, requested_by: str) -> Job:
-        """Record and start a job."""
+        """Record and start a job.
+
+        One that needs a token raises InvalidConfirmTokenError, ConfirmTokenExpiredError,
+        JobAlreadyConfirmedError.
+        """
         now = self.clock()
+        id_ = _new_id(now)
+        if asked.confirm_token is not None:
+            # One id, and so one job, for each dry run.
+            id_ = f"{self._confirmed(asked, asked.confirm_token).id}-confirmed"
         job = Job(
-            id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
+            id=id_,
             kind=asked.kind,
             tenant=asked.tenant,
             dry_run=asked.dry_run,
@@ -69,7 +91,8 @@ class JobRequests:
             concurrency=min(asked.concurrency or self.most_at_once, self.most_at_once),
             updated_at=now,
         )
-        self.jobs.create(job)
+        if not self.jobs.create(job):
+            raise JobAlreadyConfirmedError(job.id)
         return self._start(job)
 
     def retry(self, job_id: str, *, requested_by: str) -> Job:
@@ -78,28 +101,51 @@ class JobRequests:
         if failed.ended_at is None or failed.tally.failed == 0:
             raise JobStateError(job_id)
         now = self.clock()
-        job = replace(
-            failed,
-            id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
+        job = Job(
+            id=_new_id(now),
+            kind=failed.kind,
+            tenant=failed.tenant,
+            dry_run=failed.dry_run,
+            options=failed.options,
             state=JobState.RUNNING,
             requested_by=requested_by,
             created_at=now,
+            concurrency=failed.concurrency,
             updated_at=now,
-            ended_at=None,
-            reason=None,
-            position="",
-            step=0,
-            attempt=1,
-            expected=0,
-            stage=Stage(),
-            active_since=None,
-            active_seconds=0.0,
-            report=None,
-            turn=0,
             retry_of=job_id,
         )
         self.jobs.create(job)
         return self._start(job)
+
+    def confirmation(self, job: Job) -> tuple[str, datetime] | None:
+        """The token that confirms what a dry run found, and until when; None where none is needed."""
+        if job.kind is not JobKind.ERASE or not job.dry_run or job.state is not JobState.COMPLETED:
+            return None
+        if job.ended_at is None or job.tenant is None or self.clock() > _expiry(job.ended_at):
+            return None
+        expires_at = _expiry(job.ended_at)
+        confirmation = Confirmation(job.tenant, job.id, job.digest, expires_at)
+        return confirm_token(confirmation, self.signer.sign(confirmation.statement())), expires_at
+
+    def _confirmed(self, asked: Asked, token: str) -> Job:
+        """The dry run that the token confirms, which found the same for the same request."""
+        confirmation, signature = read_confirm_token(token)
+        if not self.signer.verifies(confirmation.statement(), signature):
+            raise InvalidConfirmTokenError(token[:80])
+        if self.clock() > confirmation.expires_at:
+            raise ConfirmTokenExpiredError(confirmation.run_id)
+        try:
+            found = self.jobs.get(confirmation.run_id)
+        except JobNotFoundError as error:
+            raise InvalidConfirmTokenError(token[:80]) from error
+        same = (found.kind, found.tenant, dict(found.options)) == (
+            asked.kind,
+            asked.tenant,
+            dict(asked.options),
+        )
+        if not same or found.tenant != confirmation.tenant or found.digest != confirmation.digest:
+            raise InvalidConfirmTokenError(token[:80])
+        return found
 
     def pause(self, job_id: str) -> Job:
         """Begin no more parts.  Raises JobNotFoundError, JobStateError."""
@@ -158,3 +204,11 @@ def _resumed(job: Job) -> Job:
     again = next_attempt(job)
     stage = replace(again.stage, idle=0, restarts=0, seen=again.stage.reports)
     return replace(again, state=JobState.RUNNING, stage=stage, ended_at=None, reason=None)
+
+
+def _new_id(now: datetime) -> str:
+    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+
+
+def _expiry(ended_at: datetime) -> datetime:
+    return ended_at.replace(microsecond=0) + CONFIRMATION_VALID_FOR

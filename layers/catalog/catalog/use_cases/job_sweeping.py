@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from catalog.domain.jobs import Job
 
 MOST_RESTARTS: Final = 10
+_HOPELESS: Final = f"{MOST_RESTARTS} executions ended without a report; the state machine says why"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,6 @@ class Sweeping:
         again = replace(again, stage=replace(again.stage, restarts=job.stage.restarts + 1))
         with suppress(JobMovedError):  # somebody else's, or it has just come to rest
             again = self.jobs.save(job, again, now=self.clock())
-            self.executions.start(again)
+            self.executions.start(again, hopeless=_HOPELESS if again.stage.restarts > MOST_RESTARTS else None)
             return again
         return None

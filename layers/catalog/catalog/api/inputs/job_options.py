@@ -1,0 +1,15 @@
+"""The options of every kind of job: a module a kind reads its own."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from catalog.api.inputs.jobs import Options, no_options
+from catalog.domain.jobs import JobKind
+
+OPTIONS: Final[Mapping[JobKind, Options]] = {
+    JobKind.REBUILD: no_options,
+    JobKind.IMPORT: no_options,
+    JobKind.FIND_DUPLICATES: no_options,
+    JobKind.RECOUNT: no_options,
+    JobKind.ERASE: no_options,
+}

@@ -1,0 +1,83 @@
+"""Steps of the kinds that go over a tenant's ids: ranges of hex digits, phase after phase.
+
+No listing is needed: ids are hashes, so the ranges of one tenant are of one size.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from catalog.domain.jobs import Step, Work, digits_for
+from catalog.domain.keys import TenantId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from catalog.adapters.tenants_table import Tenants
+    from catalog.adapters.usage_table import Counters
+    from catalog.domain.jobs import Job
+
+# Of one step: the parts that are completed are read before each round, 1.2 MB of them at most.
+RANGES_PER_STEP: Final = 4_096
+_HEX: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a step begins: at a range of a tenant.  `digits` None: the tenant is not cut yet.
+
+    A tenant that grows meanwhile stays cut as it was.
+    """
+
+    phase: int = 0
+    tenant: str = ""
+    digits: int | None = None
+    number: int = 0
+
+    @classmethod
+    def parse(cls, position: str) -> Place:
+        return cls(*json.loads(position)) if position else cls()
+
+    def text(self) -> str:
+        return json.dumps([self.phase, self.tenant, self.digits, self.number])
+
+
+@dataclass(frozen=True, slots=True)
+class RangeSteps:
+    """Cuts one tenant, or all of them one after the other, into ranges for each of the phases."""
+
+    tenants: Tenants
+    counters: Counters
+    phases: Sequence[str]
+
+    def step(self, job: Job, position: str) -> Step:
+        """The ranges from `position` on, at most RANGES_PER_STEP, of one phase."""
+        place = Place.parse(position)
+        phase = self.phases[place.phase]
+        works: list[Work] = []
+        images = 0
+        for tenant in self._tenants_from(job, place.tenant):
+            at = place if place.tenant == tenant else Place(place.phase, tenant)
+            assets = self.counters.total(tenant).usage.assets
+            digits = digits_for(assets) if at.digits is None else at.digits
+            end = min(_HEX**digits, at.number + RANGES_PER_STEP - len(works))
+            if end == at.number:
+                return Step(works, images, at.text())
+            works += [Work(tenant, phase, _prefix(number, digits)) for number in range(at.number, end)]
+            images += round(assets * (end - at.number) / _HEX**digits)
+            if end < _HEX**digits:
+                return Step(works, images, Place(place.phase, tenant, digits, end).text())
+        last = place.phase == len(self.phases) - 1
+        return Step(works, images, None if last else Place(place.phase + 1).text())
+
+    def _tenants_from(self, job: Job, first: str) -> Iterator[TenantId]:
+        if job.tenant is not None:
+            yield job.tenant
+            return
+        yield from sorted(tenant for tenant in self.tenants.ids() if tenant >= first)
+
+
+def _prefix(number: int, digits: int) -> str:
+    return f"{number:0{digits}x}" if digits else ""
