@@ -11,6 +11,7 @@ from catalog.adapters.executions import Executions
 from catalog.adapters.job_files import JobFiles
 from catalog.adapters.jobs_table import Jobs
 from catalog.composition import job_steps
+from catalog.domain.jobs import JobState
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.job_planning import Next, Plan, Planning, Turn
 from catalog.use_cases.job_retries import RetrySteps
@@ -52,13 +53,17 @@ def _instant(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     turn = turn_of(event)
     plan = planning.plan(turn)
-    logger.info(
-        "planned", job=turn.job, attempt=turn.attempt, round=turn.round, next=plan.next, lines=plan.lines
-    )
-    count("JobRoundsPlanned")
+    logger.append_keys(job=turn.job, attempt=turn.attempt, round=turn.round)
+    logger.info("planned", next=plan.next, lines=plan.lines, ended=plan.ended)
+    if plan.next is Next.WORK:
+        count("JobRoundsPlanned")
+    if plan.ended is JobState.COMPLETED:
+        count("JobsCompleted")
+    if plan.ended is JobState.FAILED:
+        count("JobsFailed")
     return answer(turn, plan)

@@ -34,6 +34,7 @@ _SOURCES: Final = (
     "samconfig.toml",
     "functions",
     "layers",
+    "infra/jobs.asl.json",
     "infra/observability.yaml",
     "infra/build_layer.py",
     "requirements/bootstrap.txt",

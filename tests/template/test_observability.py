@@ -20,6 +20,7 @@ WORK_QUEUES = sorted(set(QUEUES) - set(DEAD_LETTER_QUEUES))
 OF_AWS = {
     "AWS/SQS": (("QueueName",), {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}),
     "AWS/Lambda": (("FunctionName",), {"Errors", "Throttles", "Duration", "IteratorAge"}),
+    "AWS/States": (("StateMachineArn",), {"ExecutionsFailed"}),
     "AWS/ApiGateway": (("ApiName", "Stage"), {"Count", "4XXError", "5XXError", "Latency"}),
 }
 OWN = "CatalogImagePipeline"
@@ -86,6 +87,14 @@ def test_a_single_dead_letter_raises_an_alarm_within_minutes(queue):
     (alarm,) = alarms_on("ApproximateNumberOfMessagesVisible", queue)
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
     assert alarm["Period"] * alarm["EvaluationPeriods"] <= 300
+
+
+def test_a_job_that_fails_raises_an_alarm_within_minutes_and_so_does_its_execution():
+    assert NESTED["Parameters"]["JobMachine"] == {"Ref": "JobMachine"}
+    for metric, target in (("JobsFailed", "Name"), ("ExecutionsFailed", "JobMachine")):
+        (alarm,) = alarms_on(metric, target)
+        assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+        assert alarm["Period"] * alarm["EvaluationPeriods"] <= 300
 
 
 @pytest.mark.parametrize("queue", WORK_QUEUES)

@@ -80,12 +80,13 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The answer.  `key` names the lines in the jobs bucket."""
+    """The answer.  `key` names the lines in the jobs bucket; `ended`: the job is in this state since now."""
 
     next: Next
     key: str | None = None
     until: datetime | None = None
     lines: int = 0
+    ended: JobState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +203,7 @@ class Planning:
         if left := [text for text in self._lines(job) if json.loads(text)["part"] in begun]:
             return self._round(job, turn, left)
         now = self.clock()
-        self.jobs.save(job, settled(job, now), now=now)
-        return Plan(Next.END)
+        return Plan(Next.END, ended=self.jobs.save(job, settled(job, now), now=now).state)
 
     def _complete(self, job: Job) -> Plan:
         return self._end(job, JobState.COMPLETED)
@@ -217,8 +217,7 @@ class Planning:
         # First, since nobody would send it for a job that has ended: at least once.
         if self.bus.put([job_event(ended)]) == 0:
             raise EventRefusedError(job.id)
-        self.jobs.save(job, ended, now=now)
-        return Plan(Next.END)
+        return Plan(Next.END, ended=self.jobs.save(job, ended, now=now).state)
 
     def _hand_over(self, job: Job) -> Plan:
         """Another execution goes on, with a history of its own."""
