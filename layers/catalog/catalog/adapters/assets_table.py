@@ -4,7 +4,7 @@ catalog.domain.lifecycle says from which states; asset_items says what an item h
 transactions over two assets.  AWS errors are translated here and nowhere above.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, cast
@@ -100,11 +100,19 @@ class Assets:
             self._delete(key, FORGET_ANNOUNCED)
 
     def await_upload(
-        self, key: AssetKey, announced: Announcement, *, correlation_id: str, known: bool, now: datetime
+        self,
+        key: AssetKey,
+        announced: Announcement,
+        *,
+        correlation_id: str,
+        known: bool,
+        now: datetime,
+        references: Collection[str] = (),
     ) -> None:
         """Record that these bytes are expected; `known` says whether the last read found the asset.
 
-        Raises AssetStateError where they have arrived already.
+        A new asset gets the references at once, which saves a write and the index of what is unused.  Raises
+        AssetStateError where the bytes have arrived already.
         """
         item = self._model
         self._create_or_update(
@@ -120,6 +128,7 @@ class Assets:
             ],
             known=known,
             now=now,
+            references=references,
         )
 
     def unused_from(self, key: AssetKey, now: datetime) -> None:
@@ -376,7 +385,14 @@ class Assets:
         return page.map(lambda entry: found.get(AssetId(entry.id)))
 
     def _create_or_update(
-        self, key: AssetKey, write: Write, actions: Sequence[Action], *, known: bool = True, now: datetime
+        self,
+        key: AssetKey,
+        write: Write,
+        actions: Sequence[Action],
+        *,
+        known: bool = True,
+        now: datetime,
+        references: Collection[str] = (),
     ) -> Asset:
         """Apply the write to the asset, or create it where there is none.
 
@@ -387,13 +403,22 @@ class Assets:
             with suppress(AssetStateError):
                 return self._update(key, write, actions)
         with suppress(AssetStateError):
-            return self._create(key, write, actions, now=now)
+            return self._create(key, write, actions, now=now, references=references)
         # Created in between: by another writer, or by this very write, which the SDK sent twice.
         return self._update(key, write, actions)
 
-    def _create(self, key: AssetKey, write: Write, actions: Iterable[Action], *, now: datetime) -> Asset:
+    def _create(
+        self,
+        key: AssetKey,
+        write: Write,
+        actions: Iterable[Action],
+        *,
+        now: datetime,
+        references: Collection[str] = (),
+    ) -> Asset:
         item = self._model
-        born = [item.created_at.set(timestamp(now)), item.unused_since.set(timestamp(now))]
+        use = item.references.add(set(references)) if references else item.unused_since.set(timestamp(now))
+        born = [item.created_at.set(timestamp(now)), use]
         return self._apply(key, [*effects(write), *actions, *born], item.id.does_not_exist())
 
     def _update(

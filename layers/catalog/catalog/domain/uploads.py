@@ -1,5 +1,6 @@
 """Uploads: announcements and presigned tickets."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,6 +16,9 @@ MOST_VERSIONS: Final = 3
 
 # What a client may declare.  The content decides in the end; this keeps obvious mistakes from being sent.
 DECLARED_TYPES: Final = tuple(f"image/{kind}" for kind in SourceFormat)
+LONGEST_FILENAME: Final = 255  # characters
+# Control characters and lone surrogates cannot be shown; the latter cannot be stored either.
+UNSTORABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)

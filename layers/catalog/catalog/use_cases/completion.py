@@ -30,7 +30,10 @@ _DIGITS: Final = "0123456789abcdef"
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Completes assets, and their near-duplicates with them."""
+    """Completes assets, and their near-duplicates with them.
+
+    With `renders_at_once` whoever completes an asset renders it right away: its own jobs are not sent.
+    """
 
     assets: Assets
     originals: Originals
@@ -38,9 +41,10 @@ class Completion:
     queue: RenderQueue
     plan: RenderPlan
     clock: Clock = utc_now
+    renders_at_once: bool = False
 
     def complete(self, asset: Asset) -> tuple[Asset, int]:
-        """Do what is left to do for a recorded asset; returns how many render jobs that took, too."""
+        """Do what is left to do for a recorded asset; returns how many render jobs that takes, too."""
         asset = self.grouping.follow(asset)
         if asset.status is Status.READY and asset.members_must_follow:
             self.queue.send([members_job(asset)])
@@ -49,7 +53,8 @@ class Completion:
         if asset.is_complete(self.plan.presets):
             return self.make_ready(asset.key), 0
         jobs = self.plan.jobs(asset)
-        self.queue.send(jobs)
+        if not self.renders_at_once:
+            self.queue.send(jobs)
         return asset, len(jobs)
 
     def make_ready(self, key: AssetKey) -> Asset:

@@ -1,7 +1,6 @@
 """POST /v1/images."""
 
 import re
-from typing import Final
 
 from catalog.api.inputs.fields import (
     Fault,
@@ -12,11 +11,7 @@ from catalog.api.inputs.fields import (
 )
 from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetId, asset_id
-from catalog.domain.uploads import DECLARED_TYPES, Announcement
-
-_MAX_FILENAME: Final = 255  # characters
-# Control characters and lone surrogates cannot be shown; the latter cannot be stored either.
-_UNSTORABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+from catalog.domain.uploads import DECLARED_TYPES, LONGEST_FILENAME, UNSTORABLE, Announcement
 
 
 class UploadTooLargeError(CallerError):
@@ -40,11 +35,11 @@ def upload_request(body: str | None, *, max_upload_bytes: int) -> tuple[AssetId,
         faults.append(Fault("content_type", "must be a media type"))
     if (
         not isinstance(filename, str)
-        or not 1 <= len(filename) <= _MAX_FILENAME
-        or _UNSTORABLE.search(filename)
+        or not 1 <= len(filename) <= LONGEST_FILENAME
+        or UNSTORABLE.search(filename)
     ):
         faults.append(
-            Fault("filename", f"must be 1 to {_MAX_FILENAME} characters without control characters")
+            Fault("filename", f"must be 1 to {LONGEST_FILENAME} characters without control characters")
         )
     if faults:
         raise InvalidRequestError(faults)

@@ -1,0 +1,312 @@
+"""Imports: objects of a foreign bucket become assets, each once.
+
+An object is seen once it was dealt with; the same object, by key, ETag and size, is not read again.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from catalog.domain.errors import CallerError, Kind
+from catalog.domain.key_patterns import KeyPattern
+from catalog.domain.keys import AssetId
+from catalog.domain.references import NotAReferenceError, reference_name
+from catalog.domain.sources import SourceFormat
+from catalog.domain.uploads import DECLARED_TYPES, LONGEST_FILENAME, UNSTORABLE
+
+# What one step of the planner lists: 100 pages of 1,000, about 15 seconds and 20 MB.
+OBJECTS_PER_STEP: Final = 100_000
+# One lookup of what was seen (BatchGetItem), and a minute or two of a worker.
+OBJECTS_PER_PART: Final = 100
+# A line of the map's input is an event of 256 KiB at most, and its subjects are escaped once more.
+PART_BYTES: Final = 150_000
+MOST_SAMPLED: Final = 1_000
+MOST_REFERENCES_AT_ONCE: Final = 50
+LONGEST_KEY: Final = 1_024  # bytes (S3)
+_FOLDER: Final = "/"
+
+_EXTENSION: Final = re.compile(r"\.([A-Za-z0-9]{1,5})\Z")
+_OF_EXTENSION: Final[Mapping[str, str]] = {
+    **{kind: f"image/{kind}" for kind in SourceFormat},
+    **{"jpg": "image/jpeg", "jpe": "image/jpeg", "jfif": "image/jpeg", "tif": "image/tiff"},
+}
+_UNKNOWN_TYPE: Final = "application/octet-stream"
+
+
+class BucketNotAllowedError(CallerError):
+    """The deployment's ImportBuckets does not name this bucket."""
+
+    kind = Kind.FORBIDDEN
+    code = "bucket_not_allowed"
+    message = "imports may not read this bucket; the parameter ImportBuckets says which they may"
+
+
+class ImportFailedError(Exception):
+    """The job cannot go on: its bucket or its manifest cannot be read.  `code` and the message say why."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code, self.detail = code, detail
+
+
+class ObjectCode(StrEnum):
+    """Why an object was not imported, beside the codes of rejections and of refused uploads."""
+
+    MISSING = "source_missing"
+    FORBIDDEN = "source_forbidden"
+    ARCHIVED = "source_archived"
+    CHANGING = "source_changing"
+    TOO_LARGE = "too_large"
+    EMPTY = "empty"
+    BAD_LINE = "bad_line"
+    BAD_REFERENCE = "bad_reference"
+
+
+class SourceObjectError(Exception):
+    """One object of the bucket cannot be imported; the others may."""
+
+    def __init__(self, code: ObjectCode, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code, self.detail = code, detail
+
+
+class SourceChangedError(SourceObjectError):
+    """The object is another than the one that was read."""
+
+    def __init__(self) -> None:
+        super().__init__(ObjectCode.CHANGING, "the object changed each time between being read and copied")
+
+
+class ManifestFormat(StrEnum):
+    CSV = "csv"
+    JSON_LINES = "jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestOptions:
+    """An object that lists what to import.  `bucket` is where it lies; `delimiter` is of CSV."""
+
+    bucket: str
+    key: str
+    format: ManifestFormat
+    delimiter: str = ","
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What to import from `bucket`: the objects under `prefix`, or those that `manifest` names.
+
+    `reference_columns` of the manifest hold one reference each, `references` several between
+    `reference_separator`; `reference_pattern` takes them from the key.  A dry run reads `sample` objects.
+    """
+
+    bucket: str
+    prefix: str = ""
+    manifest: ManifestOptions | None = None
+    reference_columns: tuple[str, ...] = ()
+    reference_separator: str = "|"
+    reference_pattern: str | None = None
+    sample: int = 0
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """From a job's options, as `as_json` wrote them."""
+        manifest = options.get("manifest")
+        return cls(
+            **{
+                **options,
+                "manifest": manifest
+                and ManifestOptions(**{**manifest, "format": ManifestFormat(manifest["format"])}),
+                "reference_columns": tuple(options.get("reference_columns", ())),
+            }
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The job's options, without those left out."""
+        told = asdict(self) | {"reference_columns": list(self.reference_columns)}
+        return {name: value for name, value in told.items() if value not in (None, "", [], 0)}
+
+    @property
+    def pattern(self) -> KeyPattern | None:
+        return KeyPattern.parse(self.reference_pattern) if self.reference_pattern else None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceObject:
+    """An object to import.  A listing knows `etag` and `size_bytes`, a manifest the rest."""
+
+    key: str
+    etag: str | None = None
+    size_bytes: int | None = None
+    filename: str | None = None
+    references: tuple[str, ...] = ()
+    content_type: str | None = None
+
+    @property
+    def text(self) -> str:
+        """As a subject of a part."""
+        facts = {name: value for name, value in asdict(self).items() if value not in (None, ())}
+        return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+
+    @property
+    def name(self) -> str:
+        """What failures and progress name it by, and all that is needed to try it again."""
+        named = SourceObject(self.key, None, None, self.filename, self.references, self.content_type)
+        plain = named == SourceObject(self.key) and not self.key.startswith("{")
+        return self.key if plain else named.text
+
+    @property
+    def declared_type(self) -> str | None:
+        """By the manifest, or by the extension of the key; None where neither says."""
+        extension = _EXTENSION.search(self.key)
+        return self.content_type or (_OF_EXTENSION.get(extension[1].lower()) if extension else None)
+
+    @property
+    def is_no_image(self) -> bool:
+        """By the extension of its key: it has one, which no accepted format has."""
+        return self.declared_type is None and _EXTENSION.search(self.key) is not None
+
+    def check_size(self, max_bytes: int) -> None:
+        """Raises SourceObjectError for one that is empty or too large, as far as that is known."""
+        if self.size_bytes is not None:
+            check_size(self.size_bytes, max_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line of a manifest that names no object, counted from 1."""
+
+    line: int
+    detail: str
+
+    @property
+    def text(self) -> str:
+        return json.dumps({"line": self.line, "detail": self.detail}, separators=(",", ":"))
+
+    @property
+    def name(self) -> str:
+        return self.text
+
+
+Subject = SourceObject | BadLine
+
+
+def check_size(size_bytes: int, max_bytes: int) -> None:
+    """Raises SourceObjectError."""
+    if size_bytes > max_bytes:
+        raise SourceObjectError(ObjectCode.TOO_LARGE, f"{size_bytes} bytes; at most {max_bytes} are accepted")
+    if size_bytes == 0:
+        raise SourceObjectError(ObjectCode.EMPTY, "the object has no bytes")
+
+
+def subject_of(text: str) -> Subject:
+    """The subject that `text` or `name` wrote."""
+    if not text.startswith("{"):
+        return SourceObject(text)
+    facts = json.loads(text)
+    if "line" in facts:
+        return BadLine(facts["line"], facts["detail"])
+    return SourceObject(**{**facts, "references": tuple(facts.get("references", ()))})
+
+
+def parts(subjects: Iterable[Subject]) -> Iterator[tuple[str, ...]]:
+    """The subjects' texts, as many to a part as its line has room for.  One that comes twice stands once."""
+    part, length = dict[str, None](), 0
+    for subject in subjects:
+        text = subject.text
+        size = len(json.dumps(text))
+        if part and (len(part) == OBJECTS_PER_PART or length + size > PART_BYTES):
+            yield tuple(part)
+            part, length = {}, 0
+        part[text] = None
+        length += size
+    if part:
+        yield tuple(part)
+
+
+def is_folder(key: str) -> bool:
+    """Consoles make folders as empty objects of such names."""
+    return key.endswith(_FOLDER)
+
+
+# --- What is taken over -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the catalog shall know of an object besides its bytes."""
+
+    filename: str
+    references: frozenset[str]
+
+    @property
+    def digest(self) -> str:
+        """Tells whether the references are those of last time; "" without any."""
+        if not self.references:
+            return ""
+        return hashlib.sha256("\n".join(sorted(self.references)).encode()).hexdigest()[:16]
+
+
+def described(source: SourceObject, pattern: KeyPattern | None) -> Described:
+    """By the manifest, the pattern over the key, or else the last part of the key.
+
+    Raises SourceObjectError where the key names a reference that none can be called.
+    """
+    named = pattern.match(source.key) if pattern else None
+    references = frozenset({*source.references, *(named.references if named else ())})
+    for reference in sorted(references):
+        try:
+            reference_name(reference)
+        except NotAReferenceError as error:
+            raise SourceObjectError(ObjectCode.BAD_REFERENCE, f"{error} is no reference") from error
+    filename = source.filename or (named and named.filename) or source.key.rpartition("/")[2]
+    return Described(storable(filename), references)
+
+
+def storable(filename: str) -> str:
+    """The filename without what cannot be shown, and its end where it is too long: the extension stays."""
+    return UNSTORABLE.sub("_", filename)[-LONGEST_FILENAME:] or "_"
+
+
+def content_type_of(source: SourceObject, stored: str | None) -> str:
+    """The type to record: by manifest or name, else as the object was stored; the content decides."""
+    return source.declared_type or (stored if stored in DECLARED_TYPES else None) or _UNKNOWN_TYPE
+
+
+# --- What was seen ------------------------------------------------------------------------------------------
+
+
+class Outcome(StrEnum):
+    """What became of an object."""
+
+    NEW = "new"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An object that was dealt with: which it was, the asset with its bytes, and which references it got."""
+
+    etag: str
+    size_bytes: int
+    id: AssetId
+    outcome: Outcome
+    references: str = ""  # Described.digest
+
+    def is_of(self, source: SourceObject) -> bool:
+        return (self.etag, self.size_bytes) == (source.etag, source.size_bytes)
+
+
+def object_hash(bucket: str, key: str) -> str:
+    """Names an object wherever its key would be too long, or hold what it may not: 64 hex digits."""
+    return hashlib.sha256(f"{bucket}/{key}".encode()).hexdigest()
+
+
+def mark(bucket: str, key: str) -> str:
+    """The correlation id of what comes of an object: by it an import tells its own asset from another's."""
+    return f"import-{object_hash(bucket, key)[:32]}"

@@ -1,0 +1,228 @@
+"""Importing: a bucket is listed, or a manifest read, in steps; a part takes a hundred objects.
+
+What was seen is skipped without being read: two lookups a hundred objects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import batched, islice
+from typing import TYPE_CHECKING, Any, Final
+
+from catalog.domain.errors import CallerError
+from catalog.domain.imports import (
+    OBJECTS_PER_PART,
+    OBJECTS_PER_STEP,
+    BadLine,
+    ImportOptions,
+    ObjectCode,
+    Outcome,
+    Seen,
+    SourceObject,
+    SourceObjectError,
+    described,
+    is_folder,
+    parts,
+    subject_of,
+)
+from catalog.domain.jobs import Done, Failure, Step, Work
+from catalog.domain.keys import AssetKey, asset_id
+from catalog.domain.manifests import Entry, Place, entries
+from catalog.domain.rejections import ImageRejectedError
+from catalog.use_cases.intake import Brought, Intake, Wanted
+
+if TYPE_CHECKING:
+    from catalog.adapters.sources import Sources
+    from catalog.domain.imports import Subject
+    from catalog.domain.jobs import Job
+
+IMPORT: Final = "import"
+_BEGINNING: Final = Place()
+SAMPLE: Final = "sample"  # the phase of a dry run that reads some of the objects
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A subject, and what is known of it from last time, if the asset that it became is still here."""
+
+    subject: Subject
+    seen: Seen | None
+
+
+@dataclass(frozen=True, slots=True)
+class Importing:
+    """Carries out the parts of imports."""
+
+    intake: Intake
+
+    def subjects(self, job: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, Candidate]]:
+        """The part's objects, looked up a hundred at a time."""
+        bucket = ImportOptions.of(job.options).bucket
+        for subjects in batched(_behind(work, after), OBJECTS_PER_PART, strict=False):
+            keys = {subject.key for subject in subjects if isinstance(subject, SourceObject)}
+            seen = self.intake.imports.many(work.tenant, bucket, keys)
+            here = self.intake.assets.many(work.tenant, {one.id for one in seen.values()})
+            for subject in subjects:
+                known = None if isinstance(subject, BadLine) else seen.get(subject.key)
+                yield subject.name, Candidate(subject, known if known and known.id in here else None)
+
+    def take(self, job: Job, work: Work, subject: Candidate) -> Done:
+        """Import one object, or skip it."""
+        name, options = subject.subject.name, ImportOptions.of(job.options)
+        try:
+            if isinstance(subject.subject, BadLine):
+                raise SourceObjectError(ObjectCode.BAD_LINE, subject.subject.detail)  # noqa: TRY301
+            if subject.subject.is_no_image:
+                return Done(skipped=1, counts={"not_images": 1})
+            wanted = Wanted(
+                work.tenant, options.bucket, subject.subject, described(subject.subject, options.pattern)
+            )
+            if work.phase == SAMPLE:
+                return self._sampled(wanted, subject.seen)
+            return self._taken(wanted, subject.seen, dry_run=job.dry_run)
+        except SourceObjectError as error:
+            return _failed(name, error.code, error.detail, error.code)
+        except ImageRejectedError as error:
+            return _failed(name, error.code, error.message, f"rejected_{error.code}")
+        except CallerError as error:
+            return _failed(name, error.code, error.message, error.code)
+
+    def _taken(self, wanted: Wanted, seen: Seen | None, *, dry_run: bool) -> Done:
+        wanted.source.check_size(self.intake.max_upload_bytes)
+        if wanted.source.etag is None and (seen or dry_run):
+            wanted = replace(wanted, source=self.intake.sources.look(wanted.bucket, wanted.source))
+            wanted.source.check_size(self.intake.max_upload_bytes)
+        if seen and seen.is_of(wanted.source):
+            return self._known(wanted, seen, dry_run=dry_run)
+        if dry_run:
+            return Done(done=1, counts={"new": 1, "bytes_stored": wanted.source.size_bytes or 0})
+        return _done(wanted, self.intake.bring(wanted))
+
+    def _known(self, wanted: Wanted, seen: Seen, *, dry_run: bool) -> Done:
+        digest = wanted.told.digest
+        if digest in ("", seen.references) or seen.outcome is Outcome.REJECTED:
+            return Done(skipped=1, counts={"known": 1})
+        if not dry_run:
+            self.intake.refer(wanted, seen)
+        return Done(skipped=1, counts={"known": 1, "referenced": 1})
+
+    def _sampled(self, wanted: Wanted, seen: Seen | None) -> Done:
+        """Read an object as an import would, and write nothing.  It was counted when it was listed."""
+        if seen and seen.is_of(wanted.source):
+            return Done()
+        found = self.intake.sources.read(
+            wanted.bucket, wanted.source.key, max_bytes=self.intake.max_upload_bytes
+        )
+        id_ = asset_id(hashlib.sha256(found.data).hexdigest())
+        if known := self.intake.assets.find(AssetKey(wanted.tenant, id_)):
+            rejected = {f"rejected_{known.rejection.code}": 1} if known.rejection else {}
+            return Done(counts={"sampled": 1, "sampled_duplicates": 1} | rejected)
+        self.intake.ingestion.inspect(found.data)
+        return Done(counts={"sampled": 1, "sampled_bytes": len(found.data)})
+
+
+def _behind(work: Work, after: str | None) -> list[Subject]:
+    """The part's subjects, from the one behind `after` on."""
+    subjects = [subject_of(text) for text in work.subjects]
+    names = [subject.name for subject in subjects]
+    return subjects[names.index(after) + 1 :] if after in names else subjects
+
+
+def _failed(name: str, code: str, detail: str, counted: str) -> Done:
+    return Done(failures=(Failure(name, code, detail),), counts={str(counted): 1})
+
+
+def _done(wanted: Wanted, brought: Brought) -> Done:
+    asset = brought.asset
+    if asset.rejection:
+        code, detail = asset.rejection.code, asset.rejection.detail
+        return _failed(wanted.source.name, code, detail, f"rejected_{code}")
+    if brought.outcome is Outcome.DUPLICATE:
+        return Done(done=1, counts={"duplicates": 1, "bytes_saved": asset.size_bytes})
+    own = [one for one in asset.renditions.values() if one.key.startswith(asset.key.renditions)]
+    return Done(
+        done=1,
+        counts={
+            "new": 1,
+            "bytes_stored": asset.size_bytes + sum(one.size_bytes for one in own),
+            "renditions": len(own),
+            "near_duplicates": int(asset.near_duplicate is not None),
+            "referenced": int(bool(wanted.told.references)),
+        },
+    )
+
+
+# --- What is to be imported -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """Where a step begins: behind a key of the listing, or at a place of the manifest.
+
+    `counted` objects were before it.  With a `stride` every so many-th object is sampled.
+    """
+
+    after: str = ""
+    place: Place = _BEGINNING
+    etag: str | None = None
+    counted: int = 0
+    stride: int = 0
+
+    @property
+    def text(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def of(cls, position: str) -> _At:
+        facts: dict[str, Any] = json.loads(position or "{}")
+        place = facts.pop("place", {})
+        return cls(place=Place(**{**place, "columns": tuple(place.get("columns", ()))}), **facts)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSteps:
+    """Plans imports: a step lists up to OBJECTS_PER_STEP objects.
+
+    A step begins behind the last key of the one before it, and not at a token of the listing: tokens are good
+    for one listing, a job may be paused for weeks.
+    """
+
+    sources: Sources
+
+    def step(self, job: Job, position: str) -> Step:
+        """Raises ImportFailedError where bucket or manifest cannot be read."""
+        if job.tenant is None:
+            raise ValueError("an import is into one tenant")
+        options, at = ImportOptions.of(job.options), _At.of(position)
+        subjects, then = self._listed(options, at) if options.manifest is None else self._read(options, at)
+        counted, phase, images = at.counted + len(subjects), IMPORT, len(subjects)
+        if at.stride:
+            phase, images = SAMPLE, 0  # they were counted when they were listed
+            subjects = subjects[-at.counted % at.stride :: at.stride]
+        elif then is None and job.dry_run and options.sample and counted:
+            then, counted = _At(etag=at.etag, stride=-(-counted // options.sample)), 0
+        works = [Work(job.tenant, phase, None, part) for part in parts(subjects)]
+        return Step(works, images, replace(then, counted=counted).text if then else None)
+
+    def _listed(self, options: ImportOptions, at: _At) -> tuple[list[Subject], _At | None]:
+        """The objects behind `at`, and where the step after it begins; None: it is the last."""
+        subjects, token, after = list[Subject](), None, at.after
+        while len(subjects) < OBJECTS_PER_STEP:
+            page = self.sources.page(options.bucket, options.prefix, after=at.after, token=token)
+            subjects += [one for one in page.objects if not is_folder(one.key)]
+            token, after = page.next, page.objects[-1].key if page.objects else after
+            if token is None:
+                return subjects, None
+        return subjects, replace(at, after=after)
+
+    def _read(self, options: ImportOptions, at: _At) -> tuple[list[Subject], _At | None]:
+        assert options.manifest is not None, "looked at by the caller"  # noqa: S101
+        manifest = self.sources.manifest(options.manifest.bucket, options.manifest.key, etag=at.etag)
+        found: list[Entry] = list(islice(entries(manifest.block, at.place, options), OBJECTS_PER_STEP))
+        subjects = [entry.subject for entry in found]
+        if len(found) < OBJECTS_PER_STEP:
+            return subjects, None
+        return subjects, replace(at, place=found[-1].then, etag=manifest.etag)

@@ -1,0 +1,196 @@
+"""Intake: the bytes of a foreign object become an asset as an upload's do, without leaving S3.
+
+The record awaits the bytes, they are copied, ingested, rendered and referenced, and the object is recorded
+as seen last: a worker that dies between any two leaves what the next one completes.  The asset carries the
+object's mark, by which the next worker tells its own asset from one that came another way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from catalog.domain.assets import (
+    ACCEPTED,
+    Asset,
+    AssetBeingDeletedError,
+    AssetNotFoundError,
+    AssetStateError,
+    RenderJob,
+    Status,
+)
+from catalog.domain.clock import Clock, utc_now
+from catalog.domain.imports import (
+    Described,
+    Outcome,
+    Seen,
+    SourceChangedError,
+    SourceObject,
+    content_type_of,
+    mark,
+)
+from catalog.domain.keys import AssetKey, asset_id
+from catalog.domain.lifecycle import wants_bytes
+from catalog.domain.uploads import Announcement
+
+if TYPE_CHECKING:
+    from catalog.adapters.assets_table import Assets
+    from catalog.adapters.imports_table import Imports
+    from catalog.adapters.sources import CopiedOriginals, SourceBytes, Sources
+    from catalog.adapters.tenants_table import Tenants
+    from catalog.adapters.usage_table import Counters
+    from catalog.domain.keys import TenantId
+    from catalog.use_cases.ingestion import Ingested, Ingestion
+    from catalog.use_cases.rendering import Rendering
+
+_ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An object of a bucket, and what a tenant's catalog shall know of it."""
+
+    tenant: TenantId
+    bucket: str
+    source: SourceObject
+    told: Described
+
+    @property
+    def mark(self) -> str:
+        return mark(self.bucket, self.source.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What became of an object, and the asset with its bytes."""
+
+    outcome: Outcome
+    asset: Asset
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Takes objects in.  `told` hears how each original was ingested, for the log.
+
+    `stored_bytes` of the tenant holds; `uploads_per_minute` does not, since no client sends anything and
+    JobConcurrency bounds an import.
+    """
+
+    sources: Sources
+    assets: Assets
+    originals: CopiedOriginals
+    imports: Imports
+    tenants: Tenants
+    counters: Counters
+    ingestion: Ingestion
+    rendering: Rendering
+    max_upload_bytes: int
+    told: Callable[[AssetKey, Ingested], None]
+    clock: Clock = utc_now
+
+    def bring(self, wanted: Wanted) -> Brought:
+        """Raises SourceObjectError, and what refuses an upload: AssetBeingDeletedError,
+        StorageLimitReachedError, UnknownClientError, TooManyReferencesError.
+        """
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._bring(wanted)
+            except AssetBeingDeletedError:
+                raise
+            except (SourceChangedError, AssetStateError, AssetNotFoundError):
+                continue  # the object, or the asset, changed meanwhile: look again
+        return self._bring(wanted)
+
+    def refer(self, wanted: Wanted, seen: Seen) -> None:
+        """Take the references of an object that was seen, where they are not those of last time.
+
+        Raises AssetNotFoundError, AssetStateError, TooManyReferencesError.
+        """
+        key = AssetKey(wanted.tenant, seen.id)
+        self._take_references(self.assets.get(key), wanted.told)
+        self.imports.record(wanted.tenant, wanted.bucket, wanted.source.key, self._now(seen, wanted.told))
+
+    def _bring(self, wanted: Wanted) -> Brought:
+        """Raises SourceChangedError, AssetStateError, AssetNotFoundError too."""
+        found = self.sources.read(wanted.bucket, wanted.source.key, max_bytes=self.max_upload_bytes)
+        key = AssetKey(wanted.tenant, asset_id(hashlib.sha256(found.data).hexdigest()))
+        known = self.assets.find(key)
+        if known and known.status is Status.DELETING:
+            raise AssetBeingDeletedError(key.id)
+        if known is None or wants_bytes(known, self.clock()):
+            self._store(key, known, wanted, found)
+        elif known.correlation_id != wanted.mark:
+            return self._duplicate(known, wanted, found)
+        asset = self._processed(key, resumed=known is not None)
+        if asset.correlation_id != wanted.mark:
+            return self._duplicate(asset, wanted, found)
+        outcome = Outcome.REJECTED if asset.rejection else Outcome.NEW
+        asset = self._take_references(asset, wanted.told)
+        self.imports.record(
+            wanted.tenant, wanted.bucket, wanted.source.key, self._seen(asset, outcome, wanted, found)
+        )
+        return Brought(outcome, asset)
+
+    def _store(self, key: AssetKey, known: Asset | None, wanted: Wanted, found: SourceBytes) -> None:
+        """Have the record await the bytes, and copy them.  Raises what refuses an upload."""
+        size_bytes = len(found.data)
+        limits = self.tenants.limits_of(key.tenant)
+        if limits.stored_bytes is not None:
+            limits.check_storage(self.counters.total(key.tenant).usage.bytes_stored, size_bytes)
+        if known and known.unused_since:
+            self.assets.unused_from(key, self.clock())
+        announced = Announcement(
+            wanted.told.filename, content_type_of(wanted.source, found.content_type), size_bytes
+        )
+        if known is None or known.status is not Status.PROCESSING:
+            self.assets.await_upload(
+                key,
+                announced,
+                correlation_id=wanted.mark,
+                known=known is not None,
+                now=self.clock(),
+                references=wanted.told.references,
+            )
+        # Only an awaited one may have been copied, or sent, already: a second copy would be a second version.
+        if known is None or known.status is not Status.AWAITING_UPLOAD or not self.originals.holds(key):
+            self.originals.copy(key, wanted.bucket, wanted.source.key, found, announced.content_type)
+
+    def _processed(self, key: AssetKey, *, resumed: bool) -> Asset:
+        """Ingest and render.  Raises AssetStateError, AssetNotFoundError where a purge came between."""
+        ingested = self.ingestion.ingest(key)
+        self.told(key, ingested)
+        asset = ingested.asset
+        if asset and asset.status in ACCEPTED and (ingested.jobs or resumed):
+            names = tuple(preset.name for preset in self.rendering.plan.presets)
+            asset = self.rendering.render(RenderJob(key.tenant, key.id, names, asset.correlation_id)).asset
+        if asset is None or asset.status not in {*ACCEPTED, Status.REJECTED}:
+            raise AssetStateError(key.id)
+        return asset
+
+    def _duplicate(self, asset: Asset, wanted: Wanted, found: SourceBytes) -> Brought:
+        """The bytes came another way: count that, in the write that makes the object seen."""
+        outcome = Outcome.REJECTED if asset.rejection else Outcome.DUPLICATE
+        asset = self._take_references(asset, wanted.told)
+        self.imports.record_duplicate(
+            asset.key,
+            wanted.bucket,
+            wanted.source.key,
+            self._seen(asset, outcome, wanted, found),
+            now=self.clock(),
+        )
+        return Brought(outcome, asset)
+
+    def _take_references(self, asset: Asset, told: Described) -> Asset:
+        if asset.rejection:
+            return asset
+        for reference in sorted(told.references - asset.references):
+            asset = self.assets.take_reference(asset.key, reference)
+        return asset
+
+    def _seen(self, asset: Asset, outcome: Outcome, wanted: Wanted, found: SourceBytes) -> Seen:
+        return Seen(found.etag, len(found.data), asset.id, outcome, wanted.told.digest)
+
+    def _now(self, seen: Seen, told: Described) -> Seen:
+        return replace(seen, references=told.digest)
