@@ -1,10 +1,41 @@
-"""State machine of jobs -> import_worker: one part of a import job."""
+"""State machine of jobs -> import_worker: one part of an import, a hundred objects of a bucket."""
+
+from dataclasses import replace
+from functools import partial
 
 from catalog import settings
+from catalog.adapters.imports_table import Imports
 from catalog.adapters.jobs_table import Jobs
+from catalog.adapters.sources import CopiedOriginals, Sources
+from catalog.adapters.tenants_table import Tenants
+from catalog.adapters.usage_table import Counters
+from catalog.composition import ingesting, renderers
 from catalog.job_lines import line_handler
-from catalog.use_cases.job_parts import Parts, Unbuilt
+from catalog.use_cases.importing import Importing
+from catalog.use_cases.intake import Intake
+from catalog.use_cases.job_parts import Parts
+from imaging.inspection import inspect
+from imaging.renditions import render
 
-parts = Parts(Jobs(settings.jobs_table()), Unbuilt())
+originals = CopiedOriginals(settings.originals_bucket())
+renders = renderers.rendering(partial(render, limits=settings.pixel_limits()))
+# One decode for all presets: nobody waits for one of them here.
+plan = replace(renders.plan, presets_per_job=len(renders.plan.presets))
+completion = replace(renders.completion, originals=originals, plan=plan, renders_at_once=True)
+intake = Intake(
+    sources=Sources(),
+    assets=completion.assets,
+    originals=originals,
+    imports=Imports(settings.imported_table(), settings.assets_table()),
+    tenants=Tenants(settings.tenants_table()),
+    counters=Counters(settings.usage_table()),
+    ingestion=ingesting.ingestion(
+        completion, partial(inspect, limits=settings.pixel_limits(), algorithm=settings.phash_algorithm())
+    ),
+    rendering=replace(renders, originals=originals, completion=completion, plan=plan),
+    max_upload_bytes=settings.max_upload_bytes(),
+    told=ingesting.log,
+)
+parts = Parts(Jobs(settings.jobs_table()), Importing(intake))
 
 handler = line_handler(lambda: parts)

@@ -1,6 +1,7 @@
 """/v1/jobs: an administrator starts, watches and orders work over the whole catalog."""
 
 from collections.abc import Callable
+from functools import partial
 
 from catalog import settings
 from catalog.adapters.clients_table import Clients
@@ -9,14 +10,16 @@ from catalog.adapters.jobs_table import Jobs
 from catalog.adapters.signing import Signer
 from catalog.adapters.tenants_table import Tenants
 from catalog.api.http import Answer, Api, Call, accepted, listed, ok
+from catalog.api.inputs.job_import import import_options
 from catalog.api.inputs.job_options import OPTIONS
 from catalog.api.inputs.jobs import failures_request, job_request, jobs_request, path_job_id
 from catalog.api.representations import failure_json, job_json
 from catalog.domain.clock import utc_now
-from catalog.domain.jobs import Job
+from catalog.domain.jobs import Job, JobKind
 from catalog.telemetry import count, logger
 from catalog.use_cases.job_requests import Asked, JobRequests
 
+imports = partial(import_options, allowed=settings.import_buckets())
 clients = Clients(settings.clients_table())
 tenants = Tenants(settings.tenants_table())
 jobs = Jobs(settings.jobs_table())
@@ -31,7 +34,7 @@ app = Api(clients.current_tenant_of, allow_origin=settings.cors_allow_origin())
 
 @app.route("POST", "/jobs")
 def post_job(call: Call) -> Answer:
-    asked = job_request(call.body, OPTIONS)
+    asked = job_request(call.body, {**OPTIONS, JobKind.IMPORT: imports})
     tenant = tenants.get(asked.tenant).id if asked.tenant else None
     job = requests.create(
         Asked(asked.kind, tenant, asked.dry_run, asked.options, asked.concurrency, asked.confirm_token),

@@ -286,6 +286,8 @@ class Cloud:
             JOBS_BUCKET=cloud.jobs_bucket,
             JOB_MACHINE=cloud.job_machine,
             JOB_CONCURRENCY="2",
+            IMPORTED_TABLE="ImportedTable",
+            IMPORT_BUCKETS="arn:aws:s3:::old-shop-*",
         )
         cloud.assets = Assets("AssetsTable")
         cloud.tenants = Tenants("TenantsTable")

@@ -16,14 +16,19 @@ from tests.unit.test_openapi_document import DOCUMENT, documented_codes, operati
 
 # Errors that no caller sees, with what becomes of each.
 _INTERNAL = {
+    "BadRecordError": "a line of a manifest: a failure of the job",
     "ChainTooLongError": "ends a chain of messages; the worker logs it",
     "CountersContendedError": "fails a message, which is delivered again",
     "CountersMovedError": "the use case reads and counts again",
+    "ImportFailedError": "a reason of a failed job",
     "InvalidHashError": "a hash in our own tables is broken",
     "InvalidPixelLimitsError": "fails the cold start",
     "InvalidPresetsError": "fails the cold start",
+    "JobFailedError": "a reason of a failed job",
     "JobsNotSentError": "fails a message, which is delivered again",
     "MultipartError": "an input makes it invalid_request",
+    "NotAKeyPatternError": "an input makes it invalid_request",
+    "NotAReferenceError": "an input makes it invalid_request",
     "NotATenantIdError": "an input makes it invalid_request",
     "NotAnAssetIdError": "an input makes it invalid_request",
     "NotAnOriginalKeyError": "the worker ignores the object",
@@ -32,6 +37,8 @@ _INTERNAL = {
     "PurgeRunNotFoundError": "a use case makes it invalid_confirm_token",
     "RunClaimedError": "the worker looks again later",
     "SentOverAndOverError": "fails a message, which is delivered again",
+    "SourceChangedError": "a use case reads the object again; at last a failure of the job",
+    "SourceObjectError": "a failure of the job",
     "SettingError": "fails the cold start",
 }
 # What the document has and no class: answers of API Gateway, and of what nobody foresaw.

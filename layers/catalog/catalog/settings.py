@@ -174,3 +174,13 @@ def job_machine() -> str:
 def job_concurrency() -> int:
     """Workers of a job at once, at most."""
     return whole("JOB_CONCURRENCY", low=1, high=100)
+
+
+def imported_table() -> str:
+    return text("IMPORTED_TABLE")
+
+
+def import_buckets() -> tuple[str, ...]:
+    """Names of the buckets that imports may read, from their ARNs; a `*` may end one."""
+    arns = os.environ.get("IMPORT_BUCKETS", "").split(",")
+    return tuple(arn.rpartition(":")[2] for arn in arns if arn)

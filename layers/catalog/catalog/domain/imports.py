@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from catalog.domain.errors import CallerError, Kind
+from catalog.domain.jobs import JobFailedError
 from catalog.domain.key_patterns import KeyPattern
 from catalog.domain.keys import AssetId
 from catalog.domain.references import NotAReferenceError, reference_name
@@ -42,15 +43,16 @@ class BucketNotAllowedError(CallerError):
 
     kind = Kind.FORBIDDEN
     code = "bucket_not_allowed"
-    message = "imports may not read this bucket; the parameter ImportBuckets says which they may"
+
+    def __init__(self, bucket: str) -> None:
+        super().__init__(f"imports may not read {bucket}: the parameter ImportBuckets does not name it")
 
 
-class ImportFailedError(Exception):
-    """The job cannot go on: its bucket or its manifest cannot be read.  `code` and the message say why."""
+class ImportFailedError(JobFailedError):
+    """The bucket or the manifest cannot be read."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
-        self.code, self.detail = code, detail
 
 
 class ObjectCode(StrEnum):

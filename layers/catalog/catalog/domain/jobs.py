@@ -56,6 +56,10 @@ class ExecutionNotStartedError(Exception):
     """The state machine did not take the job; the sweeper tries again."""
 
 
+class JobFailedError(Exception):
+    """A kind cannot plan its job any further; the message says why, to whoever asked for it."""
+
+
 class JobMovedError(Exception):
     """The job's record is not any more as it was read."""
 

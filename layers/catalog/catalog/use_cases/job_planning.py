@@ -18,6 +18,7 @@ from catalog.domain.clock import Clock, utc_now
 from catalog.domain.events import job_event
 from catalog.domain.jobs import (
     ExecutionNotStartedError,
+    JobFailedError,
     JobKind,
     JobMovedError,
     JobState,
@@ -149,7 +150,10 @@ class Planning:
         now = self.clock()
         if job.stage.waiting_until is not None and now < job.stage.waiting_until:
             return Plan(Next.WAIT, until=job.stage.waiting_until)
-        step = (self.retries if job.retry_of else self.steps[job.kind]).step(job, position)
+        try:
+            step = (self.retries if job.retry_of else self.steps[job.kind]).step(job, position)
+        except JobFailedError as error:
+            return self._fail(job, str(error))
         if step.wait_until is not None and job.stage.waiting_until is None and now < step.wait_until:
             waiting = replace(_stopped(job, now), stage=replace(job.stage, waiting_until=step.wait_until))
             self.jobs.save(job, waiting, now=now)
