@@ -207,7 +207,8 @@ def _error_codes(response: Mapping[str, Any]) -> Iterator[str]:
 
 def _compositions(handler: Path) -> Iterator[Path]:
     """The modules of services that the handler holds."""
-    for name in re.findall(r"^from catalog\.composition import (\w+)$", handler.read_text(), re.M):
+    imported = re.findall(r"^from catalog\.composition import (.+)$", handler.read_text(), re.M)
+    for name in re.findall(r"\w+", " ".join(imported)):
         yield ROOT / f"layers/catalog/catalog/composition/{name}.py"
 
 

@@ -96,7 +96,7 @@ def test_a_function_gets_only_settings_that_the_code_reads(function):
 
 
 def _with_what_it_composes(code):
-    shared = re.findall(r"from catalog\.composition import (\w+)", code)
+    shared = re.findall(r"\w+", " ".join(re.findall(r"from catalog\.composition import (.+)", code)))
     modules = [ROOT / f"layers/catalog/catalog/composition/{name}.py" for name in shared]
     return "".join([code, *(_with_what_it_composes(module.read_text()) for module in modules)])
 

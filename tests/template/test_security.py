@@ -21,9 +21,9 @@ def holders(action: str, resource: str = "") -> set[str]:
 
 
 def test_only_the_functions_that_must_can_write_or_delete_objects() -> None:
-    assert holders("s3:PutObject", "Originals") == {"RequestUpload"}
-    assert holders("s3:PutObject", "Renditions") == {"Render"}
-    assert holders("s3:DeleteObject") == {"Ingest", "Purge", "PurgeWorker"}
+    assert holders("s3:PutObject", "Originals") == {"RequestUpload", "ImportWorker"}
+    assert holders("s3:PutObject", "Renditions") == {"Render", "ImportWorker"}
+    assert holders("s3:DeleteObject") == {"Ingest", "ImportWorker", "Purge", "PurgeWorker"}
 
 
 def test_only_purge_deletes_assets_tenants_what_was_announced_and_only_tenants_makes_clients() -> None:
@@ -40,13 +40,27 @@ def test_a_function_reaches_no_service_beyond_the_pipelines(function: str) -> No
 
 
 def test_a_version_that_purge_left_restorable_can_be_deleted_by_no_function() -> None:
-    """Render takes back a rendition that was stored for an asset that is gone, and no original."""
+    """Who renders takes back a rendition that was stored for an asset that is gone, and no original."""
     changing = [grant for grant in GRANTS if not grant[1].startswith("s3:List")]
     found = [grant for grant in changing if "Version" in grant[1] or "Lifecycle" in grant[1]]
-    ((function, action, where),) = found
-    assert (function, action) == ("Render", "s3:DeleteObjectVersion")
-    assert "RenditionsBucket" in where
-    assert "/renditions/*" in where
+    assert {function for function, _, _ in found} == {"Render", "ImportWorker"}
+    for _, action, where in found:
+        assert action == "s3:DeleteObjectVersion"
+        assert "RenditionsBucket" in where
+        assert "/renditions/*" in where
+
+
+def test_foreign_buckets_are_read_by_imports_alone_and_only_those_that_are_named() -> None:
+    (policy,) = APPLICATION.of_type("AWS::IAM::Policy").values()
+    listing, reading = statements(policy["PolicyDocument"])
+
+    assert policy["Roles"] == [{"Ref": "JobPlannerRole"}, {"Ref": "ImportWorkerRole"}]
+    assert (listing["Action"], listing["Resource"]) == ("s3:ListBucket", {"Ref": "ImportBuckets"})
+    joined = {"Fn::Join": ["/*|", {"Ref": "ImportBuckets"}]}
+    assert reading["Action"] == "s3:GetObject"
+    assert reading["Resource"] == {"Fn::Split": ["|", {"Fn::Join": ["", [joined, "/*"]]}]}
+    assert APPLICATION.document["Resources"]["ImportSources"]["Condition"] == "Imports"
+    assert APPLICATION.default("ImportBuckets") == ""
 
 
 def test_whoever_is_allowed_by_a_resource_is_a_service_or_the_account_itself() -> None:

@@ -210,3 +210,13 @@ def test_the_assets_table_streams_both_images_and_forgets_by_expires_at():
         "by_created_at",
         "by_unused_since",
     }
+
+
+def test_a_copy_of_an_import_sends_nothing_to_the_live_queue():
+    """Copies are what it makes, and ingests itself; a client sends its bytes in either of these ways."""
+    notified = BUCKETS["OriginalsBucket"]["NotificationConfiguration"]["QueueConfigurations"]
+    events = {"s3:ObjectCreated:Put", "s3:ObjectCreated:CompleteMultipartUpload"}
+    assert {one["Event"] for one in notified} == events
+    assert {str(one["Queue"]) for one in notified} == {str({"Fn::GetAtt": "UploadsQueue.Arn"})}
+    rules = [{"Name": "prefix", "Value": "originals/"}]
+    assert all(one["Filter"] == {"S3Key": {"Rules": rules}} for one in notified)

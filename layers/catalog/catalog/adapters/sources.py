@@ -34,10 +34,13 @@ _DETAILS: Final = {
     ObjectCode.FORBIDDEN: "the import may not read this object: its bucket's policy, or its key's",
     ObjectCode.ARCHIVED: "the object is in a storage class that cannot be read; restore it first",
 }
+_DENIED: Final = "access is denied, by the bucket's policy or as ImportBuckets does not name it"
 _UNREADABLE: Final = {
     "NoSuchBucket": "there is no such bucket",
     "NoSuchKey": "there is no such object",
-    "AccessDenied": "access is denied, by the bucket's policy or as ImportBuckets does not name it",
+    "404": "there is no such object",
+    "AccessDenied": _DENIED,
+    "403": _DENIED,
     "PermanentRedirect": "the bucket is in another region",
     "PreconditionFailed": "the manifest changed while it was read; start a new job",
 }
@@ -117,10 +120,8 @@ class Sources:
     def manifest(self, bucket: str, key: str, *, etag: str | None) -> Manifest:
         """The manifest, as it was at `etag` where that is known.  Raises ImportFailedError."""
         with _reading(f"{bucket}/{key}", "manifest_unreadable"):
-            answer = client("s3").get_object(Bucket=bucket, Key=key, Range="bytes=0-0")
-            answer["Body"].close()
-        size_bytes = int(answer["ContentRange"].rpartition("/")[2])
-        return Manifest(bucket, key, etag or _bare(answer["ETag"]), size_bytes)
+            answer = client("s3").head_object(Bucket=bucket, Key=key)
+        return Manifest(bucket, key, etag or _bare(answer["ETag"]), answer["ContentLength"])
 
 
 class CopiedOriginals(Originals):

@@ -23,6 +23,7 @@ from catalog.domain.imports import (
     Seen,
     SourceObject,
     SourceObjectError,
+    Subject,
     described,
     is_folder,
     parts,
@@ -31,12 +32,11 @@ from catalog.domain.imports import (
 from catalog.domain.jobs import Done, Failure, Step, Work
 from catalog.domain.keys import AssetKey, asset_id
 from catalog.domain.manifests import Entry, Place, entries
-from catalog.domain.rejections import ImageRejectedError
+from catalog.domain.rejections import ImageRejectedError, Rejection
 from catalog.use_cases.intake import Brought, Intake, Wanted
 
 if TYPE_CHECKING:
     from catalog.adapters.sources import Sources
-    from catalog.domain.imports import Subject
     from catalog.domain.jobs import Job
 
 IMPORT: Final = "import"
@@ -71,27 +71,26 @@ class Importing:
 
     def take(self, job: Job, work: Work, subject: Candidate) -> Done:
         """Import one object, or skip it."""
-        name, options = subject.subject.name, ImportOptions.of(job.options)
+        source = subject.subject
+        if isinstance(source, BadLine):
+            return _failed(source.name, ObjectCode.BAD_LINE, source.detail)
+        if source.is_no_image:
+            return Done(skipped=1, counts={"not_images": 1})
         try:
-            if isinstance(subject.subject, BadLine):
-                raise SourceObjectError(ObjectCode.BAD_LINE, subject.subject.detail)  # noqa: TRY301
-            if subject.subject.is_no_image:
-                return Done(skipped=1, counts={"not_images": 1})
-            wanted = Wanted(
-                work.tenant, options.bucket, subject.subject, described(subject.subject, options.pattern)
-            )
+            source.check_size(self.intake.max_upload_bytes)
+            options = ImportOptions.of(job.options)
+            wanted = Wanted(work.tenant, options.bucket, source, described(source, options.pattern))
             if work.phase == SAMPLE:
                 return self._sampled(wanted, subject.seen)
             return self._taken(wanted, subject.seen, dry_run=job.dry_run)
         except SourceObjectError as error:
-            return _failed(name, error.code, error.detail, error.code)
+            return _failed(source.name, error.code, error.detail)
         except ImageRejectedError as error:
-            return _failed(name, error.code, error.message, f"rejected_{error.code}")
+            return _rejected(source.name, error.rejection)
         except CallerError as error:
-            return _failed(name, error.code, error.message, error.code)
+            return _failed(source.name, error.code, error.message)
 
     def _taken(self, wanted: Wanted, seen: Seen | None, *, dry_run: bool) -> Done:
-        wanted.source.check_size(self.intake.max_upload_bytes)
         if wanted.source.etag is None and (seen or dry_run):
             wanted = replace(wanted, source=self.intake.sources.look(wanted.bucket, wanted.source))
             wanted.source.check_size(self.intake.max_upload_bytes)
@@ -102,15 +101,16 @@ class Importing:
         return _done(wanted, self.intake.bring(wanted))
 
     def _known(self, wanted: Wanted, seen: Seen, *, dry_run: bool) -> Done:
-        digest = wanted.told.digest
-        if digest in ("", seen.references) or seen.outcome is Outcome.REJECTED:
+        if seen.outcome is Outcome.REJECTED:
+            return Done(skipped=1, counts={"known": 1, "rejected_before": 1})
+        if wanted.told.digest in ("", seen.references):
             return Done(skipped=1, counts={"known": 1})
         if not dry_run:
             self.intake.refer(wanted, seen)
         return Done(skipped=1, counts={"known": 1, "referenced": 1})
 
     def _sampled(self, wanted: Wanted, seen: Seen | None) -> Done:
-        """Read an object as an import would, and write nothing.  It was counted when it was listed."""
+        """Read an object as an import would, and write nothing."""
         if seen and seen.is_of(wanted.source):
             return Done()
         found = self.intake.sources.read(
@@ -124,6 +124,11 @@ class Importing:
         return Done(counts={"sampled": 1, "sampled_bytes": len(found.data)})
 
 
+def _worth_reading(subject: Subject) -> bool:
+    """Not what is told without reading it, and has been."""
+    return isinstance(subject, SourceObject) and not subject.is_no_image and subject.size_bytes != 0
+
+
 def _behind(work: Work, after: str | None) -> list[Subject]:
     """The part's subjects, from the one behind `after` on."""
     subjects = [subject_of(text) for text in work.subjects]
@@ -131,15 +136,19 @@ def _behind(work: Work, after: str | None) -> list[Subject]:
     return subjects[names.index(after) + 1 :] if after in names else subjects
 
 
-def _failed(name: str, code: str, detail: str, counted: str) -> Done:
-    return Done(failures=(Failure(name, code, detail),), counts={str(counted): 1})
+def _failed(name: str, code: str, detail: str) -> Done:
+    return Done(failures=(Failure(name, str(code), detail),), counts={str(code): 1})
+
+
+def _rejected(name: str, rejection: Rejection) -> Done:
+    failure = Failure(name, str(rejection.code), rejection.detail)
+    return Done(failures=(failure,), counts={f"rejected_{rejection.code}": 1})
 
 
 def _done(wanted: Wanted, brought: Brought) -> Done:
     asset = brought.asset
     if asset.rejection:
-        code, detail = asset.rejection.code, asset.rejection.detail
-        return _failed(wanted.source.name, code, detail, f"rejected_{code}")
+        return _rejected(wanted.source.name, asset.rejection)
     if brought.outcome is Outcome.DUPLICATE:
         return Done(done=1, counts={"duplicates": 1, "bytes_saved": asset.size_bytes})
     own = [one for one in asset.renditions.values() if one.key.startswith(asset.key.renditions)]
@@ -201,7 +210,7 @@ class ImportSteps:
         counted, phase, images = at.counted + len(subjects), IMPORT, len(subjects)
         if at.stride:
             phase, images = SAMPLE, 0  # they were counted when they were listed
-            subjects = subjects[-at.counted % at.stride :: at.stride]
+            subjects = [*filter(_worth_reading, subjects[-at.counted % at.stride :: at.stride])]
         elif then is None and job.dry_run and options.sample and counted:
             then, counted = _At(etag=at.etag, stride=-(-counted // options.sample)), 0
         works = [Work(job.tenant, phase, None, part) for part in parts(subjects)]
