@@ -12,6 +12,7 @@ _PSEUDO = {
     "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
     "AWS::StackName": "catalog-images",
+    "ImportBuckets": "arn:aws:s3:::old-shop",
 }
 # What `!GetAtt <name>.Arn` of a resource is, by its type.
 _ARNS = {
@@ -56,6 +57,11 @@ def resolve(value: Any) -> Any:  # noqa: PLR0911 - a case a function of CloudFor
             return _attribute(target if isinstance(target, str) else ".".join(target))
         case {"Fn::Sub": str() as text}:
             return _substituted(text)
+        case {"Fn::Join": [str() as between, each]}:
+            parts = resolve(each)
+            return between.join(parts if isinstance(parts, list) else [parts])
+        case {"Fn::Split": [str() as between, joined]}:
+            return resolve(joined).split(between)
         case dict():
             return {key: resolve(each) for key, each in value.items()}
     return value

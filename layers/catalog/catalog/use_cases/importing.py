@@ -69,7 +69,7 @@ class Importing:
                 known = None if isinstance(subject, BadLine) else seen.get(subject.key)
                 yield subject.name, Candidate(subject, known if known and known.id in here else None)
 
-    def take(self, job: Job, work: Work, subject: Candidate) -> Done:
+    def take(self, job: Job, work: Work, subject: Candidate) -> Done:  # noqa: PLR0911 - one an outcome
         """Import one object, or skip it."""
         source = subject.subject
         if isinstance(source, BadLine):
