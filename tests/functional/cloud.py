@@ -281,6 +281,7 @@ class Cloud:
             EVENT_BUS_NAME=cloud.event_bus,
             PURGE_QUEUE_URL=cloud.purge_queue,
             PURGE_GRACE_DAYS="30",
+            OLD_RENDITIONS_SECONDS="86400",
             SIGNING_KEY_ID=cloud.signing_key,
             JOBS_TABLE="JobsTable",
             JOBS_BUCKET=cloud.jobs_bucket,

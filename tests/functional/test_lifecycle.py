@@ -125,6 +125,7 @@ WRITES: dict[str, Callable[[Table], object]] = {
     "accept": lambda t: t.assets.accept(KEY, INSPECTION, size_bytes=8, now=NOW),
     "reject": lambda t: t.assets.reject(KEY, BROKEN, size_bytes=8, now=NOW),
     "add_renditions": lambda t: t.assets.add_renditions(t.asset(), [rendition(KEY)], complete=True, now=NOW),
+    "replace_renditions": lambda t: t.assets.replace_renditions(t.asset(), {}, now=NOW),
     "mark_ready": lambda t: t.assets.mark_ready(KEY, now=NOW),
     "move_in_index": lambda t: t.assets.move_in_index(t.asset(), []),
     "note_duplicate": lambda t: t.assets.note_duplicate(KEY, now=NOW),

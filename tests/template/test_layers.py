@@ -127,6 +127,7 @@ def _stand_in(name):
         "PIXEL_LIMITS": "{}",
         "PURGE_GRACE_DAYS": "30",
         "JOB_CONCURRENCY": "2",
+        "OLD_RENDITIONS_SECONDS": "86400",
         "NEAR_DUPLICATE_ACTION": "reuse",
         "PHASH_ALGORITHM": "phash256",
         "PHASH_HAMMING_THRESHOLD": "-1",

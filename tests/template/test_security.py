@@ -22,7 +22,7 @@ def holders(action: str, resource: str = "") -> set[str]:
 
 def test_only_the_functions_that_must_can_write_or_delete_objects() -> None:
     assert holders("s3:PutObject", "Originals") == {"RequestUpload", "ImportWorker"}
-    assert holders("s3:PutObject", "Renditions") == {"Render", "ImportWorker"}
+    assert holders("s3:PutObject", "Renditions") == {"Render", "ImportWorker", "RebuildWorker"}
     assert holders("s3:DeleteObject") == {"Ingest", "ImportWorker", "Purge", "PurgeWorker"}
 
 
@@ -40,10 +40,10 @@ def test_a_function_reaches_no_service_beyond_the_pipelines(function: str) -> No
 
 
 def test_a_version_that_purge_left_restorable_can_be_deleted_by_no_function() -> None:
-    """Who renders takes back a rendition that was stored for an asset that is gone, and no original."""
+    """Who renders takes back what was stored for an asset that is gone, and a rebuild what it replaced."""
     changing = [grant for grant in GRANTS if not grant[1].startswith("s3:List")]
     found = [grant for grant in changing if "Version" in grant[1] or "Lifecycle" in grant[1]]
-    assert {function for function, _, _ in found} == {"Render", "ImportWorker"}
+    assert {function for function, _, _ in found} == {"Render", "ImportWorker", "RebuildWorker"}
     for _, action, where in found:
         assert action == "s3:DeleteObjectVersion"
         assert "RenditionsBucket" in where

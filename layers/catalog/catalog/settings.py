@@ -184,3 +184,8 @@ def import_buckets() -> tuple[str, ...]:
     """Names of the buckets that imports may read, from their ARNs; a `*` may end one."""
     arns = os.environ.get("IMPORT_BUCKETS", "").split(",")
     return tuple(arn.rpartition(":")[2] for arn in arns if arn)
+
+
+def old_renditions() -> timedelta:
+    """How long the addresses of replaced renditions last, before a rebuild removes the objects."""
+    return timedelta(seconds=whole("OLD_RENDITIONS_SECONDS", low=0, high=31_536_000))

@@ -4,7 +4,7 @@ catalog.domain.lifecycle says from which states; asset_items says what an item h
 transactions over two assets.  AWS errors are translated here and nowhere above.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, cast
@@ -49,6 +49,7 @@ from catalog.domain.lifecycle import (
     NOTE_DUPLICATE,
     REJECT,
     RELEASE_REFERENCE,
+    REPLACE_RENDITIONS,
     TAKE_REFERENCE,
     UNUSED_FROM,
     Write,
@@ -223,6 +224,22 @@ class Assets:
             with suppress(AssetStateError):
                 return self._update(asset.key, MARK_READY, recorded, item.revision == asset.revision)
         return self._update(asset.key, ADD_RENDITIONS, recorded)
+
+    def replace_renditions(
+        self, asset: Asset, renditions: Mapping[str, Rendition], *, now: datetime
+    ) -> Asset:
+        """Show these renditions, by preset, in place of all others, in one write.
+
+        Raises AssetStateError where the asset is not ready, or not as it was read.
+        """
+        item = self._model
+        stored = {name: stored_rendition(each, asset.key) for name, each in renditions.items()}
+        return self._update(
+            asset.key,
+            REPLACE_RENDITIONS,
+            [item.renditions.set(stored), item.updated_at.set(timestamp(now))],
+            item.revision == asset.revision,
+        )
 
     def mark_ready(self, key: AssetKey, *, now: datetime) -> Asset:
         """`processing -> ready`.  Raises AssetStateError where it is not processing (any more)."""

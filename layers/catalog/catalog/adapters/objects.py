@@ -1,14 +1,17 @@
 """The S3 buckets: originals, which clients write through presigned URLs, and renditions, which they read."""
 
 import base64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import batched, groupby
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
 from catalog.adapters.sdk import client
-from catalog.domain.keys import ORIGINALS_PREFIX, RENDITIONS_PREFIX, AssetKey, TenantId
+from catalog.domain.keys import ORIGINALS_PREFIX, RENDITIONS_PREFIX, AssetId, AssetKey, TenantId
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
+from catalog.domain.renditions import StoredVersion
 from catalog.domain.uploads import (
     TICKETS_LAST,
     Announcement,
@@ -23,6 +26,7 @@ _IMMUTABLE: Final = "public, max-age=31536000, immutable"  # a changed rendition
 
 
 _MISSING: Final = frozenset({"NoSuchKey", "404"})
+_DELETED_AT_ONCE: Final = 1_000  # S3's own bound
 _TRIES: Final = 3  # of a write that meets another of the same key, or its deletion
 
 
@@ -194,6 +198,33 @@ class Renditions:
             if entry["IsLatest"]
         ]
 
+    def stored_within(
+        self, tenant: TenantId, prefix: str, *, after: str | None = None
+    ) -> Iterator[tuple[AssetId, tuple[StoredVersion, ...]]]:
+        """Every version of the renditions of assets whose ids begin so, by id and key, behind `after`."""
+        beginning = f"{RENDITIONS_PREFIX}{tenant}/{prefix}"
+        by_id = groupby(self._stored(beginning), key=lambda one: AssetId(one.key.split("/")[2]))
+        return ((id_, tuple(versions)) for id_, versions in by_id if after is None or id_ > after)
+
+    def stored(self, key: AssetKey) -> tuple[StoredVersion, ...]:
+        """Every version of an asset's renditions, by key."""
+        return tuple(self._stored(key.renditions))
+
+    def _stored(self, prefix: str) -> Iterator[StoredVersion]:
+        pages = (
+            client("s3").get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
+        )
+        for page in pages:
+            for entry in page.get("Versions", []):
+                yield StoredVersion(
+                    entry["Key"], entry["VersionId"], entry["LastModified"], entry["Size"], entry["IsLatest"]
+                )
+
+    def remove(self, versions: Iterable[StoredVersion]) -> None:
+        """Remove these versions for good; those written since stay.  Raises ObjectsNotDeletedError."""
+        for some in batched(versions, _DELETED_AT_ONCE, strict=False):
+            self._delete([{"Key": one.key, "VersionId": one.version} for one in some])
+
     def take_back(self, object_key: str, version: str) -> None:
         """Remove this version for good.  A version that was written since stays."""
         client("s3").delete_object(Bucket=self._bucket, Key=object_key, VersionId=version)
@@ -215,13 +246,13 @@ class Renditions:
         )
         for page in pages:
             stored = [{"Key": entry["Key"]} for entry in page.get("Contents", [])]
-            if not stored:
-                continue
-            answer = client("s3").delete_objects(
-                Bucket=self._bucket, Delete={"Objects": stored, "Quiet": True}
-            )
-            if left := answer.get("Errors"):
-                raise ObjectsNotDeletedError(", ".join(sorted({error["Code"] for error in left})))
+            if stored:
+                self._delete(stored)
+
+    def _delete(self, named: Sequence[Mapping[str, str]]) -> None:
+        answer = client("s3").delete_objects(Bucket=self._bucket, Delete={"Objects": named, "Quiet": True})
+        if left := answer.get("Errors"):
+            raise ObjectsNotDeletedError(", ".join(sorted({error["Code"] for error in left})))
 
     def count(self, tenant: TenantId) -> int:
         """How many renditions of the tenant are stored, with or without a record; 1,000 at most."""

@@ -134,6 +134,10 @@ class Done:
     failures: tuple[Failure, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
 
+    def __add__(self, other: Self) -> "Done":
+        tally = self.tally + other.tally
+        return Done(tally.done, tally.skipped, (*self.failures, *other.failures), tally.counts)
+
     @property
     def tally(self) -> Tally:
         return Tally(self.done, self.skipped, len(self.failures), self.counts)

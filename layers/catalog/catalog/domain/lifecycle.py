@@ -103,6 +103,13 @@ ADD_RENDITIONS: Final = Write(
     sets=("renditions", "updated_at"),
     needs="`ready` if no preset is missing",
 )
+REPLACE_RENDITIONS: Final = Write(
+    "replace_renditions",
+    by="rebuild jobs",
+    sources=frozenset({State.READY}),
+    sets=("renditions", "updated_at"),
+    needs="as read",
+)
 MARK_READY: Final = Write(
     "mark_ready",
     by="ingest, render",
@@ -198,8 +205,19 @@ FORGET_ANNOUNCED: Final = Write(
 )
 
 TRANSITIONS: Final = (
-    *(AWAIT_UPLOAD, ACCEPT, REJECT, ADD_RENDITIONS, MARK_READY, MOVE_IN_INDEX, NOTE_DUPLICATE, UNUSED_FROM),
-    *(TAKE_REFERENCE, RELEASE_REFERENCE, JOIN, MOVE, SHARE, SEPARATE, MARK_DELETING, FORGET),
+    *(AWAIT_UPLOAD, ACCEPT, REJECT, ADD_RENDITIONS, REPLACE_RENDITIONS, MARK_READY, MOVE_IN_INDEX),
+    *(
+        NOTE_DUPLICATE,
+        UNUSED_FROM,
+        TAKE_REFERENCE,
+        RELEASE_REFERENCE,
+        JOIN,
+        MOVE,
+        SHARE,
+        SEPARATE,
+        MARK_DELETING,
+        FORGET,
+    ),
     FORGET_ANNOUNCED,
 )
 

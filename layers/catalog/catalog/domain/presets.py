@@ -123,6 +123,11 @@ def parse_presets(text: str) -> tuple[Preset, ...]:
     return tuple(presets)
 
 
+def is_preset_name(text: str) -> bool:
+    """Whether a preset may be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
 def _typed(entry: Mapping[str, Any]) -> dict[str, Any]:
     typed = dict(entry)
     if "fit" in typed:
@@ -140,7 +145,7 @@ def _preset_faults(entry: object) -> list[str]:
     if unknown:
         faults.append(f"unknown fields {', '.join(map(str, unknown))}")
     name = entry.get("name")
-    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+    if not (isinstance(name, str) and is_preset_name(name)):
         faults.append(f"name must match {_NAME.pattern}")
     for side in ("width", "height"):
         if not _whole(entry.get(side), 1, MAX_BOX_SIDE):

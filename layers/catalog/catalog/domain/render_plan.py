@@ -1,6 +1,6 @@
 """Which presets are rendered together, and the jobs that complete an asset."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from itertools import batched
 
@@ -19,6 +19,15 @@ class RenderPlan:
         """The presets that share a decode: always the same ones, so that a preset's bytes do not depend on
         which of the others an asset has already."""
         return batched(self.presets, self.presets_per_job, strict=False)
+
+    def of_one_decode(self, names: Set[str]) -> tuple[Preset, ...]:
+        """All presets that jobs for these would render: where one job would, their bytes are that job's."""
+        return tuple(
+            preset
+            for together in self.together()
+            if names & {preset.name for preset in together}
+            for preset in together
+        )
 
     def jobs(self, asset: Asset) -> tuple[RenderJob, ...]:
         """The jobs that complete `asset`."""

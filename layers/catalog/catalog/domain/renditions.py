@@ -1,6 +1,7 @@
 """Renditions: an image as a preset makes it, encoded by the imaging layer and then stored."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from catalog.domain.keys import AssetKey
 from catalog.domain.presets import Format, Preset
@@ -46,3 +47,14 @@ class RenderedImage:
             height=self.height,
             quality=self.quality,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """One version of an object; `is_latest`: it is what the key gives now."""
+
+    key: str
+    version: str
+    stored_at: datetime
+    size_bytes: int
+    is_latest: bool

@@ -100,17 +100,24 @@ class Completion:
             if member is None or not member.is_member_of(asset):
                 return
             with suppress(AssetStateError):  # it is changing: look again
-                place = self.grouping.place_of(member)
-                if place.needs_renditions_of(member):
-                    # Do not separate it here: a crash before enqueuing would orphan it.  Its first job does.
-                    alone = replace(member, near_duplicate=None)
-                    self.queue.send(self.plan.jobs(alone), after=job)
-                    return
-                member = self.grouping.take(member, place)
-                if member.members_must_follow:
-                    self.queue.send([members_job(member)], after=job)
+                self.have_follow(member, after=job)
                 return
         raise AssetStateError(id_)
+
+    def have_follow(self, member: Asset, *, after: RenderJob | None = None) -> Asset:
+        """Put a near-duplicate in its place; one that is to be alone gets render jobs, which separate it.
+
+        Raises AssetStateError where anything has changed meanwhile.
+        """
+        place = self.grouping.place_of(member)
+        if place.needs_renditions_of(member):
+            # Do not separate it here: a crash before enqueuing would orphan it.  Its first job does.
+            self.queue.send(self.plan.jobs(replace(member, near_duplicate=None)), after=after)
+            return member
+        member = self.grouping.take(member, place)
+        if member.members_must_follow:
+            self.queue.send([members_job(member)], after=after)
+        return member
 
 
 def members_job(asset: Asset) -> RenderJob:

@@ -75,7 +75,7 @@ class Parts:
         for name, subject in self.worker.subjects(job, line.work, after=part.after):
             if suspicious:
                 part = self.jobs.take_in_hand(job, part, name)
-            pending, after = _both(pending, self.worker.take(job, line.work, subject)), name
+            pending, after = pending + self.worker.take(job, line.work, subject), name
             now = self.clock()
             due = now - reported_at >= REPORT_AFTER or len(pending.failures) >= _REPORT_FAILURES
             if due or suspicious or now >= until:
@@ -85,11 +85,6 @@ class Parts:
                 return False
         self.jobs.report(job, part, line.work, pending, after=after, completed=True, now=self.clock())
         return True
-
-
-def _both(one: Done, other: Done) -> Done:
-    tally = one.tally + other.tally
-    return Done(tally.done, tally.skipped, (*one.failures, *other.failures), tally.counts)
 
 
 class UnbuiltError(Exception):

@@ -94,6 +94,15 @@ class Rendering:
             self.completion.complete_members(asset, job)
         return rendered
 
+    def render_at_once(self, key: AssetKey, presets: Set[str]) -> dict[str, Rendition]:
+        """Render and store the presets of these names, from one decode; their records, yet to be written.
+
+        Raises OriginalMissingError, OriginalTooLargeError, ImageRejectedError.
+        """
+        data = self.originals.read(key, max_bytes=self.max_upload_bytes)
+        images = self.renderer(data, self.plan.of_one_decode(presets), wanted=presets)
+        return {image.preset.name: self.storing.store(key, image) for image in images}
+
     def _render(self, asset: Asset, job: RenderJob) -> Rendered:
         """Raises AssetStateError, AssetNotFoundError where there is nothing to render any more."""
         asset = self.completion.grouping.follow(asset)
