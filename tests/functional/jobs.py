@@ -26,6 +26,8 @@ WORKERS = {
     "erase": "erase_worker",
 }
 
+PLANNED_AGAIN = 4  # retries of the machine's state Plan
+
 type Lines = Sequence[dict[str, Any]]
 
 
@@ -49,11 +51,20 @@ class JobRun:
         self._answer = {"job": self.id, "attempt": self.job.attempt, "round": 0}
 
     def plan(self) -> dict[str, Any]:
-        """Ask the planner; at first as a new execution."""
+        """Ask the planner, at first as a new execution; again after a fault, which fails the job at last."""
         if self._answer is None:
             self.start()
-        assert self._answer is not None
-        self._answer = self.cloud.invoke("job_planner", self._answer)
+        asked = self._answer
+        assert asked is not None
+        for _ in range(1 + PLANNED_AGAIN):
+            try:
+                self._answer = self.cloud.invoke("job_planner", asked)
+            except (Exception, Killed) as fault:  # noqa: BLE001 - whatever it is, the machine asks again
+                self.faults.append(fault)
+            else:
+                return self._answer
+        why = {"Error": type(self.faults[-1]).__name__, "Cause": str(self.faults[-1])}
+        self._answer = self.cloud.invoke("job_planner", asked | {"error": why})
         return self._answer
 
     def lines(self) -> Lines:

@@ -1,4 +1,4 @@
-"""The state machine of jobs: valid, within the limits of AWS, and only of fields that the emulator honours."""
+"""The state machine of jobs: valid, within the limits of AWS, with fields that the emulator honours alone."""
 
 import json
 import re

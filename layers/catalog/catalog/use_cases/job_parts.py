@@ -56,7 +56,7 @@ class Parts:
         try:
             part = self.jobs.begin(job, line.part, resume_only=resume_only, now=self.clock())
             # One worker's suspicion lasts: what it reports makes it no less careful.
-            suspicious = part.attempts >= SUSPICIOUS_FROM
+            suspicious = part.attempts >= SUSPICIOUS_FROM or part.in_hand is not None
             if part.in_hand is not None:
                 part = self._give_up(job, line, part, part.in_hand)
             return self._take_all(job, line, part, until, suspicious=suspicious)
