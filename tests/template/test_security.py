@@ -23,7 +23,7 @@ def holders(action: str, resource: str = "") -> set[str]:
 def test_only_the_functions_that_must_can_write_or_delete_objects() -> None:
     assert holders("s3:PutObject", "Originals") == {"RequestUpload", "ImportWorker"}
     assert holders("s3:PutObject", "Renditions") == {"Render", "ImportWorker", "RebuildWorker"}
-    assert holders("s3:DeleteObject") == {"Ingest", "ImportWorker", "Purge", "PurgeWorker"}
+    assert holders("s3:DeleteObject") == {"Ingest", "ImportWorker", "Purge", "PurgeWorker", "RebuildWorker"}
 
 
 def test_only_purge_deletes_assets_tenants_what_was_announced_and_only_tenants_makes_clients() -> None:
