@@ -1,10 +1,16 @@
 """State machine of jobs -> find_duplicates_worker: one part of a find-duplicates job."""
 
+from functools import partial
+
 from catalog import settings
 from catalog.adapters.jobs_table import Jobs
+from catalog.composition import finding
 from catalog.job_lines import line_handler
-from catalog.use_cases.job_parts import Parts, Unbuilt
+from catalog.use_cases.job_parts import Parts
+from imaging.inspection import inspect
 
-parts = Parts(Jobs(settings.jobs_table()), Unbuilt())
+limits, algorithm = settings.pixel_limits(), settings.phash_algorithm()
+worker = finding.worker(partial(inspect, limits=limits, algorithm=algorithm))
+parts = Parts(Jobs(settings.jobs_table()), worker)
 
 handler = line_handler(lambda: parts)

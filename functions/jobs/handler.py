@@ -6,6 +6,7 @@ from functools import partial
 from catalog import settings
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.executions import Executions
+from catalog.adapters.job_groups import JobGroups
 from catalog.adapters.jobs_table import Jobs
 from catalog.adapters.signing import Signer
 from catalog.adapters.tenants_table import Tenants
@@ -13,7 +14,7 @@ from catalog.api.http import Answer, Api, Call, accepted, listed, ok
 from catalog.api.inputs.job_import import import_options
 from catalog.api.inputs.job_options import OPTIONS
 from catalog.api.inputs.jobs import failures_request, job_request, jobs_request, path_job_id
-from catalog.api.representations import failure_json, job_json
+from catalog.api.representations import failure_json, group_member_json, job_json
 from catalog.domain.clock import utc_now
 from catalog.domain.jobs import Job, JobKind
 from catalog.telemetry import count, logger
@@ -23,6 +24,7 @@ imports = partial(import_options, allowed=settings.import_buckets())
 clients = Clients(settings.clients_table())
 tenants = Tenants(settings.tenants_table())
 jobs = Jobs(settings.jobs_table())
+groups = JobGroups(settings.jobs_table())
 requests = JobRequests(
     jobs,
     Executions(settings.job_machine()),
@@ -63,6 +65,14 @@ def get_failures(call: Call, id_: str) -> Answer:
     page = jobs.failures(jobs.get(path_job_id(id_)).id, asked)
     count("PageRead")
     return listed("failures", page.map(failure_json))
+
+
+@app.route("GET", "/jobs/<id_>/groups")
+def get_groups(call: Call, id_: str) -> Answer:
+    asked = failures_request(call.query)
+    page = groups.page(jobs.get(path_job_id(id_)).id, asked)
+    count("PageRead")
+    return listed("images", page.map(group_member_json))
 
 
 @app.route("POST", "/jobs/<id_>/pause")

@@ -27,7 +27,7 @@ from catalog.adapters.asset_items import asset_in_stream
 from catalog.adapters.groups import entry_of
 from catalog.adapters.purge_runs_table import run_in_stream
 from catalog.domain.assets import Asset, Status
-from catalog.domain.fingerprints import indexed_at
+from catalog.domain.fingerprints import indexed_at, is_shadow
 from catalog.domain.keys import ORIGINALS_PREFIX, RENDITIONS_PREFIX, AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import Decision
 from catalog.domain.purge import PurgeRun, RunState
@@ -110,7 +110,11 @@ def read_world(
     items = list(_items(dynamodb, names.assets))
     assets = {asset.key: asset for asset in map(asset_in_stream, items)}
     runs = [run_in_stream(_as_the_stream_has_it(item)) for item in _items(dynamodb, names.purge_runs)]
-    bands = [indexed_at(item["band"]["S"], item["id"]["S"]) for item in _items(dynamodb, names.hash_bands)]
+    bands = [
+        indexed_at(item["band"]["S"], item["id"]["S"])
+        for item in _items(dynamodb, names.hash_bands)
+        if not is_shadow(item["band"]["S"])
+    ]
     of_pairs = list(_items(dynamodb, names.pairs))
     said = {
         decision: {

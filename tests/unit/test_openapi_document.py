@@ -27,6 +27,7 @@ from catalog.api.representations import (
     candidate_json,
     comparison_json,
     failure_json,
+    group_member_json,
     job_json,
     metrics_json,
     pair_json,
@@ -37,6 +38,7 @@ from catalog.api.representations import (
 )
 from catalog.domain.assets import Asset, PerceptualHashes, Status
 from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison
+from catalog.domain.duplicate_jobs import GroupMember, Join
 from catalog.domain.jobs import FailedWork, Failure, Job, JobKind, JobState, Stage, Tally
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import Apart, DecidedBy, Decision, Likeness, NearDuplicate, Pair, Verdict
@@ -344,6 +346,7 @@ def test_the_document_and_the_code_accept_the_same_announcements(change: dict[st
         ("/purge/runs", lambda query: purge_runs_request(query).page),
         ("/jobs", lambda query: jobs_request(query).page),
         ("/jobs/{id}/failures", failures_request),
+        ("/jobs/{id}/groups", failures_request),
         ("/tenants", tenants.list_request),
         ("/tenants/{tenant}/clients", tenants.list_request),
     ],
@@ -482,6 +485,14 @@ def test_a_failure_of_a_job_is_answered_exactly_as_documented() -> None:
     answered = failure_json(FailedWork(Failure("5c" * 32, "bad", "why"), TenantId("acme"), "render"))
     assert faults_of(answered, schema("JobFailure")) == []
     assert list(answered) == list(SCHEMAS["JobFailure"]["properties"])
+
+
+def test_what_a_dry_run_would_join_is_told_as_the_contract_says() -> None:
+    verdict = NearDuplicate(AssetId("9f" * 32), DecidedBy.PIXELS, shares=True, distance=2)
+    join = Join(AssetId("5c" * 32), verdict, 81_920)
+    answered = group_member_json(GroupMember(TenantId("acme"), AssetId("9f" * 32), join))
+    assert faults_of(answered, schema("JobGroupMember")) == []
+    assert list(answered) == list(SCHEMAS["JobGroupMember"]["properties"])
 
 
 @pytest.mark.parametrize(

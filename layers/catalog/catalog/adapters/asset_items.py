@@ -29,6 +29,7 @@ from catalog.domain.rejections import HEALING, Rejection, RejectionCode
 from catalog.domain.renditions import Rendition
 from catalog.domain.sources import Source, SourceFormat
 
+_BLANK: Final = "blank"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -172,24 +173,32 @@ def _rendition(preset: str, stored: Mapping[str, Any], item: AssetItem) -> Rendi
 
 
 def _indexed_as(item: AssetItem) -> tuple[Indexed, ...]:
-    """`algorithm[:frame]` of the first scheme, `algorithm.2:[frame]:[box]` of the second, or both."""
+    """`algorithm[:frame]` of the first scheme, `algorithm.2:[frame]:[box]` of the second, or both.
+
+    `algorithm.2:blank` of a near-blank image.
+    """
     return tuple(_indexed(text, item) for text in (item.indexed_as or "").split())
 
 
 def _indexed(text: str, item: AssetItem) -> Indexed:
     scheme, *hashes = text.split(":")
     algorithm = PHashAlgorithm(scheme.removesuffix(".2"))
+    if hashes == [_BLANK]:
+        return Indexed.blank(algorithm)
     known = {PHashAlgorithm.PHASH256: item.phash256, PHashAlgorithm.AHASH64: item.ahash64}
     frame = "".join(hashes[:1]) or known[algorithm]
     return Indexed(algorithm, frame, (hashes[1] or frame) if len(hashes) > 1 else None)
 
 
 def _near_duplicate(item: AssetItem) -> NearDuplicate | None:
-    if not item.near_duplicate_of:
-        return None
-    facts = json.loads(item.near_duplicate)
+    return near_duplicate_of(item.near_duplicate_of, item.near_duplicate) if item.near_duplicate_of else None
+
+
+def near_duplicate_of(id_: str, verdict: str) -> NearDuplicate:
+    """The verdict that `stored_verdict` gave, on this asset."""
+    facts = json.loads(verdict)
     return NearDuplicate(
-        of=AssetId(item.near_duplicate_of),
+        of=AssetId(id_),
         decided_by=DecidedBy(facts["decided_by"]),
         shares=facts["shares"],
         distance=facts["distance"],
@@ -210,6 +219,8 @@ def stored_index(indexed: Sequence[Indexed], hashes: PerceptualHashes) -> str:
 
 
 def _stored_index(indexed: Indexed, hashes: PerceptualHashes) -> str:
+    if indexed.is_blank:
+        return f"{indexed.algorithm}.2:{_BLANK}"
     frame = "" if indexed.frame in (hashes.phash256, hashes.ahash64) else indexed.frame
     if indexed.box is None:
         return f"{indexed.algorithm}:{frame}".removesuffix(":")

@@ -182,7 +182,8 @@ class Assets:
             raise AssetStateError(asset.id)
         item = self._model
         was, becomes = (stored_index(each, asset.hashes) for each in (asset.indexed_as, indexed))
-        return self._update(asset.key, MOVE_IN_INDEX, [item.indexed_as.set(becomes)], item.indexed_as == was)
+        as_read = item.indexed_as == was if was else item.indexed_as.does_not_exist()
+        return self._update(asset.key, MOVE_IN_INDEX, [item.indexed_as.set(becomes)], as_read)
 
     def reject(self, key: AssetKey, rejection: Rejection, *, size_bytes: int, now: datetime) -> Asset:
         """Record why this original can never be an asset.  Raises AssetStateError where it is finished."""

@@ -1,10 +1,11 @@
 """The HashBands table: the near-duplicate index, one item a band of an asset's perceptual hashes."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
 from catalog.adapters.tables import bind
@@ -38,6 +39,7 @@ class _BandItem(Model):
     id = UnicodeAttribute(range_key=True)
     hash = BinaryAttribute(legacy_encoding=False)
     colours = BinaryAttribute(legacy_encoding=False)
+    expires_at = NumberAttribute(null=True)  # of what a dry run indexes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,13 @@ class HashBands:
         self._model = bind(_BandItem, table_name)
         self._threshold = threshold
 
-    def add(self, key: AssetKey, fingerprint: Fingerprint) -> None:
+    def add(self, key: AssetKey, fingerprint: Fingerprint, *, expires_at: int | None = None) -> None:
         """Write the asset's bands; writing them again changes nothing."""
         colours = bytes.fromhex(fingerprint.colours)
         with self._model.batch_write() as batch:
             for place in places(key.tenant, key.id, fingerprint.indexed):
                 item = self._model(place.bucket, place.id, hash=bytes.fromhex(place.hash), colours=colours)
+                item.expires_at = expires_at
                 batch.save(item)
 
     def remove(self, key: AssetKey, indexed: Indexed) -> None:
@@ -70,6 +73,16 @@ class HashBands:
         with self._model.batch_write() as batch:
             for place in places(key.tenant, key.id, indexed):
                 batch.delete(self._model(place.bucket, place.id))
+
+    def holds(self, indexed: Mapping[AssetKey, Indexed]) -> set[AssetKey]:
+        """Those of the assets whose last band is there: it is written with the others, or after them.
+
+        A consistent read of one item an asset.
+        """
+        last = {key: places(key.tenant, key.id, each)[-1] for key, each in indexed.items()}
+        keys = [(place.bucket, place.id) for place in last.values()]
+        found = self._model.batch_get(keys, consistent_read=True, attributes_to_get=["band", "id"])
+        return {indexed_at(item.band, item.id) for item in found}
 
     def near(self, key: AssetKey, fingerprint: Fingerprint) -> Found:
         """Other assets of the tenant within the threshold of either hash, by a fixed number of queries.

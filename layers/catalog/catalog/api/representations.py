@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from catalog.domain.assets import Asset
     from catalog.domain.comparisons import Encoding, PresetComparison
+    from catalog.domain.duplicate_jobs import GroupMember
     from catalog.domain.jobs import FailedWork, Job
     from catalog.domain.keys import AssetId
     from catalog.domain.near_duplicates import NearDuplicate
@@ -297,6 +298,20 @@ def _pace_json(job: Job, now: datetime) -> dict[str, Any]:
     return {
         "per_second": round(rate, 3) if rate else None,
         "seconds_left": round(left / rate, 1) if known and rate else None,
+    }
+
+
+def group_member_json(member: GroupMember) -> dict[str, Any]:
+    """GroupMember: an image of a dry run's report, and the canonical one whose group it would join."""
+    verdict = member.join.verdict
+    return {
+        "tenant": member.tenant,
+        "canonical": member.canonical,
+        "id": member.join.image,
+        "shares": verdict.shares,
+        "decided_by": verdict.decided_by,
+        "distance": verdict.distance,
+        "bytes_saved": member.join.bytes_saved,
     }
 
 

@@ -7,19 +7,25 @@ from catalog.adapters.assets_table import Assets
 from catalog.adapters.sources import Sources
 from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
+from catalog.domain.duplicate_jobs import IMAGES_PER_GROUPING
 from catalog.domain.jobs import JobKind, Steps
+from catalog.use_cases.finding_duplicates import GROUPS, SEARCH, FindDuplicatesSteps
 from catalog.use_cases.importing import ImportSteps
+from catalog.use_cases.job_ranges import RangeSteps
 from catalog.use_cases.rebuilding import RebuildSteps
 from catalog.use_cases.recounting import RecountSteps
 
 
 def steps() -> Mapping[JobKind, Steps]:
     assets, tenants = Assets(settings.assets_table()), Tenants(settings.tenants_table())
-    rebuild = RebuildSteps(
-        tenants, Counters(settings.usage_table()), settings.presets(), settings.old_renditions()
-    )
+    counters = Counters(settings.usage_table())
     return {
+        JobKind.FIND_DUPLICATES: FindDuplicatesSteps(
+            settings.near_duplicate_action(),
+            searches=RangeSteps(tenants, counters, (SEARCH,)),
+            groups=RangeSteps(tenants, counters, (GROUPS,), per_part=IMAGES_PER_GROUPING),
+        ),
         JobKind.IMPORT: ImportSteps(Sources()),
-        JobKind.REBUILD: rebuild,
+        JobKind.REBUILD: RebuildSteps(tenants, counters, settings.presets(), settings.old_renditions()),
         JobKind.RECOUNT: RecountSteps(assets, tenants),
     }

@@ -164,6 +164,12 @@ class Asset:
         return self.status is Status.READY and all(r.key.startswith(own) for r in self.renditions.values())
 
     @property
+    def own_rendition_bytes(self) -> int:
+        """Bytes of the renditions of its own pixels that it shows."""
+        own = self.key.renditions
+        return sum(each.size_bytes for each in self.renditions.values() if each.key.startswith(own))
+
+    @property
     def shows_anothers(self) -> bool:
         """Whether it shows another asset's renditions or waits for them: alone, it must be rendered."""
         shares = self.near_duplicate is not None and self.near_duplicate.shares

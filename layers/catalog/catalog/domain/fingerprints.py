@@ -11,12 +11,13 @@ first: without it the largest buckets are several times as full.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 
 # The second scheme of the index.  Its name is in every key, so that the two never mix.
 _SCHEME: Final = 2
+_SHADOW: Final = "~"
 _STRIDE: Final = 16  # bits from the start of one band to that of the next
 _ID_DIGITS: Final = 64
 
@@ -82,11 +83,26 @@ class PHashAlgorithm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """The bands an asset has in the index.  `box` None: those of the first scheme, 16 x 16 of the frame's."""
+    """The bands an asset has in the index.  `box` None: those of the first scheme, 16 x 16 of the frame's.
+
+    Without hashes it has none: it was looked at, and is near-blank.
+    """
 
     algorithm: PHashAlgorithm
     frame: str
     box: str | None
+
+    @classmethod
+    def blank(cls, algorithm: PHashAlgorithm) -> Self:
+        return cls(algorithm, "", "")
+
+    @property
+    def is_blank(self) -> bool:
+        return not self.frame
+
+    def is_of(self, algorithm: PHashAlgorithm) -> bool:
+        """Of the present scheme, by this algorithm."""
+        return self.algorithm is algorithm and self.box is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +163,8 @@ def places(tenant: TenantId, id_: AssetId, indexed: Indexed) -> tuple[Place, ...
     number: what a bucket too full to be read whole does not show in one band, it shows in another.
     """
     algorithm = indexed.algorithm
+    if indexed.is_blank:
+        return ()
     if indexed.box is None:
         old = _bands(_of(algorithm, indexed.frame), 0, algorithm.bits // _STRIDE, _STRIDE)
         return tuple(
@@ -171,6 +189,15 @@ def rotated(id_: AssetId, band: int) -> str:
     """The id's digits, four further on for each band: in 16 bands it begins with each part of it once."""
     shift = 4 * band % _ID_DIGITS
     return id_[shift:] + id_[:shift]
+
+
+def shadow_of(tenant: TenantId, job: str) -> TenantId:
+    """Under this name a job's dry run indexes the tenant's images.  No tenant can have it."""
+    return TenantId(f"{tenant}{_SHADOW}{job}")
+
+
+def is_shadow(bucket: str) -> bool:
+    return _SHADOW in bucket
 
 
 def indexed_at(bucket: str, id_: str) -> AssetKey:

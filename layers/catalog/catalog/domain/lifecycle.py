@@ -119,7 +119,7 @@ MARK_READY: Final = Write(
 )
 MOVE_IN_INDEX: Final = Write(
     "move_in_index",
-    by="`infra.operator.reindex`",
+    by="find_duplicates_worker",
     sources=_ACCEPTED,
     sets=("indexed_as",),
     needs="`indexed_as` as read",

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from catalog.domain.jobs import Step, Work, digits_for
+from catalog.domain.jobs import IMAGES_PER_PART, Step, Work, digits_for
 from catalog.domain.keys import TenantId
 
 if TYPE_CHECKING:
@@ -46,11 +46,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class RangeSteps:
-    """Cuts one tenant, or all of them one after the other, into ranges for each of the phases."""
+    """Cuts one tenant, or all of them one after the other, into ranges for each of the phases.
+
+    They have `per_part` images on average.
+    """
 
     tenants: Tenants
     counters: Counters
     phases: Sequence[str]
+    per_part: int = IMAGES_PER_PART
 
     def step(self, job: Job, position: str) -> Step:
         """The ranges from `position` on, at most RANGES_PER_STEP, of one phase."""
@@ -61,7 +65,7 @@ class RangeSteps:
         for tenant in self._tenants_from(job, place.tenant):
             at = place if place.tenant == tenant else Place(place.phase, tenant)
             assets = self.counters.total(tenant).usage.assets
-            digits = digits_for(assets) if at.digits is None else at.digits
+            digits = digits_for(assets, per_part=self.per_part) if at.digits is None else at.digits
             end = min(_HEX**digits, at.number + RANGES_PER_STEP - len(works))
             if end == at.number:
                 return Step(works, images, at.text())

@@ -40,12 +40,15 @@ class Search:
     """The result of a search: the asset afterwards, and figures for the log.
 
     `capped` buckets of the index were read in part; `unseen` candidates were near, and not looked at.
+    `joined` assets became near-duplicates, which need `bytes_saved` of renditions of their own no more.
     """
 
     asset: Asset
     compared: int = 0
     capped: int = 0
     unseen: int = 0
+    joined: int = 0
+    bytes_saved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class NearDuplicateSearch:
         self.bands.add(asset.key, inspection.fingerprint)
         found = self.bands.near(asset.key, inspection.fingerprint)
         compared, unseen = 0, max(0, len(found.candidates) - MOST_CONSIDERED)
+        joined, saved = 0, 0
         moved: list[Candidate] = []
         reuse = self.action is NearDuplicateAction.REUSE
         for candidate, canonical in self._twice(asset, found.candidates, moved):
@@ -95,12 +99,17 @@ class NearDuplicateSearch:
                     distance=candidate.distance if candidate.id == canonical.id else None,
                     scores=likeness.scores,
                 )
-            if not self.grouping.unite(asset, canonical, verdict):
+            smaller = canonical if asset.outranks(canonical) else asset
+            if self.grouping.unite(asset, canonical, verdict):
+                joined += 1
+                saved += smaller.own_rendition_bytes if verdict.shares else 0
+            else:
                 moved.append(candidate)
             asset = self.assets.get(asset.key)
             if asset.near_duplicate:
-                return Search(asset, compared, found.capped)
-        return Search(asset, compared, found.capped, unseen)
+                unseen = 0
+                break
+        return Search(asset, compared, found.capped, unseen, joined, saved)
 
     def _twice(
         self, asset: Asset, candidates: Sequence[Candidate], moved: list[Candidate]
