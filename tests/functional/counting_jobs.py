@@ -31,6 +31,7 @@ class Counted:
     """
 
     images: tuple[str, ...] = IMAGES
+    phases: tuple[str, ...] = PHASES
     digits: int = 1
     bad: frozenset[str] = frozenset()
     deadly: frozenset[str] = frozenset()
@@ -40,11 +41,11 @@ class Counted:
     meanwhile: list[Callable[[], Any]] = field(default_factory=list)
 
     def step(self, _: Job, position: str) -> Step:
-        phase = position or PHASES[0]
+        phase = position or self.phases[0]
         prefixes = sorted({name[: self.digits] for name in self.images})
         works = [Work(TenantId("acme"), phase, prefix) for prefix in prefixes]
-        last = phase == PHASES[-1]
-        return Step(works, len(self.images), None if last else PHASES[1], self.wait if last else None)
+        last = phase == self.phases[-1]
+        return Step(works, len(self.images), None if last else self.phases[1], self.wait if last else None)
 
     def subjects(self, _: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, str]]:
         within = work.within
@@ -74,12 +75,12 @@ class Counted:
     def is_all_counted(self, run: JobRun) -> bool:
         """The job is completed, each image counts once in each phase, and each bad one is named in each."""
         job, good = run.job, [name for name in self.images if name not in self.bad | self.deadly]
-        tally, lost = job.tally, len(PHASES) * len(self.bad | self.deadly)
+        tally, lost = job.tally, len(self.phases) * len(self.bad | self.deadly)
         assert (job.state, job.position, job.tally.images) == ("completed", None, job.expected)
-        assert (tally.done, tally.failed, tally.skipped) == (len(PHASES) * len(good), lost, 0)
-        assert tally.counts.get("value", 0) == len(PHASES) * sum(1 + int(name, 16) for name in good)
+        assert (tally.done, tally.failed, tally.skipped) == (len(self.phases) * len(good), lost, 0)
+        assert tally.counts.get("value", 0) == len(self.phases) * sum(1 + int(name, 16) for name in good)
         named = sorted((failed.phase, failed.failure.subject) for failed in failures_of(run))
-        assert named == sorted((phase, name) for phase in PHASES for name in self.bad | self.deadly)
+        assert named == sorted((phase, name) for phase in self.phases for name in self.bad | self.deadly)
         return True
 
 
