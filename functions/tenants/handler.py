@@ -7,9 +7,8 @@ from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.identity import IdentityProvider
 from catalog.adapters.objects import Originals, Renditions
-from catalog.adapters.pairs_table import Pairs
+from catalog.adapters.tenant_items import TenantItems
 from catalog.adapters.tenants_table import Tenants
-from catalog.adapters.usage_table import Counters
 from catalog.api.http import Answer, Api, Call, accepted, created, listed, ok
 from catalog.api.inputs.tenants import (
     client_request,
@@ -34,8 +33,7 @@ administration = TenantAdministration(
     assets=Assets(settings.assets_table()),
     originals=Originals(settings.originals_bucket()),
     renditions=Renditions(settings.renditions_bucket()),
-    pairs=Pairs(settings.pairs_table()),
-    counters=Counters(settings.usage_table()),
+    remains=(TenantItems(settings.pairs_table(), "pair"), TenantItems(settings.usage_table(), "counter")),
 )
 # An administrator whose client or tenant is gone administers nothing from that moment on.
 app = Api(clients.current_tenant_of, allow_origin=settings.cors_allow_origin())

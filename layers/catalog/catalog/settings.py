@@ -189,3 +189,8 @@ def import_buckets() -> tuple[str, ...]:
 def old_renditions() -> timedelta:
     """How long the addresses of replaced renditions last, before a rebuild removes the objects."""
     return timedelta(seconds=whole("OLD_RENDITIONS_SECONDS", low=0, high=31_536_000))
+
+
+def upload_url_lasts() -> timedelta:
+    """How long a presigned PUT is valid."""
+    return timedelta(seconds=whole("UPLOAD_URL_SECONDS", low=60, high=900))

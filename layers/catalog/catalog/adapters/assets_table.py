@@ -44,6 +44,7 @@ from catalog.domain.lifecycle import (
     FORGET,
     FORGET_ANNOUNCED,
     MARK_DELETING,
+    MARK_ERASING,
     MARK_READY,
     MOVE_IN_INDEX,
     NOTE_DUPLICATE,
@@ -373,6 +374,25 @@ class Assets:
             & (item.announced_at.does_not_exist() | (item.announced_at < microseconds(unused_before)))
             & (item.status == status),
         )
+
+    def mark_erasing(self, asset: Asset, *, job: str, now: datetime) -> Asset:
+        """Take an image out of use for a job that erases it, whoever uses it, as long as none shares it.
+
+        Raises AssetStateError where it has changed since it was read, or others show its renditions.
+        """
+        item = self._model
+        return self._update(
+            asset.key,
+            MARK_ERASING,
+            [item.purge_run.set(job), item.updated_at.set(timestamp(now))],
+            (item.holders.does_not_exist() | (item.holders == 0)) & (item.revision == asset.revision),
+        )
+
+    def remove_all(self, keys: Iterable[AssetKey]) -> None:
+        """Remove these records whatever they say: for a tenant that is being erased."""
+        with self._model.batch_write() as batch:
+            for key in keys:
+                batch.delete(self._model(key.tenant, key.id))
 
     def forget(self, key: AssetKey) -> None:
         """Remove the record of an asset that is being deleted.  Repeating this changes nothing."""

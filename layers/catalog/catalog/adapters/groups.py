@@ -114,11 +114,18 @@ class Groups:
             self._leave(transaction, asset, former, shares=shared, now=now, lent=True)
         return self._get(asset.key)
 
-    def separate(self, asset: Asset, former: Asset | None, *, now: datetime) -> Asset:
+    def separate(
+        self,
+        asset: Asset,
+        former: Asset | None,
+        *,
+        own: Mapping[str, Rendition] | None = None,
+        now: datetime,
+    ) -> Asset:
         """End the asset's being a near-duplicate of `former`.
 
-        Where it shows another's renditions it is `processing` until it has its own.  Raises AssetStateError
-        where another writer was faster.
+        Where it shows another's renditions it is `processing` until it has its own, or `ready` with its
+        `own`, which are stored.  Raises AssetStateError where another writer was faster.
         """
         item = self._assets
         former = self.with_entries(former) if former else None
@@ -128,7 +135,11 @@ class Groups:
         with self._transaction(asset.key) as transaction:
             transaction.update(
                 item(asset.tenant, asset.id),
-                actions=[*effects(SEPARATE), *_unready(item, asset, now), item.revision.add(1)],
+                actions=[
+                    *effects(SEPARATE),
+                    *(_shown(item, asset.key, own, now) if own else _unready(item, asset, now)),
+                    item.revision.add(1),
+                ],
                 condition=_as_read(item, SEPARATE, asset),
             )
             if former:

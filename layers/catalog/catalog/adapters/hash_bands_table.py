@@ -1,14 +1,17 @@
 """The HashBands table: the near-duplicate index, one item a band of an asset's perceptual hashes."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
+from catalog.adapters.sdk import client
 from catalog.adapters.tables import bind
+from catalog.domain.assets import Asset
 from catalog.domain.fingerprints import (
     Fingerprint,
     Indexed,
@@ -19,7 +22,7 @@ from catalog.domain.fingerprints import (
     indexed_at,
     places,
 )
-from catalog.domain.keys import AssetId, AssetKey
+from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import Candidate
 
 # Items read of one bucket: 50 of about 160 bytes are 2 read units.  Of a bucket that has more, those whose
@@ -29,6 +32,11 @@ from catalog.domain.near_duplicates import Candidate
 BUCKET_BEGINNING: Final = 50
 BUCKET_NARROWED: Final = 400
 _AT_ONCE: Final = 16
+_END: Final = "end"  # of a segment, behind every key
+
+
+def _band_key(band: str, id_: str) -> dict[str, Any]:
+    return {"band": {"S": band}, "id": {"S": id_}}
 
 
 class _BandItem(Model):
@@ -56,6 +64,7 @@ class HashBands:
     def __init__(
         self, table_name: str, *, threshold: int = PHashAlgorithm.PHASH256.default_threshold
     ) -> None:
+        self._table = table_name
         self._model = bind(_BandItem, table_name)
         self._threshold = threshold
 
@@ -83,6 +92,46 @@ class HashBands:
         keys = [(place.bucket, place.id) for place in last.values()]
         found = self._model.batch_get(keys, consistent_read=True, attributes_to_get=["band", "id"])
         return {indexed_at(item.band, item.id) for item in found}
+
+    def remove_all(self, assets: Iterable[Asset]) -> None:
+        """Remove the bands of all of these.  Repeating this changes nothing."""
+        with self._model.batch_write() as batch:
+            for asset in assets:
+                for indexed in asset.indexed_as:
+                    for place in places(asset.tenant, asset.id, indexed):
+                        batch.delete(self._model(place.bucket, place.id))
+
+    def of_tenant(
+        self, tenant: TenantId, *, segment: int, segments: int, after: str | None = None
+    ) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        """Scan one of so many segments of the whole table for a tenant's bands, whatever the records say.
+
+        For each page of 1 MB read: a name to go on after, and the keys found.
+        """
+        if after == _END:
+            return
+        start = _band_key(*json.loads(after)) if after else None
+        while True:
+            answer = client("dynamodb").scan(
+                TableName=self._table,
+                Segment=segment,
+                TotalSegments=segments,
+                FilterExpression="begins_with(band, :tenant)",
+                ProjectionExpression="band, id",
+                ExpressionAttributeValues={":tenant": {"S": f"{tenant}#"}},
+                **({"ExclusiveStartKey": start} if start else {}),
+            )
+            start = answer.get("LastEvaluatedKey")
+            name = json.dumps([start["band"]["S"], start["id"]["S"]]) if start else _END
+            yield name, [(item["band"]["S"], item["id"]["S"]) for item in answer["Items"]]
+            if start is None:
+                return
+
+    def remove_found(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Remove bands that a scan has found."""
+        with self._model.batch_write() as batch:
+            for band, id_ in keys:
+                batch.delete(self._model(band, id_))
 
     def near(self, key: AssetKey, fingerprint: Fingerprint) -> Found:
         """Other assets of the tenant within the threshold of either hash, by a fixed number of queries.

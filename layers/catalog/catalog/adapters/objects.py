@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import batched, groupby
 from typing import Any, Final
 
@@ -39,18 +39,19 @@ class ObjectsNotDeletedError(Exception):
 
 
 class Originals:
-    """The originals bucket."""
+    """The originals bucket.  `tickets_last`: how long a presigned PUT is valid."""
 
-    def __init__(self, bucket: str) -> None:
+    def __init__(self, bucket: str, *, tickets_last: timedelta = TICKETS_LAST) -> None:
         self._bucket = bucket
+        self._tickets_last = tickets_last
 
     def presign_upload(self, key: AssetKey, announced: Announcement, *, now: datetime) -> PresignedUpload:
-        """A URL for a PUT of the announced bytes, valid for TICKETS_LAST.
+        """A URL for a PUT of the announced bytes.
 
         S3 takes them only while no object is there (`If-None-Match: *`): each further PUT would store another
         version.
         """
-        seconds = int(TICKETS_LAST.total_seconds())
+        seconds = int(self._tickets_last.total_seconds())
         checksum = base64.b64encode(bytes.fromhex(key.id)).decode()
         url = client("s3").generate_presigned_url(
             "put_object",
@@ -70,7 +71,7 @@ class Originals:
             "x-amz-checksum-sha256": checksum,
             "if-none-match": "*",
         }
-        return PresignedUpload(url, headers, now + TICKETS_LAST)
+        return PresignedUpload(url, headers, now + self._tickets_last)
 
     def read(self, key: AssetKey, *, max_bytes: int) -> bytes:
         """The original's bytes.

@@ -142,18 +142,6 @@ class Pairs:
 
         return _CURSORS.page(items, asked.limit, wanted=wanted).map(_pair)
 
-    def forget_tenant(self, tenant: TenantId, *, most: int) -> bool:
-        """Remove up to `most` pairs of a tenant, whatever was decided; True where none is left."""
-        keys = self._model.query(
-            tenant, consistent_read=True, limit=most, attributes_to_get=["tenant", "pair"]
-        )
-        with self._model.batch_write() as batch:
-            removed = 0
-            for item in keys:
-                batch.delete(item)
-                removed += 1
-        return removed < most
-
 
 def pair_key(one: AssetId, other: AssetId) -> str:
     """A pair has one key, in whichever order its assets are named."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
@@ -18,13 +18,16 @@ from catalog.domain.keys import TenantId, tenant_id
 from catalog.domain.limits import Limits, TooManyUploadsError, minute_of, seconds_to_next_minute
 from catalog.domain.paging import Page, PageRequest
 from catalog.domain.tenants import (
+    LATE_UPLOADS_END_AFTER,
     Tenant,
     TenantBeingRemovedError,
     TenantExistsError,
     TenantNotFoundError,
     TenantStatus,
     UnknownClientError,
+    late_uploads_end_after,
 )
+from catalog.domain.uploads import TICKETS_LAST
 
 _REFUSED: Final = "ConditionalCheckFailedException"
 _CURSORS: Final = Cursors(tenant=tenant_id)
@@ -39,17 +42,20 @@ class _TenantItem(Model):
     uploads_per_minute = NumberAttribute(null=True)
     stored_bytes = NumberAttribute(null=True)
     removing_since = UnicodeAttribute(null=True)
+    erased_by = UnicodeAttribute(null=True)
     # Tickets given in one minute of the clock; the next minute overwrites them.
     upload_minute = NumberAttribute(null=True)
     uploads = NumberAttribute(null=True)
 
 
-def _tenant(item: _TenantItem) -> Tenant:
+def _tenant(item: _TenantItem, late: timedelta = LATE_UPLOADS_END_AFTER) -> Tenant:
     return Tenant(
         id=TenantId(item.tenant),
         created_at=datetime.fromisoformat(item.created_at),
         limits=Limits(_whole(item.uploads_per_minute), _whole(item.stored_bytes)),
         removing_since=datetime.fromisoformat(item.removing_since) if item.removing_since else None,
+        erased_by=item.erased_by,
+        late_uploads_end_after=late,
     )
 
 
@@ -58,10 +64,17 @@ def _whole(number: float | None) -> int | None:
 
 
 class Tenants:
-    """The Tenants table."""
+    """The Tenants table.  `tickets_last`: how long this deployment's presigned PUTs are valid."""
 
-    def __init__(self, table_name: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        table_name: str,
+        *,
+        tickets_last: timedelta = TICKETS_LAST,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._model = bind(_TenantItem, table_name)
+        self._late = late_uploads_end_after(tickets_last)
         self._limits_of = Remembered(self._read_limits, monotonic=monotonic)
 
     def limits_of(self, tenant: TenantId) -> Limits:
@@ -74,7 +87,7 @@ class Tenants:
     def get(self, tenant: TenantId) -> Tenant:
         """A consistent read.  Raises TenantNotFoundError."""
         try:
-            return _tenant(self._model.get(tenant, consistent_read=True))
+            return _tenant(self._model.get(tenant, consistent_read=True), self._late)
         except DoesNotExist as error:
             raise TenantNotFoundError(tenant) from error
 
@@ -94,7 +107,7 @@ class Tenants:
         items = self._model.scan(
             limit=asked.limit, page_size=asked.limit, last_evaluated_key=_CURSORS.key(asked.cursor)
         )
-        return _CURSORS.page(items, asked.limit).map(_tenant)
+        return _CURSORS.page(items, asked.limit).map(lambda item: _tenant(item, self._late))
 
     def ids(self) -> Iterator[TenantId]:
         """Every tenant, also those being removed.  The table has one small item each."""
@@ -114,10 +127,10 @@ class Tenants:
         except PutError as error:
             if error.cause_response_code != _REFUSED:
                 raise
-            if self.get(tenant) != _tenant(item):
+            if self.get(tenant) != _tenant(item, self._late):
                 raise TenantExistsError(tenant) from error
             # Made at this very moment, by this very write: its answer was lost, and the SDK sent it again.
-        return _tenant(item)
+        return _tenant(item, self._late)
 
     def set_limits(self, tenant: TenantId, limits: Limits) -> Tenant:
         """Replace the limits; seen by every function within a minute.  Raises TenantNotFoundError."""
@@ -146,12 +159,25 @@ class Tenants:
             raise TenantNotFoundError(tenant)
         return marked
 
+    def mark_erasing(self, tenant: TenantId, *, job: str, asked_at: datetime, now: datetime) -> Tenant:
+        """`mark_removing`, by a job: from now on it alone erases the tenant, and nothing cancels that.
+
+        Raises TenantNotFoundError, also where the tenant was made after the job was `asked_at`.
+        """
+        item = self._model
+        actions = [item.removing_since.set(item.removing_since | timestamp(now)), item.erased_by.set(job)]
+        marked = self._update(tenant, actions, item.created_at <= timestamp(asked_at))
+        if marked is None:
+            raise TenantNotFoundError(tenant)
+        return marked
+
     def keep(self, tenant: Tenant) -> None:
-        """Cancel this removal of the tenant, if it is being removed."""
+        """Cancel this removal of the tenant, if it is being removed and nobody erases it."""
         if tenant.removing_since is not None:
             item = self._model
             since = item.removing_since == timestamp(tenant.removing_since)
-            self._update(tenant.id, [item.removing_since.remove()], since)
+            kept = since & item.erased_by.does_not_exist()
+            self._update(tenant.id, [item.removing_since.remove()], kept)
 
     def forget(self, tenant: Tenant) -> None:
         """Remove the record of this removal; removing it again changes nothing.
@@ -207,4 +233,4 @@ class Tenants:
             if error.cause_response_code == _REFUSED:
                 return None
             raise
-        return _tenant(item)
+        return _tenant(item, self._late)

@@ -31,7 +31,6 @@ from catalog.domain.usage import (
 )
 
 _READ_AT_ONCE: Final = 100  # keys BatchGetItem takes
-_WRITTEN_AT_ONCE: Final = 25  # requests BatchWriteItem takes
 TOTAL: Final = "total"
 _COUNTED: Final = "counted#"
 # A stream keeps records for 24 hours, so nothing older can arrive.
@@ -86,29 +85,6 @@ class Counters:
         for page in pages:
             for item in page["Items"]:
                 yield _id(item), _share(item)
-
-    def forget_tenant(self, tenant: TenantId, *, most: int) -> bool:
-        """Remove up to `most` counters of a tenant; True where none is left."""
-        dynamodb = client("dynamodb")
-        removed = 0
-        while removed < most:
-            found = dynamodb.query(
-                TableName=self._table,
-                KeyConditionExpression="tenant = :tenant",
-                ProjectionExpression="tenant, #counter",
-                ExpressionAttributeNames={"#counter": "counter"},
-                ExpressionAttributeValues={":tenant": {"S": tenant}},
-                ConsistentRead=True,
-                Limit=_WRITTEN_AT_ONCE,
-            )["Items"]
-            if not found:
-                return True
-            wanted = {self._table: [{"DeleteRequest": {"Key": key}} for key in found]}
-            left = dynamodb.batch_write_item(RequestItems=wanted)["UnprocessedItems"].get(self._table, [])
-            removed += len(found) - len(left)
-            if len(left) == len(found):
-                return False  # throttled: the next call goes on
-        return False
 
     def move(self, tenant: TenantId, moves: Sequence[Move], *, recount: str | None, now: datetime) -> None:
         """Count all of these, at most MOVES_AT_ONCE, or none, and the total with them.

@@ -179,7 +179,7 @@ SHARE: Final = Write(
 )
 SEPARATE: Final = Write(
     "separate",
-    by="duplicates, ingest, render, purge",
+    by="duplicates, ingest, render, purge, erase",
     sources=_IN_USE,
     to=(None, State.PROCESSING),
     sets=("updated_at",),
@@ -196,7 +196,16 @@ MARK_DELETING: Final = Write(
     needs="status as read; no references, no sharers, `lent_at` over an hour ago, `unused_since` and"
     " `announced_at` before the cut-off",
 )
-FORGET: Final = Write("forget", by="purge", sources=frozenset({State.DELETING}), to=(State.NONE,))
+MARK_ERASING: Final = Write(
+    "mark_erasing",
+    by="erase",
+    sources=_EXISTING,
+    to=(State.DELETING,),
+    sets=("purge_run", "updated_at"),
+    removes=("expires_at",),
+    needs="as read, no sharers",
+)
+FORGET: Final = Write("forget", by="purge, erase", sources=frozenset({State.DELETING}), to=(State.NONE,))
 FORGET_ANNOUNCED: Final = Write(
     "forget_announced",
     by="tenants, DynamoDB's TTL",
@@ -216,6 +225,7 @@ TRANSITIONS: Final = (
         SHARE,
         SEPARATE,
         MARK_DELETING,
+        MARK_ERASING,
         FORGET,
     ),
     FORGET_ANNOUNCED,

@@ -9,10 +9,20 @@ from typing import Final
 from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import TenantId
 from catalog.domain.limits import NO_LIMITS, Limits
+from catalog.domain.uploads import TICKETS_LAST
 
-# From a tenant's last upload ticket until nothing can come of it any more: a function may know the tenant as
-# active for 60 s and run for 28 s, its URL is good for 15 minutes, and a slow PUT begun in time may go on.
-LATE_UPLOADS_END_AFTER: Final = timedelta(minutes=20)
+
+def late_uploads_end_after(tickets_last: timedelta) -> timedelta:
+    """From a tenant's last upload ticket until nothing can come of it any more.
+
+    A function may know the tenant as active for 60 s and run for 28 s; then the ticket is good for
+    `tickets_last`, and a slow PUT begun in time may go on for a fifth of that.
+    """
+    return timedelta(minutes=2) + 1.2 * tickets_last
+
+
+# 20 minutes, as of tickets that are good for as long as any may be.
+LATE_UPLOADS_END_AFTER: Final = late_uploads_end_after(TICKETS_LAST)
 
 
 class Scope(StrEnum):
@@ -105,7 +115,7 @@ class TenantNameTakenError(CallerError):
 
 
 class OwnTenantError(CallerError):
-    """A client asked to remove the tenant it acts for: its own token would end before the removal does."""
+    """A client asked to remove or erase the tenant it acts for: its own token would end before the removal does."""
 
     kind = Kind.CONFLICT
     code = "own_tenant"
@@ -114,12 +124,17 @@ class OwnTenantError(CallerError):
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One customer of the catalog.  Times are aware UTC."""
+    """One customer of the catalog.  Times are aware UTC.
+
+    `erased_by` is the job that erases it: its removal cannot be cancelled any more.
+    """
 
     id: TenantId
     created_at: datetime
     limits: Limits = NO_LIMITS
     removing_since: datetime | None = None
+    erased_by: str | None = None
+    late_uploads_end_after: timedelta = LATE_UPLOADS_END_AFTER
 
     @property
     def status(self) -> TenantStatus:
@@ -128,7 +143,7 @@ class Tenant:
     @property
     def removable_from(self) -> datetime | None:
         """From when no upload can arrive any more; None of an active tenant."""
-        return self.removing_since + LATE_UPLOADS_END_AFTER if self.removing_since else None
+        return self.removing_since + self.late_uploads_end_after if self.removing_since else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetKey
 from catalog.domain.sources import SourceFormat
 
-# A presigned PUT is valid for this long.
+# A presigned PUT is valid for this long, or for less where the deployment says so (UploadUrlSeconds).
 TICKETS_LAST: Final = timedelta(minutes=15)
 # Versions of a purged original within that time; at the last one ingest stops deleting them.
 MOST_VERSIONS: Final = 3

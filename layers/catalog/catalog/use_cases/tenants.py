@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from catalog.adapters.clients_table import Clients
     from catalog.adapters.identity import IdentityProvider
     from catalog.adapters.objects import Originals, Renditions
-    from catalog.adapters.pairs_table import Pairs
+    from catalog.adapters.tenant_items import TenantItems
     from catalog.adapters.tenants_table import Tenants
-    from catalog.adapters.usage_table import Counters
     from catalog.domain.keys import TenantId
     from catalog.domain.tenants import Client
 
@@ -88,15 +87,14 @@ class ClientAdministration:
 
 @dataclass(frozen=True, slots=True)
 class TenantAdministration:
-    """Makes and removes tenants."""
+    """Makes and removes tenants.  `remains` are what else is kept of a tenant without images."""
 
     tenants: Tenants
     clients: ClientAdministration
     assets: Assets
     originals: Originals
     renditions: Renditions
-    pairs: Pairs
-    counters: Counters
+    remains: tuple[TenantItems, ...]
     clock: Clock = utc_now
 
     def create(
@@ -139,7 +137,7 @@ class TenantAdministration:
             return found
         for id_ in statuses:  # announced, and no upload can arrive any more
             self.assets.forget_announced(AssetKey(tenant, id_))
-        gone = [table.forget_tenant(tenant, most=REMAINS_AT_ONCE) for table in (self.pairs, self.counters)]
+        gone = [items.delete_some(tenant, most=REMAINS_AT_ONCE) for items in self.remains]
         if len(statuses) == REMAINS_AT_ONCE or not all(gone):
             return found
         self.tenants.forget(found)

@@ -1,0 +1,83 @@
+"""The items of one tenant in any table whose hash key is `tenant`: listed by their sort keys, and deleted."""
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import batched
+from typing import Any, Final
+
+from catalog.adapters.sdk import client
+from catalog.domain.keys import TenantId
+
+_WRITTEN_AT_ONCE: Final = 25  # requests BatchWriteItem takes
+_LISTED_AT_ONCE: Final = 250
+_TRIES: Final = 6  # of what is throttled: 3 s in all
+
+
+class ItemsNotDeletedError(Exception):
+    """DynamoDB throttled a batch of deletions at every try; a later try deletes what is left."""
+
+
+class TenantItems:
+    """One tenant's items.  `sort_key` is the name of the table's other key."""
+
+    def __init__(self, table_name: str, sort_key: str) -> None:
+        self._table = table_name
+        self._sort_key = sort_key
+
+    def keys(
+        self, tenant: TenantId, *, first: str = "", last: str = "", after: str | None = None
+    ) -> Iterator[list[str]]:
+        """The sort keys from `first` to `last`, both included, or all, behind `after`; a consistent page each.
+
+        What is deleted meanwhile is not met again.
+        """
+        key: dict[str, Any] | None = self._key(tenant, after) if after is not None else None
+        while True:
+            answer = client("dynamodb").query(
+                TableName=self._table,
+                ConsistentRead=True,
+                Limit=_LISTED_AT_ONCE,
+                ProjectionExpression="#sort",
+                ExpressionAttributeNames={"#tenant": "tenant", "#sort": self._sort_key},
+                **self._range(tenant, first, last),
+                **({"ExclusiveStartKey": key} if key else {}),
+            )
+            if found := [item[self._sort_key]["S"] for item in answer["Items"]]:
+                yield found
+            key = answer.get("LastEvaluatedKey")
+            if key is None:
+                return
+
+    def delete(self, tenant: TenantId, keys: Sequence[str]) -> None:
+        """Delete these, whatever they hold.  Repeating it is harmless.  Raises ItemsNotDeletedError."""
+        for some in batched(keys, _WRITTEN_AT_ONCE, strict=False):
+            left = [{"DeleteRequest": {"Key": self._key(tenant, key)}} for key in some]
+            for attempt in range(_TRIES):
+                answer = client("dynamodb").batch_write_item(RequestItems={self._table: left})
+                left = answer.get("UnprocessedItems", {}).get(self._table, [])
+                if not left:
+                    break
+                time.sleep(0.05 * 2**attempt)
+            else:
+                raise ItemsNotDeletedError(self._table)
+
+    def delete_some(self, tenant: TenantId, *, most: int) -> bool:
+        """Delete up to `most`, a page more or less; True where none is left."""
+        deleted = 0
+        for keys in self.keys(tenant):
+            if deleted >= most:
+                return False
+            self.delete(tenant, keys)
+            deleted += len(keys)
+        return True
+
+    def _range(self, tenant: TenantId, first: str, last: str) -> dict[str, Any]:
+        values = {":tenant": {"S": tenant}}
+        condition = "#tenant = :tenant"
+        if last:
+            condition += " AND #sort BETWEEN :first AND :last"
+            values |= {":first": {"S": first}, ":last": {"S": last}}
+        return {"KeyConditionExpression": condition, "ExpressionAttributeValues": values}
+
+    def _key(self, tenant: TenantId, key: str) -> dict[str, Any]:
+        return {"tenant": {"S": tenant}, self._sort_key: {"S": key}}
