@@ -4,20 +4,25 @@ from collections.abc import Callable
 from functools import partial
 
 from catalog import settings
+from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
 from catalog.adapters.executions import Executions
 from catalog.adapters.job_groups import JobGroups
 from catalog.adapters.jobs_table import Jobs
 from catalog.adapters.signing import Signer
 from catalog.adapters.tenants_table import Tenants
+from catalog.adapters.usage_table import Counters
 from catalog.api.http import Answer, Api, Call, accepted, listed, ok
 from catalog.api.inputs.job_import import import_options
 from catalog.api.inputs.job_options import OPTIONS
-from catalog.api.inputs.jobs import failures_request, job_request, jobs_request, path_job_id
+from catalog.api.inputs.jobs import JobRequest, failures_request, job_request, jobs_request, path_job_id
 from catalog.api.representations import failure_json, group_member_json, job_json
 from catalog.domain.clock import utc_now
+from catalog.domain.erase import image_of
 from catalog.domain.jobs import Job, JobKind
+from catalog.domain.keys import TenantId
 from catalog.telemetry import count, logger
+from catalog.use_cases.erasures import ErasureRequests
 from catalog.use_cases.job_requests import Asked, JobRequests
 
 imports = partial(import_options, allowed=settings.import_buckets())
@@ -29,6 +34,7 @@ requests = JobRequests(
     jobs,
     Executions(settings.job_machine()),
     Signer(settings.signing_key_id()),
+    ErasureRequests(jobs, Assets(settings.assets_table()), Counters(settings.usage_table())),
     settings.job_concurrency(),
 )
 app = Api(clients.current_tenant_of, allow_origin=settings.cors_allow_origin())
@@ -37,7 +43,7 @@ app = Api(clients.current_tenant_of, allow_origin=settings.cors_allow_origin())
 @app.route("POST", "/jobs")
 def post_job(call: Call) -> Answer:
     asked = job_request(call.body, {**OPTIONS, JobKind.IMPORT: imports})
-    tenant = tenants.get(asked.tenant).id if asked.tenant else None
+    tenant = about(asked, call)
     job = requests.create(
         Asked(asked.kind, tenant, asked.dry_run, asked.options, asked.concurrency, asked.confirm_token),
         requested_by=call.client_id,
@@ -94,6 +100,16 @@ def cancel(call: Call, id_: str) -> Answer:
 def retry(call: Call, id_: str) -> Answer:
     job = requests.retry(path_job_id(id_), requested_by=call.client_id)
     return ordered(call, "job tried again", job)
+
+
+def about(asked: JobRequest, call: Call) -> TenantId | None:
+    """The tenant that is asked for, if a job of this kind may be about it."""
+    if asked.tenant is None:
+        return None
+    if asked.kind is not JobKind.ERASE:
+        return tenants.active(asked.tenant).id
+    requests.erasures.allow(asked.tenant, image_of(asked.options), asked_by=call.tenant)
+    return tenants.get(asked.tenant).id
 
 
 def change(call: Call, what: str, order: Callable[[str], Job], id_: str) -> Answer:

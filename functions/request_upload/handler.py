@@ -18,7 +18,7 @@ from catalog.use_cases.uploads import Uploads
 clients = Clients(settings.clients_table())
 uploads = Uploads(
     assets=Assets(settings.assets_table()),
-    originals=Originals(settings.originals_bucket()),
+    originals=Originals(settings.originals_bucket(), tickets_last=settings.upload_url_lasts()),
     queue=UploadsQueue(settings.uploads_queue_url()),
     tenants=Tenants(settings.tenants_table()),
     counters=Counters(settings.usage_table()),

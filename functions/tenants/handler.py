@@ -25,7 +25,7 @@ from catalog.telemetry import count, logger
 from catalog.use_cases.tenants import ClientAdministration, TenantAdministration
 
 clients = Clients(settings.clients_table())
-tenants = Tenants(settings.tenants_table())
+tenants = Tenants(settings.tenants_table(), tickets_last=settings.upload_url_lasts())
 client_administration = ClientAdministration(tenants, IdentityProvider(settings.user_pool_id()), clients)
 administration = TenantAdministration(
     tenants=tenants,

@@ -11,12 +11,17 @@ from catalog import settings
 from catalog.adapters.asset_items import asset_in_stream
 from catalog.adapters.event_bus import EventBus
 from catalog.adapters.purge_runs_table import run_in_stream
+from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
 from catalog.domain.events import AssetChange, RunChange
 from catalog.telemetry import count, logger, metrics
 from catalog.use_cases.counting import Counting, Record
 
-counting = Counting(counters=Counters(settings.usage_table()), bus=EventBus(settings.event_bus_name()))
+counting = Counting(
+    tenants=Tenants(settings.tenants_table()),
+    counters=Counters(settings.usage_table()),
+    bus=EventBus(settings.event_bus_name()),
+)
 
 
 def asset_change(change: Mapping[str, Any]) -> AssetChange:

@@ -164,6 +164,11 @@ def on_clock[S](service: S, clock: Callable[[], datetime]) -> S:
             changed["clock"] = clock
         elif is_dataclass(value) and not isinstance(value, type):
             changed[held.name] = on_clock(value, clock)
+        elif isinstance(value, dict):  # by a key, as the planner holds the steps of every kind
+            changed[held.name] = {
+                key: on_clock(one, clock) if is_dataclass(one) and not isinstance(one, type) else one
+                for key, one in value.items()
+            }
     return replace(service, **changed)  # type: ignore[type-var]
 
 
@@ -269,6 +274,7 @@ class Cloud:
             UPLOADS_QUEUE_URL=cloud.uploads_queue,
             PRESETS=PRESETS,
             PRESETS_PER_JOB="1",
+            UPLOAD_URL_SECONDS="900",
             MAX_UPLOAD_BYTES=str(10 * 1024 * 1024),
             CORS_ALLOW_ORIGIN="*",
             HASH_BANDS_TABLE="HashBandsTable",

@@ -32,6 +32,13 @@ def recorded_changes() -> Iterator[list[dict[str, Any]]]:
         parts = [arguments] if operation in _WRITES else []
         if operation == "TransactWriteItems":
             parts = [part for item in arguments["TransactItems"] for part in item.values()]
+        if operation == "BatchWriteItem":
+            parts = [
+                {"TableName": table, **part}
+                for table, requests in arguments["RequestItems"].items()
+                for request in requests
+                for part in request.values()
+            ]
         found = []
         for part in parts:
             if (table := part["TableName"]) in FOLLOWED:

@@ -21,6 +21,7 @@ from catalog.domain.fingerprints import (
     hamming_distance,
     indexed_at,
     places,
+    shadow_of,
 )
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import Candidate
@@ -116,9 +117,12 @@ class HashBands:
                 TableName=self._table,
                 Segment=segment,
                 TotalSegments=segments,
-                FilterExpression="begins_with(band, :tenant)",
+                FilterExpression="begins_with(band, :tenant) OR begins_with(band, :shadows)",
                 ProjectionExpression="band, id",
-                ExpressionAttributeValues={":tenant": {"S": f"{tenant}#"}},
+                ExpressionAttributeValues={
+                    ":tenant": {"S": f"{tenant}#"},
+                    ":shadows": {"S": shadow_of(tenant, "")},
+                },
                 **({"ExclusiveStartKey": start} if start else {}),
             )
             start = answer.get("LastEvaluatedKey")

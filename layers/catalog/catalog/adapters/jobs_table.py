@@ -9,6 +9,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
@@ -38,7 +39,7 @@ from catalog.domain.jobs import (
     Tally,
     Work,
 )
-from catalog.domain.keys import TenantId, tenant_id
+from catalog.domain.keys import AssetId, TenantId, tenant_id
 from catalog.domain.paging import Page, PageRequest
 
 ALL_TENANTS: Final = "*"  # no tenant's id
@@ -143,6 +144,10 @@ class Jobs:
         if item is None:
             raise JobNotFoundError(job_id)
         return _job(item)
+
+    def knows(self, job_id: str) -> bool:
+        """Whether there is such a job: a consistent read."""
+        return self._read(job_id, _RECORD) is not None
 
     def save(self, read: Job, changed: Job, *, now: datetime) -> Job:
         """Replace the record, but for what workers count.  Raises JobMovedError if it is not as `read`."""
@@ -328,6 +333,37 @@ class Jobs:
                 Failure(item.subject, item.code, item.detail), TenantId(item.tenant), item.phase
             )
         )
+
+    # --- What is erased -------------------------------------------------------------------------------------
+
+    def of_tenant(self, tenant: TenantId) -> Iterator[Job]:
+        """Every job about the tenant or about all of them, by id: a read each."""
+        owners = (tenant, ALL_TENANTS)
+        for job_id in sorted({entry.job for owner in owners for entry in self._model.by_tenant.query(owner)}):
+            with suppress(JobNotFoundError):  # its 400 days ended at this moment
+                yield self.get(job_id)
+
+    def traces(self, job: Job, tenant: TenantId, *, image: AssetId | None = None) -> list[str]:
+        """The entries of a job that name images of a tenant, or one of them.
+
+        Those are failures, and the parts of a job of that tenant alone; of an image, its failures.
+        """
+        found = list(self._entries(job.id, _FAILURE))
+        if image is not None:
+            return [item.entry for item in found if (item.tenant, item.subject) == (tenant, image)]
+        named = [item.entry for item in found if item.tenant == tenant]
+        if job.tenant == tenant:
+            named += [item.entry for item in self._entries(job.id, _PART)]
+        return named
+
+    def forget_entries(self, job: Job, entries: Iterable[str]) -> None:
+        """Delete these.  Repeating it is harmless."""
+        with self._model.batch_write() as batch:
+            for entry in entries:
+                batch.delete(self._model(job.id, entry))
+
+    def _entries(self, job_id: str, beginning: str) -> Iterator[_Entry]:
+        return self._model.query(job_id, self._model.entry.startswith(beginning), consistent_read=True)
 
     # --------------------------------------------------------------------------------------------------------
 

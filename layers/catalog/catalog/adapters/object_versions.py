@@ -1,4 +1,4 @@
-"""Every version and delete marker under a prefix: what a purge leaves to be restored, and an erasure does not."""
+"""Every version and delete marker under a prefix: what a purge leaves, and an erasure does not."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ class ObjectVersions:
     def pages(
         self, below: str, *, after: str | None = None
     ) -> Iterator[tuple[str, tuple[StoredVersion, ...]]]:
-        """Up to 1,000 a page, of keys that begin with the prefix and `below`; each with a name to go on after.
+        """Pages of up to 1,000, of keys that begin with the prefix and `below`, and names to go on after.
 
         What is deleted meanwhile is not met again.
         """

@@ -27,7 +27,7 @@ class TenantItems:
     def keys(
         self, tenant: TenantId, *, first: str = "", last: str = "", after: str | None = None
     ) -> Iterator[list[str]]:
-        """The sort keys from `first` to `last`, both included, or all, behind `after`; a consistent page each.
+        """Pages of the sort keys from `first` to `last`, or of all, behind `after`: consistent reads.
 
         What is deleted meanwhile is not met again.
         """
@@ -72,7 +72,7 @@ class TenantItems:
         return True
 
     def _range(self, tenant: TenantId, first: str, last: str) -> dict[str, Any]:
-        values = {":tenant": {"S": tenant}}
+        values = {":tenant": {"S": str(tenant)}}
         condition = "#tenant = :tenant"
         if last:
             condition += " AND #sort BETWEEN :first AND :last"
@@ -80,4 +80,4 @@ class TenantItems:
         return {"KeyConditionExpression": condition, "ExpressionAttributeValues": values}
 
     def _key(self, tenant: TenantId, key: str) -> dict[str, Any]:
-        return {"tenant": {"S": tenant}, self._sort_key: {"S": key}}
+        return {"tenant": {"S": str(tenant)}, self._sort_key: {"S": key}}

@@ -93,7 +93,11 @@ class Tenants:
 
     def knows(self, tenant: TenantId) -> bool:
         """Whether there is such a tenant, or one being removed: a consistent read."""
-        return self._model.count(tenant, consistent_read=True) > 0
+        try:
+            self.get(tenant)
+        except TenantNotFoundError:
+            return False
+        return True
 
     def active(self, tenant: TenantId) -> Tenant:
         """A consistent read.  Raises TenantNotFoundError, TenantBeingRemovedError."""

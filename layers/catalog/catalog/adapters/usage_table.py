@@ -66,6 +66,23 @@ class Counters:
         total = total_of(items.pop(TOTAL, {}))
         return Counted({_id(item): _share(item) for item in items.values()}, total.recount)
 
+    def forget_gone(self, tenant: TenantId, id_: AssetId, share: Share) -> None:
+        """Remove the share of an asset that is gone, which nothing is counted for; one that changed stays."""
+        version = share.version
+        try:
+            client("dynamodb").delete_item(
+                TableName=self._table,
+                Key=key_of(tenant, _COUNTED + id_),
+                ConditionExpression="created_at = :created_at AND revision = :revision",
+                ExpressionAttributeValues={
+                    ":created_at": {"S": timestamp(version.created_at)},
+                    ":revision": {"N": str(version.revision)},
+                },
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+
     def within(self, tenant: TenantId, prefix: str) -> Iterator[tuple[AssetId, Share]]:
         """What is counted for the assets whose ids begin so, by id, read consistently."""
         pages = (

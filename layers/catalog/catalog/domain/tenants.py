@@ -115,7 +115,7 @@ class TenantNameTakenError(CallerError):
 
 
 class OwnTenantError(CallerError):
-    """A client asked to remove or erase the tenant it acts for: its own token would end before the removal does."""
+    """A client asked to remove or erase the tenant it acts for: its token would end before that does."""
 
     kind = Kind.CONFLICT
     code = "own_tenant"

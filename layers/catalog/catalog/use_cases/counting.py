@@ -18,6 +18,7 @@ from catalog.domain.usage import MOVES_AT_ONCE, CountersMovedError, Move, Share
 
 if TYPE_CHECKING:
     from catalog.adapters.event_bus import EventBus
+    from catalog.adapters.tenants_table import Tenants
     from catalog.adapters.usage_table import Counters
     from catalog.domain.keys import AssetId, TenantId
 
@@ -54,6 +55,7 @@ class Counted:
 class Counting:
     """Keeps the counters and publishes the events of what changed."""
 
+    tenants: Tenants
     counters: Counters
     bus: EventBus
     clock: Clock = utc_now
@@ -72,7 +74,10 @@ class Counting:
         return Counted(assets, [event for _, event in events[:taken]], unfinished)
 
     def _count_assets(self, shares: Iterable[tuple[AssetKey, Share]]) -> int:
-        """Count the shares that are news; returns how many were.  Raises CountersContendedError."""
+        """Count the shares that are news; returns how many were.  Raises CountersContendedError.
+
+        Of a tenant that was removed or erased the stream may tell late: nothing is counted for it any more.
+        """
         newest: dict[TenantId, dict[AssetId, Share]] = defaultdict(dict)
         for key, share in shares:
             of_tenant = newest[key.tenant]
@@ -81,6 +86,7 @@ class Counting:
         return sum(
             self._count_some(tenant, dict(some))
             for tenant, of_tenant in newest.items()
+            if self.tenants.knows(tenant)
             for some in batched(of_tenant.items(), MOVES_AT_ONCE, strict=False)
         )
 

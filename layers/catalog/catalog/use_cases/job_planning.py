@@ -150,8 +150,10 @@ class Planning:
         now = self.clock()
         if job.stage.waiting_until is not None and now < job.stage.waiting_until:
             return Plan(Next.WAIT, until=job.stage.waiting_until)
+        # An erasure begins anew: what is gone already is not met again.
+        retries = job.retry_of is not None and job.kind is not JobKind.ERASE
         try:
-            step = (self.retries if job.retry_of else self.steps[job.kind]).step(job, position)
+            step = (self.retries if retries else self.steps[job.kind]).step(job, position)
         except JobFailedError as error:
             return self._fail(job, str(error))
         if step.wait_until is not None and job.stage.waiting_until is None and now < step.wait_until:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from catalog.adapters.jobs_table import Jobs
     from catalog.adapters.signing import Signer
     from catalog.domain.keys import TenantId
+    from catalog.use_cases.erasures import ErasureRequests
 
 # Longer than a purge's: the dry run itself may take an hour before anybody looks.
 CONFIRMATION_VALID_FOR: Final = timedelta(hours=1)
@@ -65,6 +66,7 @@ class JobRequests:
     jobs: Jobs
     executions: Executions
     signer: Signer
+    erasures: ErasureRequests
     most_at_once: int
     clock: Clock = utc_now
 
@@ -72,13 +74,17 @@ class JobRequests:
         """Record and start a job.
 
         One that needs a token raises InvalidConfirmTokenError, ConfirmTokenExpiredError,
-        JobAlreadyConfirmedError.
+        JobAlreadyConfirmedError, DryRunOutdatedError, TenantHasJobsError.
         """
         now = self.clock()
         id_ = _new_id(now)
         if asked.confirm_token is not None:
+            dry_run = self._confirmed(asked, asked.confirm_token)
             # One id, and so one job, for each dry run.
-            id_ = f"{self._confirmed(asked, asked.confirm_token).id}-confirmed"
+            id_ = f"{dry_run.id}-confirmed"
+            if self.jobs.knows(id_):
+                raise JobAlreadyConfirmedError(id_)
+            self.erasures.begin(dry_run)
         job = Job(
             id=id_,
             kind=asked.kind,

@@ -74,13 +74,16 @@ class ClientAdministration:
 
         Its record goes last: until then the revocation can be repeated.  Raises ClientNotFoundError.
         """
-        self._delete(self.clients.get(client_id, tenant))
+        self.delete(self.clients.get(client_id, tenant))
 
-    def revoke_all(self, tenant: TenantId) -> None:
-        for client in self.clients.of_tenant(tenant):
-            self._delete(client)
+    def revoke_all(self, tenant: TenantId) -> int:
+        """How many there were."""
+        clients = self.clients.of_tenant(tenant)
+        for client in clients:
+            self.delete(client)
+        return len(clients)
 
-    def _delete(self, client: Client) -> None:
+    def delete(self, client: Client) -> None:
         self.identity.delete_client(client)
         self.clients.forget(client)
 

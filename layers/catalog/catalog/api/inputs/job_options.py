@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from catalog.api.inputs.job_erase import erase_options
 from catalog.api.inputs.job_rebuild import rebuild_options
 from catalog.api.inputs.jobs import Options, no_options
 from catalog.domain.jobs import JobKind
@@ -12,5 +13,5 @@ OPTIONS: Final[Mapping[JobKind, Options]] = {
     JobKind.IMPORT: no_options,
     JobKind.FIND_DUPLICATES: no_options,
     JobKind.RECOUNT: no_options,
-    JobKind.ERASE: no_options,
+    JobKind.ERASE: erase_options,
 }

@@ -1,0 +1,75 @@
+"""Erasing: everything of a tenant, or of one image, for good; and the report of it that is signed."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from catalog.domain.assets import Asset
+from catalog.domain.errors import CallerError, Kind
+from catalog.domain.jobs import Job
+from catalog.domain.keys import AssetId
+from catalog.domain.purge import stored_bytes
+
+# A function that had begun before the last sweep is over by then: none outlives its 60 s, and what it left
+# behind is counted by the stream within seconds.
+WORKERS_END_AFTER: Final = timedelta(seconds=90)
+# How often what is found behind the last sweep is swept again before the job says so and stops.
+MOST_CHECKS: Final = 5
+# What a dry run has found, and what is compared before it is confirmed.
+IMAGES_COUNTED: Final = "images_counted"
+BYTES_COUNTED: Final = "bytes_counted"
+# Items that a sweep behind the last one has found.
+LATE: Final = "found_late"
+
+
+class DryRunOutdatedError(CallerError):
+    """What is to be erased is not what the dry run found."""
+
+    kind = Kind.CONFLICT
+    code = "confirm_token_outdated"
+    message = "images came or went since the dry run; another one gives a token for what is there now"
+
+
+class TenantHasJobsError(CallerError):
+    """Other jobs would go on storing what is erased."""
+
+    kind = Kind.CONFLICT
+    code = "tenant_has_jobs"
+    message = "other jobs of this tenant are under way; let them end, or cancel them"
+
+
+def image_of(options: Mapping[str, Any]) -> AssetId | None:
+    """The one image that a job with these options erases; None: its whole tenant."""
+    id_ = options.get("image")
+    return AssetId(id_) if id_ else None
+
+
+def standing(assets: Iterable[Asset]) -> dict[str, int]:
+    """What a dry run finds of single images, to be compared before it is confirmed."""
+    found = list(assets)
+    return {IMAGES_COUNTED: len(found), BYTES_COUNTED: stored_bytes(found)}
+
+
+def report_of(job: Job, *, at: datetime) -> dict[str, Any]:
+    """What was erased, when and by whom.  `failed` is 0, or something is left."""
+    counts = {name: number for name, number in job.tally.counts.items() if number}
+    return {
+        "job": job.id,
+        "tenant": job.tenant,
+        "image": image_of(job.options),
+        "requested_by": job.requested_by,
+        "requested_at": _instant(job.created_at),
+        "erased_at": _instant(at),
+        "erased": counts,
+        "failed": job.tally.failed,
+    }
+
+
+def statement_of(report: Mapping[str, Any]) -> bytes:
+    """The bytes of a report that are signed: JSON, keys sorted, no spaces, ASCII only."""
+    return json.dumps(report, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,282 @@
+"""Erasing one image: its record, objects with all versions, bands, pairs and decisions, for good.
+
+Near-duplicates that show its renditions get their own first.  Its record stays, `deleting`, until uploads
+that were allowed before cannot arrive any more: S3 would take them, and ingest make the image anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from catalog.domain.assets import AssetStateError, Status
+from catalog.domain.clock import Clock, utc_now
+from catalog.domain.erase import LATE, MOST_CHECKS, WORKERS_END_AFTER, image_of, report_of, standing
+from catalog.domain.jobs import Done, Failure, Step, Work, digits_for, ranges
+from catalog.domain.keys import AssetId, AssetKey
+from catalog.domain.rejections import ImageRejectedError
+from catalog.domain.uploads import OriginalMissingError
+from catalog.use_cases.erasing import signed
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from catalog.adapters.assets_table import Assets
+    from catalog.adapters.groups import Groups
+    from catalog.adapters.hash_bands_table import HashBands
+    from catalog.adapters.jobs_table import Jobs
+    from catalog.adapters.signing import Signer
+    from catalog.adapters.usage_table import Counters
+    from catalog.domain.assets import Asset
+    from catalog.domain.jobs import Job
+    from catalog.domain.keys import TenantId
+    from catalog.use_cases.erasing import Items, Objects
+    from catalog.use_cases.grouping import Grouping
+    from catalog.use_cases.rendering import Rendering
+
+_ATTEMPTS: Final = 10
+# Keys of pairs a worker reads in a second: 10,000; a range of more takes it longer.
+_IMAGES_PER_PART: Final = 20_000
+_MOST_DIGITS: Final = 3
+
+
+class Phase:
+    """What a part does."""
+
+    MEMBERS: Final = "members"
+    IMAGE: Final = "image"
+    PAIRS: Final = "image-pairs"
+    FORGET: Final = "image-forget"
+    CHECK: Final = "image-check"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageErasureSteps:
+    """members -> image, pairs -> [late uploads end] again, and the record -> [workers end] check."""
+
+    assets: Assets
+    late_uploads_end_after: timedelta
+    clock: Clock = utc_now
+
+    def step(self, job: Job, position: str) -> Step:
+        tenant, id_ = job.tenant, image_of(job.options)
+        assert tenant is not None, "an erasure is of one tenant"  # noqa: S101  the request had one
+        assert id_ is not None, "of one image"  # noqa: S101  whoever chose these steps looked
+        phase, _, told = position.partition(":")
+        if job.dry_run:
+            return Step([Work(tenant, Phase.IMAGE, "", (id_,)), *self._pairs(tenant)], 1, None)
+        match phase:
+            case "":
+                members = [Work(tenant, Phase.MEMBERS, digit, (id_,)) for digit in ranges(1)]
+                return Step(members, 0, "image")
+            case "image":
+                works = [Work(tenant, Phase.IMAGE, "", (id_,)), *self._pairs(tenant)]
+                return Step(works, 1, "forget")
+            case "forget":
+                works = [Work(tenant, Phase.FORGET, "", (id_,)), *self._pairs(tenant)]
+                return Step(works, 0, "check:1/0", self.clock() + self.late_uploads_end_after)
+        number, seen = map(int, told.split("/"))
+        found = job.tally.counts.get(LATE, 0)
+        last = number > MOST_CHECKS or (number > 1 and found == seen)
+        works = [Work(tenant, Phase.CHECK, "", (id_, "last" if last else ""))]
+        if last:
+            return Step(works, 0, None)
+        return Step(works, 0, f"check:{number + 1}/{found}", self.clock() + WORKERS_END_AFTER)
+
+    def _pairs(self, tenant: TenantId) -> list[Work]:
+        digits = min(_MOST_DIGITS, digits_for(self.assets.estimated(tenant), per_part=_IMAGES_PER_PART))
+        return [Work(tenant, Phase.PAIRS, prefix) for prefix in ranges(digits)]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageErasure:
+    """Carries the parts out."""
+
+    assets: Assets
+    groups: Groups
+    grouping: Grouping
+    bands: HashBands
+    rendering: Rendering
+    jobs: Jobs
+    counters: Counters
+    signer: Signer
+    objects: tuple[Objects, ...]
+    pairs: Items
+    clock: Clock = utc_now
+
+    def subjects(self, job: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, Any]]:
+        if work.phase == Phase.PAIRS:
+            yield from self._naming(job, work, after)
+        elif work.phase == Phase.MEMBERS:
+            key = self._key(job)
+            for id_ in self.groups.members(key, beginning=work.within or "", limit=None):
+                if after is None or id_ > after:
+                    yield id_, AssetKey(key.tenant, id_)
+        elif after is None:
+            yield str(image_of(job.options)), None
+
+    def take(self, job: Job, work: Work, subject: Any) -> Done:
+        match work.phase:
+            case Phase.MEMBERS:
+                return self._give_own(self._key(job), subject)
+            case Phase.PAIRS:
+                if not job.dry_run:
+                    self.pairs.delete(work.tenant, subject)
+                return Done(counts=self.pairs.counts(subject))
+            case Phase.IMAGE:
+                return self._stand(self._key(job)) if job.dry_run else self._erase(job)
+            case Phase.FORGET:
+                return self._forget(job)
+        return self._finish(job) if "last" in work.subjects else self._check(job)
+
+    def _naming(self, job: Job, work: Work, after: str | None) -> Iterator[tuple[str, list[str]]]:
+        """Pairs and entries of a range that name the image on either side."""
+        id_ = str(image_of(job.options))
+        for name, keys in self.pairs.pages(work.tenant, work.within, after=after):
+            if naming := [key for key in keys if id_ in key]:
+                yield name, naming
+
+    # --- The image ----------------------------------------------------------------------------------
+
+    def _stand(self, key: AssetKey) -> Done:
+        asset = self.assets.find(key)
+        counts = dict(self._stored(key)) | standing([asset] if asset else [])
+        if asset:
+            counts |= {"images": 1, "references": len(asset.references), "near_duplicates": asset.sharers}
+        return Done(done=1 if asset else 0, counts=counts)
+
+    def _erase(self, job: Job) -> Done:
+        key = self._key(job)
+        asset = self.assets.find(key)
+        if asset is None:
+            return Done(counts=self._delete_objects(key))
+        if asset.created_at > job.created_at:
+            return Done(
+                failures=(Failure(key.id, "image_newer", "it was uploaded after this job was asked for"),)
+            )
+        try:
+            asset = self._take_out_of_use(asset, job)
+        except (OriginalMissingError, ImageRejectedError) as error:
+            why = f"a near-duplicate cannot be given renditions of its own: {error}"
+            return Done(failures=(Failure(key.id, "image_shared", why[:1000]),))
+        self.grouping.release(asset)
+        for indexed in asset.indexed_as:
+            self.bands.remove(key, indexed)
+        erased = {"images": 1, "references": len(asset.references)}
+        return Done(done=1, counts=self._delete_objects(key) | erased)
+
+    def _take_out_of_use(self, asset: Asset, job: Job) -> Asset:
+        """`deleting`, with nobody left who shows its renditions.
+
+        Raises OriginalMissingError, ImageRejectedError.
+        """
+        for _ in range(_ATTEMPTS):
+            if asset.status is Status.DELETING and asset.purge_run == job.id:
+                return asset
+            for id_ in self.groups.members(asset.key, limit=None):
+                self._free(asset.key, AssetKey(asset.tenant, id_))
+            with suppress(AssetStateError):
+                return self.assets.mark_erasing(self.assets.get(asset.key), job=job.id, now=self.clock())
+            asset = self.assets.get(asset.key)
+        raise AssetStateError(asset.id)
+
+    # --- Those that show its renditions ---------------------------------------------------------------
+
+    def _give_own(self, key: AssetKey, member: AssetKey) -> Done:
+        try:
+            return Done(counts={"given_renditions": self._free(key, member)})
+        except (OriginalMissingError, ImageRejectedError) as error:
+            return Done(failures=(Failure(member.id, "not_rendered", str(error)[:1000]),))
+
+    def _free(self, key: AssetKey, member: AssetKey) -> int:
+        """Give a near-duplicate that shares renditions of its own, and take it out of the group, at once.
+
+        1 where it had none.  Raises OriginalMissingError, ImageRejectedError.
+        """
+        for _ in range(_ATTEMPTS):
+            former, asset = self.assets.get(key), self.assets.find(member)
+            if asset is None or not asset.is_member_of(former) or not asset.shows_anothers:
+                return 0
+            presets = {preset.name for preset in self.rendering.plan.presets}
+            own = self.rendering.render_at_once(member, presets)
+            with suppress(AssetStateError):  # it is changing: look again
+                self.groups.separate(asset, former, own=own, now=self.clock())
+                return 1
+        raise AssetStateError(member.id)
+
+    # --- Its end --------------------------------------------------------------------------------------
+
+    def _forget(self, job: Job) -> Done:
+        """What came late, and the record."""
+        key = self._key(job)
+        asset = self.assets.find(key)
+        if asset and not (asset.status is Status.DELETING and asset.purge_run == job.id):
+            return Done(failures=(Failure(key.id, "not_erased", "it is in use: see the other failures"),))
+        counts = self._delete_objects(key)
+        if asset:
+            self.grouping.release(asset)
+            self.assets.forget(key)
+        traces = [
+            (each, self.jobs.traces(each, key.tenant, image=key.id))
+            for each in self.jobs.of_tenant(key.tenant)
+        ]
+        for other, entries in traces:
+            self.jobs.forget_entries(other, entries)
+        return Done(counts=counts | {"job_entries": sum(len(entries) for _, entries in traces)})
+
+    def _check(self, job: Job) -> Done:
+        """What workers and the stream left behind.  A counter goes once the stream has told of the end."""
+        key = self._key(job)
+        if self.assets.find(key) is not None:
+            return Done()
+        counts = self._delete_objects(key)
+        late = sum(number for name, number in counts.items() if name != "bytes")
+        share = self.counters.counted(key.tenant, [key.id]).shares.get(key.id)
+        if share is not None:
+            late += 1
+            if share.version.is_gone:
+                self.counters.forget_gone(key.tenant, key.id, share)
+        return Done(counts=counts | {LATE: late})
+
+    def _finish(self, job: Job) -> Done:
+        key = self._key(job)
+        share = self.counters.counted(key.tenant, [key.id]).shares.get(key.id)
+        if job.tally.failed or share is not None or self.assets.find(key) is not None:
+            why = "something of this image is left: see the other failures, and retry"
+            return Done(failures=(Failure(key.id, "not_erased", why),))
+        self.jobs.attach(job.id, signed(report_of(job, at=self.clock()), self.signer))
+        return Done()
+
+    # ----------------------------------------------------------------------------------------------------
+
+    def _stored(self, key: AssetKey) -> Mapping[str, int]:
+        counts: dict[str, int] = {}
+        for store in self.objects:
+            for _, page in store.pages(key.tenant, key.id, after=None):
+                counts = _sum(counts, store.counts(page))
+        return counts
+
+    def _delete_objects(self, key: AssetKey) -> dict[str, int]:
+        """What there was.  Raises ObjectsNotErasedError where S3 refuses some."""
+        counts: dict[str, int] = {}
+        for store in self.objects:
+            for _, page in store.pages(key.tenant, key.id, after=None):
+                if failures := store.delete(key.tenant, page):
+                    raise ObjectsNotErasedError(failures[0].detail)
+                counts = _sum(counts, store.counts(page))
+        return counts
+
+    def _key(self, job: Job) -> AssetKey:
+        tenant, id_ = job.tenant, image_of(job.options)
+        assert tenant is not None, "an erasure is of one tenant"  # noqa: S101  the request had one
+        return AssetKey(tenant, AssetId(str(id_)))
+
+
+class ObjectsNotErasedError(Exception):
+    """S3 refused to delete some of the image's versions; the part is carried out again."""
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in {*one, *other}}

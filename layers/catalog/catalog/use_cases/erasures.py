@@ -1,0 +1,87 @@
+"""Erasures: a tenant's, or one image's, as the job's options say; and whether one may begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from catalog.domain.erase import (
+    BYTES_COUNTED,
+    IMAGES_COUNTED,
+    DryRunOutdatedError,
+    TenantHasJobsError,
+    image_of,
+    standing,
+)
+from catalog.domain.keys import AssetId, AssetKey
+from catalog.domain.tenants import OwnTenantError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from catalog.adapters.assets_table import Assets
+    from catalog.adapters.jobs_table import Jobs
+    from catalog.adapters.usage_table import Counters
+    from catalog.domain.jobs import Done, Job, Step, Steps, Work, Worker
+    from catalog.domain.keys import TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureSteps:
+    """Plans both."""
+
+    tenants: Steps
+    images: Steps
+
+    def step(self, job: Job, position: str) -> Step:
+        return (self.images if image_of(job.options) else self.tenants).step(job, position)
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Carries out both."""
+
+    tenants: Worker[Any]
+    images: Worker[Any]
+
+    def subjects(self, job: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, Any]]:
+        return self._of(job).subjects(job, work, after=after)
+
+    def take(self, job: Job, work: Work, subject: Any) -> Done:
+        return self._of(job).take(job, work, subject)
+
+    def _of(self, job: Job) -> Worker[Any]:
+        return self.images if image_of(job.options) else self.tenants
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureRequests:
+    """Looks before an erasure begins."""
+
+    jobs: Jobs
+    assets: Assets
+    counters: Counters
+
+    def allow(self, tenant: TenantId, image: AssetId | None, *, asked_by: TenantId) -> None:
+        """Raises OwnTenantError, AssetNotFoundError."""
+        if image is None and tenant == asked_by:
+            raise OwnTenantError(tenant)
+        if image is not None:
+            self.assets.get(AssetKey(tenant, image))
+
+    def begin(self, dry_run: Job) -> None:
+        """Before what a dry run has found is erased.  Raises DryRunOutdatedError, TenantHasJobsError."""
+        assert dry_run.tenant is not None, "an erasure is of one tenant"  # noqa: S101  the request had one
+        found = self._standing(dry_run.tenant, image_of(dry_run.options))
+        if any(dry_run.tally.counts.get(name, 0) != number for name, number in found.items()):
+            raise DryRunOutdatedError(dry_run.id)
+        for job in self.jobs.active():
+            if job.tenant == dry_run.tenant:
+                raise TenantHasJobsError(job.id)
+
+    def _standing(self, tenant: TenantId, image: AssetId | None) -> Mapping[str, int]:
+        if image is not None:
+            asset = self.assets.find(AssetKey(tenant, image))
+            return standing([asset] if asset else [])
+        usage = self.counters.total(tenant).usage
+        return {IMAGES_COUNTED: usage.assets + usage.rejected, BYTES_COUNTED: usage.bytes_stored}
