@@ -26,7 +26,7 @@ PRESETS = json.dumps([{"name": "thumb", "width": 30, "height": 30}])
 ADMIN = "client-of-globex"
 TABLES = (
     *("AssetsTable", "ClientsTable", "TenantsTable", "PurgeRunsTable", "UsageTable", "HashBandsTable"),
-    *("PairsTable", "JobsTable"),
+    *("PairsTable", "ImportedTable", "JobsTable"),
 )
 
 
@@ -59,6 +59,9 @@ def filled(cloud: Cloud) -> None:
     cloud.upload(gone)
     cloud.delete(id_of(gone))
     cloud.announce(jpeg_bytes(product_photo(10, (64, 48))))
+    for tenant in ("acme", "globex"):
+        seen = {"tenant": {"S": tenant}, "object": {"S": id_of(b"a key")}, "id": {"S": id_of(PHOTO)}}
+        cloud.dynamodb.put_item(TableName="ImportedTable", Item=seen)
     cloud.upload(PHOTO, client_id=ADMIN)
     cloud.upload(half_of(PHOTO), client_id=ADMIN)
     cloud.take_jobs()

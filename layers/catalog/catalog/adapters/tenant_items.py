@@ -25,10 +25,17 @@ class TenantItems:
         self._sort_key = sort_key
 
     def keys(
-        self, tenant: TenantId, *, first: str = "", last: str = "", after: str | None = None
+        self,
+        tenant: TenantId,
+        *,
+        first: str = "",
+        last: str = "",
+        after: str | None = None,
+        having: tuple[str, str] | None = None,
     ) -> Iterator[list[str]]:
         """Pages of the sort keys from `first` to `last`, or of all, behind `after`: consistent reads.
 
+        `having`: only of items whose attribute of this name has this value; those read cost as much.
         What is deleted meanwhile is not met again.
         """
         key: dict[str, Any] | None = self._key(tenant, after) if after is not None else None
@@ -38,8 +45,7 @@ class TenantItems:
                 ConsistentRead=True,
                 Limit=_LISTED_AT_ONCE,
                 ProjectionExpression="#sort",
-                ExpressionAttributeNames={"#tenant": "tenant", "#sort": self._sort_key},
-                **self._range(tenant, first, last),
+                **self._asked(tenant, first, last, having),
                 **({"ExclusiveStartKey": key} if key else {}),
             )
             if found := [item[self._sort_key]["S"] for item in answer["Items"]]:
@@ -71,13 +77,23 @@ class TenantItems:
             deleted += len(keys)
         return True
 
-    def _range(self, tenant: TenantId, first: str, last: str) -> dict[str, Any]:
-        values = {":tenant": {"S": str(tenant)}}
-        condition = "#tenant = :tenant"
+    def _asked(
+        self, tenant: TenantId, first: str, last: str, having: tuple[str, str] | None
+    ) -> dict[str, Any]:
+        names, values = {"#tenant": "tenant", "#sort": self._sort_key}, {":tenant": {"S": str(tenant)}}
+        condition, filtered = "#tenant = :tenant", dict[str, str]()
         if last:
             condition += " AND #sort BETWEEN :first AND :last"
             values |= {":first": {"S": first}, ":last": {"S": last}}
-        return {"KeyConditionExpression": condition, "ExpressionAttributeValues": values}
+        if having:
+            filtered = {"FilterExpression": "#having = :having"}
+            names, values = names | {"#having": having[0]}, values | {":having": {"S": having[1]}}
+        return {
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+            **filtered,
+        }
 
     def _key(self, tenant: TenantId, key: str) -> dict[str, Any]:
         return {"tenant": {"S": str(tenant)}, self._sort_key: {"S": key}}

@@ -36,6 +36,7 @@ def erasure(renderer: Renderer) -> Erasure:
     pairs = Items(
         "pairs", TenantItems(settings.pairs_table(), "pair"), of_ids=("", "member/", "waiting/", "word/")
     )
+    imports = Items("imports", TenantItems(settings.imported_table(), "object"), of_ids=("",))
     runs = Items("purge_runs", TenantItems(settings.purge_runs_table(), "run_id"))
     traces = JobTraces(jobs, ObjectVersions(settings.jobs_bucket(), "jobs/"))
     return Erasure(
@@ -46,7 +47,7 @@ def erasure(renderer: Renderer) -> Erasure:
             jobs=jobs,
             totals=totals,
             signer=signer,
-            of_ranges=(*objects, Images(assets, bands), pairs),
+            of_ranges=(*objects, Images(assets, bands), pairs, imports),
             rest=(runs, Clients(clients), traces),
             counters=(
                 Items("counters", usage, of_ids=("counted#",)),
@@ -64,5 +65,6 @@ def erasure(renderer: Renderer) -> Erasure:
             signer=signer,
             objects=objects,
             pairs=pairs,
+            imports=imports,
         ),
     )

@@ -144,7 +144,12 @@ class Items:
     beside: tuple[tuple[str, str], ...] = (("", ""),)
 
     def pages(
-        self, tenant: TenantId, within: str | None, *, after: str | None
+        self,
+        tenant: TenantId,
+        within: str | None,
+        *,
+        after: str | None,
+        having: tuple[str, str] | None = None,
     ) -> Iterator[tuple[str, list[str]]]:
         spans = self.beside
         if within is None:
@@ -155,7 +160,7 @@ class Items:
             if after is not None and last and last < after:
                 continue
             here = after if after is not None and after >= first else None
-            for keys in self.items.keys(tenant, first=first, last=last, after=here):
+            for keys in self.items.keys(tenant, first=first, last=last, after=here, having=having):
                 yield keys[-1], keys
 
     def counts(self, page: Sequence[str]) -> Mapping[str, int]:

@@ -104,6 +104,7 @@ class ImageErasure:
     signer: Signer
     objects: tuple[Objects, ...]
     pairs: Items
+    imports: Items
     clock: Clock = utc_now
 
     def subjects(self, job: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, Any]]:
@@ -122,21 +123,29 @@ class ImageErasure:
             case Phase.MEMBERS:
                 return self._give_own(self._key(job), subject)
             case Phase.PAIRS:
+                store, keys = subject
                 if not job.dry_run:
-                    self.pairs.delete(work.tenant, subject)
-                return Done(counts=self.pairs.counts(subject))
+                    store.delete(work.tenant, keys)
+                return Done(counts=store.counts(keys))
             case Phase.IMAGE:
                 return self._stand(self._key(job)) if job.dry_run else self._erase(job)
             case Phase.FORGET:
                 return self._forget(job)
         return self._finish(job) if "last" in work.subjects else self._check(job)
 
-    def _naming(self, job: Job, work: Work, after: str | None) -> Iterator[tuple[str, list[str]]]:
-        """Pairs and entries of a range that name the image on either side."""
+    def _naming(self, job: Job, work: Work, after: str | None) -> Iterator[tuple[str, Any]]:
+        """Imports of a range that became the image; pairs and entries that name it on either side."""
         id_ = str(image_of(job.options))
-        for name, keys in self.pairs.pages(work.tenant, work.within, after=after):
+        begun, _, name = (after or "").partition("/")
+        if begun != "pairs":
+            for found, keys in self.imports.pages(
+                work.tenant, work.within, after=name or None, having=("id", id_)
+            ):
+                yield f"imports/{found}", (self.imports, keys)
+        behind = name if begun == "pairs" else None
+        for found, keys in self.pairs.pages(work.tenant, work.within, after=behind):
             if naming := [key for key in keys if id_ in key]:
-                yield name, naming
+                yield f"pairs/{found}", (self.pairs, naming)
 
     # --- The image ----------------------------------------------------------------------------------
 

@@ -10,11 +10,10 @@ from catalog.domain.keys import NotAnAssetIdError, asset_id
 def erase_options(given: Mapping[str, Any], faults: list[Fault]) -> Mapping[str, Any]:
     """`image`: the one image to erase; without it, the whole tenant."""
     faults.extend(unknown_fields(given, {"image"}))
-    image = given.get("image")
-    if image is None:
+    if "image" not in given:
         return {}
     try:
-        return {"image": asset_id(image if isinstance(image, str) else "")}
+        return {"image": asset_id(str(given["image"]))}
     except NotAnAssetIdError:
         faults.append(Fault("image", "must be 64 lower-case hex digits"))
         return {}
