@@ -48,6 +48,7 @@ _REFUSED: Final = "ConditionalCheckFailedException"
 _RECORD: Final = "job"
 _PART: Final = "part#"
 _FAILURE: Final = "failure#"
+_GROUPS: Final = ("member#", "group#")  # catalog.adapters.job_groups
 _LISTED: Final = "jobs"
 _COUNT: Final = "count#"
 _CONFLICTS: Final = 5  # of transactions over one job's record, which all its workers write
@@ -346,15 +347,19 @@ class Jobs:
     def traces(self, job: Job, tenant: TenantId, *, image: AssetId | None = None) -> list[str]:
         """The entries of a job that name images of a tenant, or one of them.
 
-        Those are failures, and the parts of a job of that tenant alone; of an image, its failures.
+        Those are failures, groups that a dry run found, and the parts of a job of that tenant alone.
         """
-        found = list(self._entries(job.id, _FAILURE))
-        if image is not None:
-            return [item.entry for item in found if (item.tenant, item.subject) == (tenant, image)]
-        named = [item.entry for item in found if item.tenant == tenant]
-        if job.tenant == tenant:
+        failures = [item for item in self._entries(job.id, _FAILURE) if item.tenant == tenant]
+        groups = [
+            item.entry
+            for kind in _GROUPS
+            for item in self._entries(job.id, f"{kind}{tenant}#")
+            if image is None or image in item.entry
+        ]
+        named = [item.entry for item in failures if image is None or item.subject == image]
+        if image is None and job.tenant == tenant:
             named += [item.entry for item in self._entries(job.id, _PART)]
-        return named
+        return named + groups
 
     def forget_entries(self, job: Job, entries: Iterable[str]) -> None:
         """Delete these.  Repeating it is harmless."""

@@ -9,11 +9,11 @@ from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
 from catalog.domain.duplicate_jobs import IMAGES_PER_GROUPING
 from catalog.domain.jobs import JobKind, Steps
-from catalog.use_cases.finding_duplicates import GROUPS, SEARCH, FindDuplicatesSteps
 from catalog.domain.tenants import late_uploads_end_after
 from catalog.use_cases.erasing import TenantErasureSteps
 from catalog.use_cases.erasing_images import ImageErasureSteps
 from catalog.use_cases.erasures import ErasureSteps
+from catalog.use_cases.finding_duplicates import GROUPS, SEARCH, FindDuplicatesSteps
 from catalog.use_cases.importing import ImportSteps
 from catalog.use_cases.job_ranges import RangeSteps
 from catalog.use_cases.rebuilding import RebuildSteps
