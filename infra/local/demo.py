@@ -4,8 +4,9 @@
 
 Starts the emulator, deploys the application, makes the tenant `demo` with a client, and sends every file
 below FOLDER, or photos that it draws.  Then it shows references, compare, near-duplicates, purge and metrics.
-Only images of a second tenant, `demo-cleanup`, are merged and deleted.  It writes a report and a page.  A
-second run sends nothing: the catalog knows every file.
+Only images of a second tenant, `demo-cleanup`, are merged and deleted.  A third, `demo-shop`, imports photos
+from a bucket and has a preset changed.  It writes a report and a page.  A second run sends nothing: the
+catalog knows every file.
 
 Exit status: 0; 1 if a promise was broken; 2 if there was nothing to send; 130 after Ctrl-C.
 """
@@ -15,7 +16,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -37,20 +38,22 @@ from infra.local.client import (
     TokenRefusedError,
     UnreachableError,
 )
-from infra.local.contact_sheet import ContactSheet, RenditionDiffersError
+from infra.local.contact_sheet import Change, ContactSheet, RenditionDiffersError
 from infra.local.deploy import DeploymentError, Stack, ensure_deployed
 from infra.local.emulator import Emulator, EmulatorError
 from infra.local.emulator import arguments as emulator_arguments
 from infra.local.photos import Photo, PhotoGoneError, Unreadable, collect, printable
 from infra.local.progress import progress
 from infra.local.report import BROKEN_PROMISES, End, Row, figures, json_lines, remarks, summary, table
-from infra.local.tour import tour
+from infra.local.tour import catalog_jobs, tour
 from infra.local.tour.acts import Act
+from infra.local.tour.jobs import Shop
 from infra.pictures.demo_photos import draw_photos
 
 TENANT: Final = "demo"
 CLEANUP_TENANT: Final = "demo-cleanup"
-CLEANUP_SCOPES: Final = ("catalog/read", "catalog/write", "catalog/admin")  # purging is an administrator's
+SHOP_TENANT: Final = "demo-shop"
+ADMIN_SCOPES: Final = ("catalog/read", "catalog/write", "catalog/admin")  # for purges and catalog jobs
 THREADS: Final = 4
 FINISH_SECONDS: Final = 120.0  # a render job that failed is tried again after its visibility timeout
 _STARTING: Final = "workers start, the first files take some 12 seconds"
@@ -260,7 +263,8 @@ def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) ->
         rows = sorted([*rows, *sent], key=lambda row: row.file)
         out.mkdir(parents=True, exist_ok=True)
         (out / "report.jsonl").write_text(json_lines(rows), encoding="utf-8")
-        page = sheet.write(rows, list(catalog.pairs(likeness="suspected")))
+        pairs = list(catalog.pairs(likeness="suspected"))
+        page = sheet.write(rows, pairs)
         console.print(table(rows, width=console.width))
         for remark in remarks(rows):
             console.print(remark, markup=False, highlight=False)
@@ -278,10 +282,11 @@ def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) ->
         if not missing:
             console.print("GET /v1/images lists every file that ended ready or rejected, in that state")
         cleanup_credentials = tenant_credentials(
-            stack, emulator.folder / "cleanup.env", tenant=CLEANUP_TENANT, scopes=CLEANUP_SCOPES
+            stack, emulator.folder / "cleanup.env", tenant=CLEANUP_TENANT, scopes=ADMIN_SCOPES
         )
         with CatalogClient(stack.api_url, stack.token_url, cleanup_credentials) as cleanup:
             broken += show(tour(catalog, cleanup, rows=rows, photos=photos), console=console)
+        broken += _shop(stack, sheet, photos, lambda changes: sheet.write(rows, pairs, changes), console)
     emulator.save()  # so that a crash loses nothing of the demo
     console.print(_next_steps(stack, credentials_file), highlight=False, markup=False, soft_wrap=True)
     console.print(summary(figures(rows)), style="bold", highlight=False)
@@ -292,6 +297,22 @@ def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) ->
     )
     console.print(f"[bold]look at[/bold]  {page.resolve().as_uri()}", highlight=False, soft_wrap=True)
     return 1 if broken else 0
+
+
+def _shop(
+    stack: Stack,
+    sheet: ContactSheet,
+    photos: Sequence[Photo],
+    write: Callable[[list[Change]], object],
+    console: Console,
+) -> list[str]:
+    """Catalog jobs in a tenant of their own; `write` puts what a preset changed on the page."""
+    credentials = tenant_credentials(
+        stack, stack.emulator.folder / "shop.env", tenant=SHOP_TENANT, scopes=ADMIN_SCOPES
+    )
+    with CatalogClient(stack.api_url, stack.token_url, credentials) as catalog:
+        shop = Shop(SHOP_TENANT, catalog, stack, sheet, console)
+        return show(catalog_jobs(shop, photos, write), console=console)
 
 
 def down_command(emulator: Emulator) -> str:

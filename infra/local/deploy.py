@@ -110,26 +110,45 @@ def ensure_deployed(
 
 @contextmanager
 def deployed_with(stack: Stack, **parameters: str) -> Iterator[None]:
-    """Deploy other values of some parameters, and then those from before.
+    """Give some parameters other values, and then those from before; the template stays.
 
     Killed meanwhile, the next deployment goes back.  Raises DeploymentError.
     """
-    stamp, note = _stamp(stack.emulator, stack.name), _note(stack.emulator, stack.name)
+    note = _note(stack.emulator, stack.name)
     before = {name: stack.parameters()[name] for name in parameters}
-    stamped = stamp.read_text()
     note.write_text(json.dumps(before))
     try:
-        _ensure(stack.emulator, stack.name, parameters)
+        _update(stack, parameters)
         yield
     finally:
-        _ensure(stack.emulator, stack.name, before)
-        stamp.write_text(stamped)
+        _update(stack, before)
         note.unlink()
 
 
-def _stamp(emulator: Emulator, name: str) -> Path:
-    """What is deployed, as a hash of the sources and parameters."""
-    return emulator.folder / f"{name}.deployed"
+def _update(stack: Stack, parameters: Mapping[str, str]) -> None:
+    """Takes 3 s, of which a whole deployment takes 13."""
+    cloudformation = stack.client("cloudformation")
+    kept = stack.parameters().keys() - parameters.keys()
+    cloudformation.update_stack(
+        StackName=stack.name,
+        UsePreviousTemplate=True,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[
+            *({"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()),
+            *({"ParameterKey": name, "UsePreviousValue": True} for name in sorted(kept)),
+        ],
+    )
+    while (status := _status(cloudformation, stack.name)).endswith("_IN_PROGRESS"):
+        time.sleep(0.2)
+    if status != "UPDATE_COMPLETE":
+        raise DeploymentError(
+            "\n".join([f"{stack.name} is {status}", *_failures(stack.name, stack.emulator)])
+        )
+
+
+def _status(cloudformation: Any, name: str) -> str:
+    (described,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    return str(described["StackStatus"])
 
 
 def _note(emulator: Emulator, name: str) -> Path:
@@ -142,7 +161,7 @@ def _ensure(emulator: Emulator, name: str, parameters: Mapping[str, str]) -> Sta
     overrides = dict(pair.split("=", 1) for pair in settings["parameter_overrides"]) | dict(parameters)
     sources = _fingerprint_of_sources()
     wanted = hashlib.sha256(json.dumps([sources, name, overrides], sort_keys=True).encode()).hexdigest()
-    stamp = _stamp(emulator, name)
+    stamp = emulator.folder / f"{name}.deployed"
     with _locked(emulator.folder / "deploy.lock"):
         if stamp.exists() and stamp.read_text() == wanted and (stack := find(emulator, name)):
             return stack

@@ -61,8 +61,9 @@ def told(emulator: Emulator, photos: int, folder: Path | None) -> list[str]:
     objects = list(laid(photos, folder))
     console.print(f"deployed, and {photos} objects made, after {time.monotonic() - began:.0f} s")
     broken: list[str] = []
-    with deployment.client(TENANT, Scope.READ, Scope.WRITE, Scope.ADMIN) as catalog:
-        story = Story(deployment, TENANT, catalog, objects, 60 + 3.0 * photos, _Teller(console).watch)
+    with deployment.client(TENANT) as catalog, deployment.client("operator", Scope.ADMIN) as admin:
+        watch, seconds = _Teller(console).watch, 60 + 3.0 * photos
+        story = Story(deployment, TENANT, catalog, admin, objects, seconds, watch)
         for chapter in story.told():
             console.print(f"\n[bold]{chapter.title}[/bold]")
             for name, value in chapter.facts.items():

@@ -1,6 +1,6 @@
 """The life of a catalog, chapter by chapter: what each does, and which promises it breaks.
 
-    story = Story(deployment, "acme", catalog, objects)
+    story = Story(deployment, "acme", catalog, admin, objects)
     for chapter in story.told():
         print(chapter.title, chapter.facts)
         assert chapter.broken == ()
@@ -10,6 +10,7 @@ near-duplicates found, recounted, erased.  Presets and near-duplicates are switc
 """
 
 import json
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,14 +44,16 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Story:
-    """One tenant and the bucket it comes from.  `catalog` has the scope catalog/admin.
+    """One tenant and the bucket it comes from.
 
-    `job_seconds`: how long a job may take; `watch` sees each of its states.
+    `catalog` is the tenant's client; `admin` another's, with the scope catalog/admin: an erased tenant has no
+    clients.  `job_seconds`: how long a job may take; `watch` sees each of its states.
     """
 
     deployment: Deployment
     tenant: str
     catalog: CatalogClient
+    admin: CatalogClient
     objects: Sequence[Laid]
     job_seconds: float = 300.0
     watch: Callable[[Job], None] = lambda _: None
@@ -104,7 +107,7 @@ class Story:
                 faults.append(f"{id_} is {image.status}")
             elif image.status == "ready" and set(image.document["references"]) != skus[id_]:
                 faults.append(f"{id_} is used by {image.document['references']}, not {sorted(skus[id_])}")
-        failed = [failure["subject"] for failure in self.catalog.failures_of(job.id)]
+        failed = [failure["subject"] for failure in self.admin.failures_of(job.id)]
         if len(failed) != len(broken):
             faults.append(f"the failures are {failed}")
         return self._told("imported", [foretold, job], faults)
@@ -131,7 +134,7 @@ class Story:
         foretold = self._run("rebuild", dry_run=True)
         before = self._stored("RenditionsBucket", "renditions/")
         version = {image.id: _rendition(image, name).id for image in self._ready()}
-        started = self.catalog.start_job("rebuild", dry_run=False, tenant=self.tenant)
+        started = self.admin.start_job("rebuild", dry_run=False, tenant=self.tenant)
         stopped = self._stop(started)
         changed = next(iter(version))
         within(
@@ -147,8 +150,9 @@ class Story:
             for image in self._ready()
             if _rendition(image, name).id == version[image.id]
         ]
-        if foretold.done != job.done:
-            faults.append(f"{foretold.done} images were foretold, {job.done} rebuilt")
+        # An image that a stopped worker had brought about, and not reported, is skipped by the next one.
+        if foretold.done + foretold.skipped != job.done + job.skipped or not job.done:
+            faults.append(f"{foretold.done} images of {foretold.expected} were foretold, {job.done} rebuilt")
         again = self._run("rebuild", dry_run=False)
         if again.done:
             faults.append(f"{again.done} images were rebuilt a second time")
@@ -200,22 +204,52 @@ class Story:
     def _erase(self) -> Chapter:
         """Nothing is left under the tenant's name in any table or bucket."""
         foretold = self._run("erase", dry_run=True)
-        token = str((foretold.document["report"] or {})["confirm_token"])
-        started = self.catalog.start_job("erase", dry_run=False, tenant=self.tenant, confirm_token=token)
+        token = foretold.document["confirm_token"]
+        started = self.admin.start_job("erase", dry_run=False, tenant=self.tenant, confirm_token=token)
         job = self._ended(started)
-        return self._told("erased", [foretold, job], self.left())
+        return self._told("erased", [foretold, job], self._left())
 
-    def left(self) -> list[str]:
-        """What is left under the tenant's name, but for the records of jobs."""
-        return []
+    def _left(self) -> list[str]:
+        """What is left under the tenant's name in any table or bucket, but for the records of jobs."""
+        stack = self.deployment.stack
+        pages = stack.client("cloudformation").get_paginator("list_stack_resources")
+        resources = [
+            (one["ResourceType"], one["PhysicalResourceId"])
+            for page in pages.paginate(StackName=stack.name)
+            for one in page["StackResourceSummaries"]
+        ]
+        kept = {self.deployment.output("JobsTable"), self.deployment.output("JobsBucket")}
+        tables = [name for kind, name in resources if kind == "AWS::DynamoDB::Table" and name not in kept]
+        buckets = [name for kind, name in resources if kind == "AWS::S3::Bucket" and name not in kept]
+        assert len(tables) > 5 and len(buckets) > 1
+        return [f"{name}: {what}" for name in tables for what in self._items_of(name)] + [
+            f"{name}: {what}" for name in buckets for what in self._versions_of(name)
+        ]
+
+    def _items_of(self, table: str) -> Iterator[str]:
+        named = re.compile(rf'"{self.tenant}["#/]')
+        pages = self.deployment.stack.client("dynamodb").get_paginator("scan")
+        for page in pages.paginate(TableName=table, ConsistentRead=True):
+            for item in page["Items"]:
+                if named.search(text := json.dumps(item, default=str)):
+                    yield text[:200]
+
+    def _versions_of(self, bucket: str) -> Iterator[str]:
+        pages = self.deployment.stack.client("s3").get_paginator("list_object_versions")
+        for page in pages.paginate(Bucket=bucket):
+            for kind in ("Versions", "DeleteMarkers"):
+                yield from (f"{kind} {one['Key']}" for one in page.get(kind, []) if self._owns(one["Key"]))
+
+    def _owns(self, key: str) -> bool:
+        return f"/{self.tenant}/" in f"/{key}"
 
     # ----------------------------------------------------------------------------------------------------
 
     def _run(self, kind: str, *, dry_run: bool, **asked: Any) -> Job:
-        return self._ended(self.catalog.start_job(kind, dry_run=dry_run, tenant=self.tenant, **asked))
+        return self._ended(self.admin.start_job(kind, dry_run=dry_run, tenant=self.tenant, **asked))
 
     def _ended(self, job: Job) -> Job:
-        return self.catalog.wait_for_job(job.id, timeout_seconds=self.job_seconds, progress=self.watch)
+        return self.admin.wait_for_job(job.id, timeout_seconds=self.job_seconds, progress=self.watch)
 
     def _told(
         self, title: str, jobs: Sequence[Job], faults: Sequence[str], facts: Mapping[str, Any] | None = None

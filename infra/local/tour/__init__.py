@@ -4,15 +4,19 @@ The demo's tenant only gets references.  Images that are merged or deleted belon
 every tour empties first.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from infra.local.client import CatalogClient
+from infra.local.contact_sheet import Change
 from infra.local.photos import Photo
 from infra.local.report import End, Row
 from infra.local.tour.acts import Act
 from infra.local.tour.comparing import comparison, showpieces
+from infra.local.tour.jobs import Shop
 from infra.local.tour.likeness import near_duplicates
 from infra.local.tour.metrics import usage
+from infra.local.tour.moving_in import moving_in
+from infra.local.tour.presets import change_of_a_preset
 from infra.local.tour.purging import empty, purge
 from infra.local.tour.referring import references
 
@@ -33,3 +37,17 @@ def tour(
         yield near_duplicates(cleanup, best)
     yield purge(cleanup)
     yield usage({"demo": demo, "demo-cleanup": cleanup})
+
+
+def catalog_jobs(
+    shop: Shop, photos: Sequence[Photo], write: Callable[[list[Change]], object]
+) -> Iterator[Act]:
+    """The acts about a whole catalog; `write` shows what a preset changed.
+
+    Raises CatalogError and DeploymentError.
+    """
+    yield moving_in(shop, photos)
+    if any(shop.catalog.images(status="ready")):
+        act, changes = change_of_a_preset(shop)
+        write(changes)
+        yield act

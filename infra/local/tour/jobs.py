@@ -60,7 +60,7 @@ def side_by_side(jobs: Mapping[str, Job]) -> Table:
         "skipped": lambda job: str(job.skipped),
         "failed": lambda job: str(job.failed),
         **{name.replace("_", " "): lambda job, name=name: _count(name, job.counts) for name in counts},
-        "dollars": lambda job: f"{job.document['estimate']['dollars']:.6f}",
+        "dollars": lambda job: f"{job.document['estimate']['dollars']:.4f}",
         "estimated": lambda job: f"{job.document['estimate']['seconds']:.1f} s",
         "took": lambda job: f"{seconds(job):.1f} s",
     }

@@ -31,7 +31,7 @@ def moving_in(shop: Shop, photos: Sequence[Photo]) -> Act:
         broken.append(f"importing again did something: {again.done} images")
     said = (
         f"{len(taken)} objects of s3://{bucket}/{_PREFIX}: {len(taken) - len(missing)} are images of"
-        f" {shop.tenant} or refused by name; imported again, nothing was read or stored"
+        f" {shop.tenant}, or refused; imported again, nothing was read or stored"
     )
     return Act(
         "Import", "POST /v1/jobs, kind import", side_by_side(jobs), "" if broken else said, tuple(broken)
@@ -43,20 +43,27 @@ def lay(shop: Shop, photos: Sequence[Photo]) -> str:
     s3, bucket = shop.stack.client("s3"), f"{OLD_BUCKET}-{shop.stack.emulator.account}"
     s3.create_bucket(Bucket=bucket)
     for photo in photos:
-        s3.put_object(
-            Bucket=bucket, Key=f"{_PREFIX}{photo.name}", Body=photo.read(), ContentType=photo.content_type
-        )
+        s3.put_object(Bucket=bucket, Key=_key(photo), Body=photo.read(), ContentType=photo.content_type)
     return bucket
 
 
+def _key(photo: Photo) -> str:
+    return f"{_PREFIX}{printable(photo.name)}"
+
+
 def _missing(shop: Shop, photos: Sequence[Photo], job: Job) -> list[str]:
-    """Photos that are neither an image that is ready or rejected, nor a failure of the job."""
+    """Photos that are neither an image that is ready or rejected, nor a failure of the job.
+
+    What is no image by its name is not read.
+    """
     listed = {image.id for image in shop.catalog.images() if image.is_finished}
     refused = {failure["subject"] for failure in shop.catalog.failures_of(job.id)}
     return [
         photo.name
         for photo in photos
-        if photo.sha256 not in listed and not any(photo.name in subject for subject in refused)
+        if photo.content_type.startswith("image/")
+        and photo.sha256 not in listed
+        and not any(_key(photo) in subject for subject in refused)
     ]
 
 
