@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 import requests
 from PIL import Image as Pillow
 from PIL import ImageFilter, ImageOps
@@ -12,9 +11,8 @@ from catalog.domain.fingerprints import places
 from catalog.domain.keys import tenant_id
 from catalog.domain.tenants import Scope
 from infra.local.client import CatalogClient, Image
-from infra.operator import reindex
 from infra.pictures.images import jpeg_bytes, noisy_scene, webp_bytes
-from tests.end_to_end.deployment import Deployment, settled, ticket_for, within
+from tests.end_to_end.deployment import FINISH_SECONDS, Deployment, settled, ticket_for, within
 
 
 def half_size_webp(picture: Pillow.Image) -> bytes:
@@ -106,12 +104,11 @@ def test_a_picture_in_another_frame_is_a_suspected_pair_until_a_person_joins_it(
         assert downloads(shop, both[0]) == downloads(shop, both[1])
 
 
-def test_an_image_indexed_before_the_content_box_was_is_found_once_it_is_moved(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_image_indexed_before_the_content_box_was_is_found_once_a_job_has_moved_it(
+    deployment: Deployment,
 ) -> None:
     picture, acme = noisy_scene(84, (900, 700)), tenant_id("indexed-before")
     dynamodb = deployment.stack.client("dynamodb")
-    monkeypatch.setattr(reindex, "stack_outputs", lambda _: deployment.stack.outputs)
     with deployment.client(acme) as shop:
         photo = settled(shop, jpeg_bytes(picture, 92))
         key = {"tenant": {"S": acme}, "id": {"S": photo.id}}
@@ -131,9 +128,10 @@ def test_an_image_indexed_before_the_content_box_was_is_found_once_it_is_moved(
             ExpressionAttributeValues={":old": {"S": "phash256"}},
         )
 
-        with pytest.raises(SystemExit) as ended:
-            reindex.main([acme, "--stack", "of-these-tests"])
-        assert (ended.value.code, '"moved": 1' in capsys.readouterr().out) == (0, True)
+        with deployment.client(acme, Scope.ADMIN) as administrator:
+            job = administrator.start_job("find-duplicates", tenant=acme, dry_run=False)
+            ended = administrator.wait_for_job(job.id, timeout_seconds=FINISH_SECONDS)
+        assert (ended.state, ended.done, ended.failed) == ("completed", 1, 0), ended.document
         half = settled(shop, half_size_webp(picture), "image/webp")
         assert half.document["near_duplicate_of"] == photo.id
 

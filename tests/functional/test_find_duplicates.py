@@ -10,9 +10,11 @@ import pytest
 from PIL import Image, ImageFilter
 
 from catalog.domain.fingerprints import Indexed, PHashAlgorithm, is_shadow, places
+from catalog.domain.jobs import Line
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from infra.pictures.images import flat, jpeg_bytes, noisy_scene
 from tests.functional.cloud import Cloud
+from tests.functional.interleaving import Scheduler
 from tests.functional.jobs import JobRun
 from tests.functional.streams import recorded_changes
 from tests.functional.test_crashes import READS
@@ -333,6 +335,48 @@ def test_a_worker_killed_around_any_write_leaves_nothing_half_done(
             assert len(bands(cloud)) == 3 * 16
             assert broken_guarantees(cloud, records) == []
     assert len(writes) >= 4
+
+
+def test_a_purge_of_an_image_that_a_worker_left_half_taken_leaves_no_band(cloud: Cloud) -> None:
+    cloud.upload(OTHER)
+    made_old(cloud, OTHER)
+    job_id = started(cloud).id
+    before = cloud.moment()
+    indexed = worked(cloud, job_id).index("dynamodb:BatchWriteItem")
+    before.restore()
+    worked(cloud, job_id, kill_at=indexed, after=True)
+    assert len(cloud.asset(id_of(OTHER)).indexed_as) == 2
+
+    token = cloud.purge(older_than_days=0).json["confirm_token"]
+    cloud.purge(dry_run=False, confirm_token=token)
+    ended = JobRun(cloud, job_id).to_the_end()
+
+    assert bands(cloud) == []
+    assert (ended.state, ended.tally.failed) == ("completed", 0)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5, 11])
+def test_an_upload_at_the_same_moment_finds_the_image_or_is_found_by_it(
+    cloud: Cloud, scheduler: Scheduler, records: list[dict[str, Any]], at_once: int
+) -> None:
+    """They take turns of so many calls."""
+    uploaded_while_off(cloud, PHOTO)
+    cloud.announce(HALF)
+    cloud.store(HALF)
+    run = JobRun(cloud, started(cloud).id)
+    run.plan()
+    (line,) = map(Line.parse, run.lines())
+    worker, ingest = cloud.function("find_duplicates_worker"), cloud.function("ingest")
+    turns = [turn for _ in range(60) for turn in (0, 1) for _ in range(at_once)]
+    with scheduler.in_charge():
+        scheduler.take_turns(
+            turns, lambda: worker.parts.carry_out(line), lambda: ingest.ingestion.ingest(key_of(HALF))
+        )
+    run.to_the_end()
+    cloud.drain()
+
+    assert groups(cloud) == {id_of(PHOTO): None, id_of(HALF): id_of(PHOTO)}
+    assert broken_guarantees(cloud, records) == []
 
 
 def worked(cloud: Cloud, job_id: str, *, kill_at: int | None = None, after: bool = False) -> list[str]:
