@@ -89,11 +89,12 @@ EACH_OPERATION: Final = pytest.mark.parametrize(
 
 @dataclass(frozen=True)
 class World:
-    """What exists for the requests to meet: two ready images of the caller's tenant, a tenant to change."""
+    """What exists for the requests to meet: two ready images of the caller's tenant, a tenant, a job."""
 
     client: CatalogClient
     images: tuple[str, str]
     tenant: str
+    job: str
     foreign_image: str
     foreign_cursor: str
 
@@ -101,7 +102,7 @@ class World:
         """Every second well-formed id or tenant is one that exists."""
         path = case.path_parameters or {}
         for name, existing in (
-            ("id", self.images[0]),
+            ("id", self.job if case.path.startswith("/jobs") else self.images[0]),
             ("other", self.images[1]),
             ("tenant", self.tenant),
         ):
@@ -137,7 +138,8 @@ def world(deployment: Deployment) -> Iterator[World]:
         assert cursor is not None
         made = client.call("POST", "/tenants", json={"tenant": "contract-changes"})
         assert made.status_code == requests.codes.created, made.text
-        yield World(client, (images[0].id, images[1].id), "contract-changes", foreign[0].id, cursor)
+        job = client.start_job("recount", tenant="contract-changes").id
+        yield World(client, (images[0].id, images[1].id), "contract-changes", job, foreign[0].id, cursor)
 
 
 @EACH_OPERATION
