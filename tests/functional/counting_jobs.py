@@ -27,7 +27,7 @@ PHASES = ("first", "second")
 class Counted:
     """Steps and worker of a kind that counts names of two digits, by their first one, in two phases.
 
-    `bad` are failures, `deadly` kill whoever takes them; `fault` is raised once for each of `faulty`.
+    `bad` are failures, `deadly` kill whoever takes them, `broken` raise a fault each time and `faulty` once.
     """
 
     images: tuple[str, ...] = IMAGES
@@ -35,6 +35,7 @@ class Counted:
     digits: int = 1
     bad: frozenset[str] = frozenset()
     deadly: frozenset[str] = frozenset()
+    broken: frozenset[str] = frozenset()
     faulty: set[str] = field(default_factory=set)
     wait: datetime | None = None
     taken: list[tuple[str, str]] = field(default_factory=list)
@@ -57,6 +58,8 @@ class Counted:
             self.meanwhile.pop()()
         if subject in self.deadly:
             raise Killed
+        if subject in self.broken:
+            raise RuntimeError(f"{subject} is broken")
         if subject in self.faulty:
             self.faulty.remove(subject)
             raise RuntimeError(subject)
@@ -74,13 +77,14 @@ class Counted:
 
     def is_all_counted(self, run: JobRun) -> bool:
         """The job is completed, each image counts once in each phase, and each bad one is named in each."""
-        job, good = run.job, [name for name in self.images if name not in self.bad | self.deadly]
-        tally, lost = job.tally, len(self.phases) * len(self.bad | self.deadly)
+        bad = self.bad | self.deadly | self.broken
+        job, good = run.job, [name for name in self.images if name not in bad]
+        tally, lost = job.tally, len(self.phases) * len(bad)
         assert (job.state, job.position, job.tally.images) == ("completed", None, job.expected)
         assert (tally.done, tally.failed, tally.skipped) == (len(self.phases) * len(good), lost, 0)
         assert tally.counts.get("value", 0) == len(self.phases) * sum(1 + int(name, 16) for name in good)
         named = sorted((failed.phase, failed.failure.subject) for failed in failures_of(run))
-        assert named == sorted((phase, name) for phase in self.phases for name in self.bad | self.deadly)
+        assert named == sorted((phase, name) for phase in self.phases for name in bad)
         return True
 
 

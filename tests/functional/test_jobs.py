@@ -27,7 +27,7 @@ from catalog.domain.jobs import (
 from catalog.domain.keys import TenantId, tenant_id
 from catalog.domain.paging import PageRequest
 from catalog.use_cases import job_planning, job_sweeping
-from catalog.use_cases.job_parts import SUSPICIOUS_FROM
+from catalog.use_cases.job_parts import DEATHS, FAULTS, FAULTS_OF_THE_LAST
 from catalog.use_cases.job_planning import MOST_IDLE_ROUNDS, MOST_PARTS, ROUNDS_PER_EXECUTION
 from catalog.use_cases.job_sweeping import MOST_RESTARTS
 from tests.functional.cloud import Cloud, Killed
@@ -295,8 +295,51 @@ def test_a_subject_that_kills_its_workers_is_named_and_the_rest_is_done(
 
     assert kind.is_all_counted(run)
     assert {found.failure.code for found in failures_of(run)} == {"worker_died"}
-    # Two in a row: the second is met by a worker that is suspicious already.
-    assert len(run.faults) == 2 * (SUSPICIOUS_FROM + 1 + SUSPICIOUS_FROM)
+    # The first to die was not careful; of two in a row the second is met by a careful worker.
+    assert len(run.faults) == 2 * ((1 + DEATHS) + DEATHS + (1 + DEATHS))
+
+
+def test_a_subject_that_raises_a_fault_each_time_is_named_and_the_rest_is_done(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = Counted(broken=frozenset({IMAGES[5], IMAGES[9]})).play(cloud, monkeypatch)
+    run = started(cloud)
+
+    run.to_the_end()
+
+    assert kind.is_all_counted(run)
+    named = {(found.failure.code, found.failure.detail) for found in failures_of(run)}
+    assert named == {("worker_failed", f"RuntimeError: {name} is broken") for name in kind.broken}
+    assert len(run.faults) == 2 * 2 * FAULTS
+
+
+def test_the_last_subject_of_a_part_is_named_when_the_job_is_resumed(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = Counted(broken=frozenset({IMAGES[3]})).play(cloud, monkeypatch)
+    run = started(cloud)
+
+    while run.to_the_end().state is JobState.FAILED:
+        assert run.job.reason == f"1 parts made no progress in {MOST_IDLE_ROUNDS} rounds; see the logs"
+        assert order(cloud, run, "resume") == "running"
+
+    assert kind.is_all_counted(run)
+    assert len(run.faults) == 2 * FAULTS_OF_THE_LAST
+
+
+def test_an_outage_is_no_subjects_fault_and_the_job_goes_on_after_it(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outage = Counted(broken=frozenset(IMAGES)).play(cloud, monkeypatch)
+    run = started(cloud)
+
+    assert run.to_the_end().state is JobState.FAILED
+    assert (run.job.tally.images, outage.taken) == (0, [])
+
+    kind = Counted().play(cloud, monkeypatch)
+    assert order(cloud, run, "resume") == "running"
+    run.to_the_end()
+    assert kind.is_all_counted(run)
 
 
 def test_a_worker_that_dies_once_is_no_reason_to_give_a_subject_up(

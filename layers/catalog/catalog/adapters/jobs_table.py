@@ -252,20 +252,36 @@ class Jobs:
 
     def take_in_hand(self, job: Job, part: Part, subject: str) -> Part:
         """Record the subject that the worker is about to take.  Raises PartClaimedError."""
-        taken = replace(part, in_hand=subject, revision=part.revision + 1)
+        held = part.held + 1 if part.in_hand == subject else 1
+        taken = replace(part, in_hand=subject, held=held, revision=part.revision + 1)
+        values = {":subject": {"S": subject}, ":held": {"N": str(held)}}
+        return self._write(job, part, taken, "SET in_hand = :subject, held = :held, revision = :next", values)
+
+    def put_down(self, job: Job, part: Part) -> Part:
+        """Record that the subject in hand raised a fault, and killed no worker.  Raises PartClaimedError."""
+        faults = part.faults + 1 if part.suspect == part.in_hand else 1
+        put_down = replace(
+            part, in_hand=None, held=0, suspect=part.in_hand, faults=faults, revision=part.revision + 1
+        )
+        update = "SET suspect = in_hand, faults = :faults, revision = :next REMOVE in_hand, held"
+        return self._write(job, part, put_down, update, {":faults": {"N": str(faults)}})
+
+    def _write(
+        self, job: Job, part: Part, wanted: Part, update: str, values: Mapping[str, dict[str, str]]
+    ) -> Part:
         try:
             client("dynamodb").update_item(
                 TableName=self._table,
                 Key=_key(job.id, _PART + part.id),
-                UpdateExpression="SET in_hand = :subject, revision = :next",
+                UpdateExpression=update,
                 ConditionExpression="worker = :worker AND revision = :revision",
-                ExpressionAttributeValues={":subject": {"S": subject}, **_writer(part)},
+                ExpressionAttributeValues={**values, **_writer(part)},
             )
         except ClientError as error:
             if not _is_refusal(error):
                 raise
-            self._expect(job, taken, error)
-        return taken
+            self._expect(job, wanted, error)
+        return wanted
 
     def report(
         self,
@@ -283,7 +299,15 @@ class Jobs:
         Raises PartClaimedError where another worker has the part.
         """
         reported = replace(
-            part, after=after, in_hand=None, attempts=0, completed=completed, revision=part.revision + 1
+            part,
+            after=after,
+            in_hand=None,
+            held=0,
+            suspect=None,
+            faults=0,
+            attempts=0,
+            completed=completed,
+            revision=part.revision + 1,
         )
         failures = [_failure_item(job, part, work, failure) for failure in done.failures]
         # Those of a large batch that no transaction has room for: written again, each is the same item.
@@ -420,7 +444,7 @@ class Jobs:
         return {
             "TableName": self._table,
             "Key": _key(job.id, _PART + part.id),
-            "UpdateExpression": update + " REMOVE in_hand",
+            "UpdateExpression": update + " REMOVE in_hand, held, suspect, faults",
             "ConditionExpression": "worker = :worker AND revision = :revision",
             "ExpressionAttributeValues": values,
             **({"ExpressionAttributeNames": names} if names else {}),
@@ -577,6 +601,9 @@ def _part(item: Mapping[str, Any]) -> Part:
         worker=item["worker"]["S"],
         after=_text(item, "after"),
         in_hand=_text(item, "in_hand"),
+        held=_number(item, "held"),
+        suspect=_text(item, "suspect"),
+        faults=_number(item, "faults"),
         completed="completed" in item,
         revision=_number(item, "revision"),
     )

@@ -208,8 +208,9 @@ class Part:
     """How far a part has come.
 
     `after` is the last subject that was reported.  `attempts` counts the workers that began it since the last
-    report.  `in_hand` is the subject that an attempt is at, from SUSPICIOUS_FROM on.  `worker` is who began
-    it last; only that one reports.  `revision` grows with every write.
+    report.  `in_hand` is the subject that a careful worker is at, `held` the workers that it had in a row;
+    `suspect` is one that raised `faults` in a row.  `worker` is who began it last; only that one reports.
+    `revision` grows with every write.
     """
 
     id: str
@@ -217,6 +218,9 @@ class Part:
     worker: str = ""
     after: str | None = None
     in_hand: str | None = None
+    held: int = 0
+    suspect: str | None = None
+    faults: int = 0
     completed: bool = False
     revision: int = 0
 

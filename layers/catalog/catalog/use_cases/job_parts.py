@@ -24,9 +24,15 @@ if TYPE_CHECKING:
 WORK_FOR: Final = timedelta(seconds=120)
 REPORT_AFTER: Final = timedelta(seconds=5)
 _REPORT_FAILURES: Final = 20  # a transaction has 100 items at most; a batch may bring some more
-# From the third worker on, each subject is recorded before it is taken: if that worker dies, too, the fourth
-# knows what killed it, records it as failed, and goes on behind it.
-SUSPICIOUS_FROM: Final = 3
+# From the second worker on, each subject is recorded before it is taken.  One at which two workers died in a
+# row is recorded as failed.
+SUSPICIOUS_FROM: Final = 2
+DEATHS: Final = 2
+# A subject at which this many careful workers raised a fault is recorded as failed if the next one is taken
+# well: then it is no outage.  Behind the last subject there is none, so it takes more.
+FAULTS: Final = 3
+FAULTS_OF_THE_LAST: Final = 6
+_LONGEST_DETAIL: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,35 +62,63 @@ class Parts:
         try:
             part = self.jobs.begin(job, line.part, resume_only=resume_only, now=self.clock())
             # One worker's suspicion lasts: what it reports makes it no less careful.
-            suspicious = part.attempts >= SUSPICIOUS_FROM or part.in_hand is not None
-            if part.in_hand is not None:
+            careful = part.attempts >= SUSPICIOUS_FROM or (part.in_hand or part.suspect) is not None
+            if part.in_hand is not None and part.held >= DEATHS:
                 part = self._give_up(job, line, part, part.in_hand)
-            return self._take_all(job, line, part, until, suspicious=suspicious)
+            take_all = self._take_carefully if careful else self._take_all
+            return take_all(job, line, part, until)
         except PartClaimedError:
             return False
 
     def _give_up(self, job: Job, line: Line, part: Part, subject: str) -> Part:
-        culprit = Failure(subject, "worker_died", "a worker stopped at it each time; its log says why")
+        culprit = Failure(subject, "worker_died", "workers stopped at it; their log says why")
         return self.jobs.report(
             job, part, line.work, Done(failures=(culprit,)), after=subject, now=self.clock()
         )
 
-    def _take_all(self, job: Job, line: Line, part: Part, until: datetime, *, suspicious: bool) -> bool:
+    def _take_all(self, job: Job, line: Line, part: Part, until: datetime) -> bool:
         reported_at = self.clock()
         pending, after = Done(), part.after
         for name, subject in self.worker.subjects(job, line.work, after=part.after):
-            if suspicious:
-                part = self.jobs.take_in_hand(job, part, name)
             pending, after = pending + self.worker.take(job, line.work, subject), name
             now = self.clock()
             due = now - reported_at >= REPORT_AFTER or len(pending.failures) >= _REPORT_FAILURES
-            if due or suspicious or now >= until:
+            if due or now >= until:
                 part = self.jobs.report(job, part, line.work, pending, after=after, now=now)
                 pending, reported_at = Done(), now
             if now >= until:
                 return False
         self.jobs.report(job, part, line.work, pending, after=after, completed=True, now=self.clock())
         return True
+
+    def _take_carefully(self, job: Job, line: Line, part: Part, until: datetime) -> bool:
+        """As `_take_all`, one report a subject: whatever stops a worker here is found."""
+        after, blame = part.after, Done()
+        for name, subject in self.worker.subjects(job, line.work, after=part.after):
+            part = self.jobs.take_in_hand(job, part, name)
+            try:
+                done = self.worker.take(job, line.work, subject)
+            except Exception as fault:
+                part = self.jobs.put_down(job, part)
+                if blame.failures or part.faults < FAULTS:
+                    raise
+                blame, left = _blamed(name, fault), fault
+                continue
+            part = self.jobs.report(job, part, line.work, blame + done, after=name, now=self.clock())
+            after, blame = name, Done()
+            if self.clock() >= until:
+                return False
+        if blame.failures:
+            if part.faults < FAULTS_OF_THE_LAST:
+                raise left
+            after = blame.failures[0].subject
+        self.jobs.report(job, part, line.work, blame, after=after, completed=True, now=self.clock())
+        return True
+
+
+def _blamed(subject: str, fault: Exception) -> Done:
+    detail = f"{type(fault).__name__}: {fault}"[:_LONGEST_DETAIL]
+    return Done(failures=(Failure(subject, "worker_failed", detail),))
 
 
 class UnbuiltError(Exception):
