@@ -39,6 +39,7 @@ BENCHMARKS: Final = (
     Benchmark("cold_start", images=False),
     Benchmark("pipeline"),
     Benchmark("cost"),
+    Benchmark("jobs_recount", images=False),
 )
 
 

@@ -24,15 +24,15 @@ def is_current(asset: Asset, algorithm: PHashAlgorithm) -> bool:
     return len(asset.indexed_as) == 1 and asset.indexed_as[0].is_of(algorithm)
 
 
-def earlier(asset: Asset, present: Indexed) -> tuple[Indexed, ...]:
-    """What the index holds of it besides; at least one, which marks the asset as not finished.
+def others(asset: Asset, present: Indexed) -> tuple[Indexed, ...]:
+    """What its record names of the index besides."""
+    return tuple(each for each in asset.indexed_as if each != present)
 
-    Where there is nothing it is the first scheme's: removing what is not there is harmless.
-    """
-    others = tuple(each for each in asset.indexed_as if each != present)
-    hashes = asset.hashes
-    frame = hashes.phash256 if hashes else ""
-    return others or (Indexed(PHashAlgorithm.PHASH256, frame, None),)
+
+def unfinished(asset: Asset, present: Indexed) -> tuple[Indexed, ...]:
+    """What its record names while a worker is at it: always two.  The other may be what was never there."""
+    frame = asset.hashes.phash256 if asset.hashes else ""
+    return (present, *(others(asset, present) or (Indexed(PHashAlgorithm.PHASH256, frame, None),)))
 
 
 @dataclass(frozen=True, slots=True)

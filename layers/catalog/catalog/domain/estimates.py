@@ -29,8 +29,15 @@ UNITS: Final[Mapping[JobKind, Mapping[str, Unit]]] = {
         "not_images": Unit(0.1e-6, 0.001),
         "failed": Unit(5e-6, 0.1),
     },
-    JobKind.FIND_DUPLICATES: {},
-    JobKind.RECOUNT: {},
+    # Of "done" 16 writes of bands are half; each candidate is read and compared on pixels.
+    JobKind.FIND_DUPLICATES: {
+        "done": Unit(23e-6, 0.3),
+        "skipped": Unit(0.2e-6, 0.001),
+        "failed": Unit(3e-6, 0.1),
+        "compared": Unit(11e-6, 0.3),
+        "joined": Unit(10e-6, 0.1),
+    },
+    JobKind.RECOUNT: {"done": Unit(0.05e-6, 0.0005), "shares_wrong": Unit(1.3e-6, 0.0005)},
     JobKind.ERASE: {},
 }
 

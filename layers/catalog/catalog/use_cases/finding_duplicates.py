@@ -21,8 +21,9 @@ from catalog.domain.duplicate_jobs import (
     GroupMember,
     Join,
     NearDuplicatesOffError,
-    earlier,
     is_current,
+    others,
+    unfinished,
 )
 from catalog.domain.fingerprints import Indexed, PHashAlgorithm
 from catalog.domain.jobs import Done, Failure, Step, Work
@@ -157,8 +158,8 @@ class FindDuplicatesWorker:
             if search and is_current(asset, self.algorithm):
                 return _found(search)  # the last write's answer was lost, or another worker made it
             with suppress(AssetStateError):  # it is changing: look again
-                old = earlier(asset, present)
-                asset = self.assets.move_in_index(asset, [present, *old])
+                old = others(asset, present)
+                asset = self.assets.move_in_index(asset, unfinished(asset, present))
                 search = _search_for(self.near_duplicates, asset, inspection)
                 self._complete(search.asset)
                 for indexed in old:
