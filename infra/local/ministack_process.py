@@ -8,6 +8,9 @@ every few seconds, all but the functions.  `POST /_catalog/save` saves these too
 """
 
 import asyncio
+import os
+import re
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -22,6 +25,12 @@ ONLY_DEPLOYED: Final = "lambda"  # 44 MB with the layers, and only a deployment 
 SAVE_SECONDS: Final = 2.0  # between two saves at least
 MAX_SHARE: Final = 0.1  # of the time is spent on saving at most
 _TRIES: Final = 20  # a copy fails if another thread changes what is copied
+
+# Functions that nobody waits for, as CloudFormation names them: workers of jobs and purges, and the planner.
+_BACKGROUND: Final = re.compile(r"-(?:\w+Worker|JobPlanner)-\w+$")
+# On AWS each has a processor of its own; here they take what live functions leave.
+_NICER: Final = 15
+_NICEST: Final = 19
 
 type Scope = Mapping[str, Any]
 type Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -102,7 +111,18 @@ class SavedMinistack:
         new.replace(self._folder / "saved")
 
 
+class Popen(subprocess.Popen[str]):
+    """A process, of low priority where it is a worker of a background function."""
+
+    def __init__(self, *args: Any, env: Mapping[str, str] | None = None, **options: Any) -> None:
+        super().__init__(*args, env=env, **options)
+        if _BACKGROUND.search((env or {}).get("AWS_LAMBDA_FUNCTION_NAME", "")):
+            niceness = os.getpriority(os.PRIO_PROCESS, 0) + _NICER
+            os.setpriority(os.PRIO_PROCESS, self.pid, min(_NICEST, niceness))
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv.pop())
     ministack.app = SavedMinistack(ministack.app, folder)
+    subprocess.Popen = Popen  # type: ignore[misc]
     ministack.main()

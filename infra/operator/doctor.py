@@ -29,6 +29,7 @@ _CLIENTS_A_POOL: Final = 1_000  # docs.aws.amazon.com/cognito/latest/developergu
 DEFAULTS: Final[Mapping[str, str]] = {
     "IngestConcurrency": "2",
     "RenderConcurrency": "2",
+    "JobConcurrency": "2",
     "NameSuffix": "",
     "DomainPrefix": "",
     "CreateApiGatewayLogRole": "true",
@@ -103,20 +104,33 @@ def concurrency(deployment: Deployment, client: Clients) -> Iterator[Finding]:
     has = client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
     ingest, render = (int(deployment.parameters[f"{name}Concurrency"]) for name in ("Ingest", "Render"))
     needed = ingest + render + _PURGE_AT_ONCE + _OTHERS_AT_ONCE
-    fits = "IngestConcurrency={} RenderConcurrency={}".format(*fitting_concurrency(has))
+    jobs = int(deployment.parameters["JobConcurrency"])
+    fits = "IngestConcurrency={} RenderConcurrency={}".format(*fitting_concurrency(has, jobs))
     if needed > has:
         yield Finding(
             Verdict.FAULT,
             f"this account runs {has} functions at once, and this stack wants {needed}: its API would be "
             f"throttled.  Deploy with {fits}, or ask for more (Service Quotas, Lambda, L-B99A9384)",
         )
+    elif needed + jobs > has:
+        yield Finding(
+            Verdict.NOTE,
+            f"concurrency: {needed} of this account's {has}; each catalog job takes up to {jobs} more while "
+            "it runs, and live requests may be throttled: ask for more (Service Quotas, Lambda, L-B99A9384)",
+        )
     else:
-        yield Finding(Verdict.OK, f"concurrency: {needed} of this account's {has}; up to {fits} fits")
+        yield Finding(
+            Verdict.OK,
+            f"concurrency: {needed} of this account's {has}, {jobs} more a running job; up to {fits} fits",
+        )
 
 
-def fitting_concurrency(has: int) -> tuple[int, int]:
-    """Ingest and render functions at once for an account that runs `has`: a third of it stays for the API."""
-    room = min(has - _PURGE_AT_ONCE - _OTHERS_AT_ONCE, has * 2 // 3)
+def fitting_concurrency(has: int, jobs: int) -> tuple[int, int]:
+    """Ingest and render functions at once for an account that runs `has`, beside one job's workers.
+
+    A third of it stays for the API.
+    """
+    room = min(has - _PURGE_AT_ONCE - _OTHERS_AT_ONCE - jobs, has * 2 // 3)
     ingest = max((choice for choice in _CHOICES if choice * 3 <= room), default=_CHOICES[0])
     render = max((choice for choice in _CHOICES if choice <= room - ingest), default=_CHOICES[0])
     return ingest, render

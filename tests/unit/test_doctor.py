@@ -25,10 +25,10 @@ def refused(code: str, status: int) -> ClientError:
 
 
 class Account:
-    """An AWS account: empty, with the quota of a new one, unless said otherwise."""
+    """An AWS account: empty, with room for the template as it is and one job, unless said otherwise."""
 
     def __init__(self, **has: Any) -> None:
-        self.quota = has.get("quota", 10)
+        self.quota = has.get("quota", 12)
         self.role = has.get("role")
         self.taken: Mapping[str, int] = has.get("taken", {})
         self.pool_of_domain = has.get("pool_of_domain")
@@ -73,19 +73,26 @@ def told(of: Deployment, account: Account, verdict: Verdict) -> list[str]:
 
 def test_the_template_as_it_is_fits_a_new_account() -> None:
     assert told(deployment(), Account(quota=10), Verdict.FAULT) == []
-    assert told(deployment(), Account(quota=10), Verdict.NOTE) == []
+
+
+def test_an_account_without_room_for_a_jobs_workers_is_told_before_one_runs() -> None:
+    assert told(deployment(), Account(quota=12), Verdict.NOTE) == []
+    (note,) = told(deployment(), Account(quota=11), Verdict.NOTE)
+    assert "each catalog job takes up to 2 more" in note
+    assert told(deployment(JobConcurrency="1"), Account(quota=11), Verdict.NOTE) == []
 
 
 def test_the_doctor_knows_the_templates_own_defaults() -> None:
-    assert {name: APPLICATION.default(name) for name in DEFAULTS} == DEFAULTS
+    assert {name: str(APPLICATION.default(name)) for name in DEFAULTS} == DEFAULTS
 
 
 @pytest.mark.parametrize("quota", [10, 50, 100, 1000, 5000])
 def test_what_the_doctor_says_fits_an_account_leaves_room_for_the_api(quota: int) -> None:
-    ingest, render = fitting_concurrency(quota)
+    ingest, render = fitting_concurrency(quota, jobs=2)
     choices = APPLICATION.document["Parameters"]["IngestConcurrency"]["AllowedValues"]
     assert {str(ingest), str(render)} <= set(choices)
     assert ingest + render + 2 + 4 <= quota
+    assert quota == 10 or ingest + render + 2 + 4 + 2 <= quota
 
 
 def test_more_functions_than_the_account_runs_are_a_fault_that_names_what_fits() -> None:
