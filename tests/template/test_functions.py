@@ -23,7 +23,9 @@ from infra.template import (
 )
 
 EVERY_FUNCTION = pytest.mark.parametrize("function", sorted(FUNCTIONS))
-READ_BY_THE_RUNTIME_OR_A_LIBRARY = re.compile(r"POWERTOOLS_\w+|LOG_LEVEL|OPENBLAS_NUM_THREADS")
+READ_BY_THE_RUNTIME_OR_A_LIBRARY = re.compile(
+    r"POWERTOOLS_\w+|LOG_LEVEL|OPENBLAS_NUM_THREADS|AWS_RETRY_MODE|AWS_MAX_ATTEMPTS"
+)
 
 
 def _inline_statements(function):

@@ -200,3 +200,12 @@ def test_only_the_api_the_planner_and_the_sweeper_start_executions(function: str
     }
     assert function in starting
     assert starting == {"Jobs", "JobPlanner", "JobSweeper"}
+
+
+def test_only_workers_of_jobs_slow_down_for_long_where_they_are_throttled() -> None:
+    """Live functions fail within seconds, and their queue or client tries again."""
+    workers = {state["Resource"].rpartition(":")[2] for state in STATES.values() if state.get("End")}
+    for name, function in FUNCTIONS.items():
+        variables = function.get("Environment", {}).get("Variables", {})
+        told = (variables.get("AWS_RETRY_MODE"), variables.get("AWS_MAX_ATTEMPTS"))
+        assert told == (("adaptive", "5") if name in workers else (None, None)), name

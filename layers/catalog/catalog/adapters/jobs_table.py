@@ -20,7 +20,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from catalog.adapters.pages import Cursors, matching, moment
-from catalog.adapters.sdk import client
+from catalog.adapters.sdk import client, is_throttle
 from catalog.adapters.tables import bind, timestamp
 from catalog.domain.jobs import (
     ACTIVE,
@@ -332,6 +332,10 @@ class Jobs:
                     raise
             break
         return reported
+
+    def throttled(self, fault: BaseException) -> bool:
+        """Whether AWS asked the worker to slow down."""
+        return is_throttle(fault)
 
     def completed_parts(self, job: Job, step: int) -> set[str]:
         """The parts of a step that are completed, read consistently."""

@@ -29,7 +29,8 @@ _REPORT_FAILURES: Final = 20  # a transaction has 100 items at most; a batch may
 SUSPICIOUS_FROM: Final = 2
 DEATHS: Final = 2
 # A subject at which this many careful workers raised a fault is recorded as failed if the next one is taken
-# well: then it is no outage.  Behind the last subject there is none, so it takes more.
+# well: then it is no outage.  Behind the last subject there is none, so it takes more.  A throttled worker
+# blames nobody.
 FAULTS: Final = 3
 FAULTS_OF_THE_LAST: Final = 6
 _LONGEST_DETAIL: Final = 300
@@ -100,11 +101,11 @@ class Parts:
                 done = self.worker.take(job, line.work, subject)
             except Exception as fault:
                 part = self.jobs.put_down(job, part)
-                if blame.failures or part.faults < FAULTS:
+                if blame.failures or part.faults < FAULTS or self.jobs.throttled(fault):
                     raise
                 blame, left = _blamed(name, fault), fault
                 continue
-            part = self.jobs.report(job, part, line.work, blame + done, after=name, now=self.clock())
+            part = self._report_one(job, line, part, blame + done, name)
             after, blame = name, Done()
             if self.clock() >= until:
                 return False
@@ -114,6 +115,14 @@ class Parts:
             after = blame.failures[0].subject
         self.jobs.report(job, part, line.work, blame, after=after, completed=True, now=self.clock())
         return True
+
+    def _report_one(self, job: Job, line: Line, part: Part, done: Done, name: str) -> Part:
+        try:
+            return self.jobs.report(job, part, line.work, done, after=name, now=self.clock())
+        except Exception as fault:
+            if self.jobs.throttled(fault):  # but alive: nobody died at the subject in hand
+                self.jobs.put_down(job, part)
+            raise
 
 
 def _blamed(subject: str, fault: Exception) -> Done:
