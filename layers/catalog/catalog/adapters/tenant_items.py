@@ -68,13 +68,14 @@ class TenantItems:
                 raise ItemsNotDeletedError(self._table)
 
     def delete_some(self, tenant: TenantId, *, most: int) -> bool:
-        """Delete up to `most`, a page more or less; True where none is left."""
+        """Delete up to `most`; True where none is left."""
         deleted = 0
         for keys in self.keys(tenant):
-            if deleted >= most:
+            some = keys[: most - deleted]
+            self.delete(tenant, some)
+            deleted += len(some)
+            if deleted == most:
                 return False
-            self.delete(tenant, keys)
-            deleted += len(keys)
         return True
 
     def _asked(
