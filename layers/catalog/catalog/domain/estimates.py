@@ -38,7 +38,16 @@ UNITS: Final[Mapping[JobKind, Mapping[str, Unit]]] = {
         "joined": Unit(10e-6, 0.1),
     },
     JobKind.RECOUNT: {"done": Unit(0.05e-6, 0.0005), "shares_wrong": Unit(1.3e-6, 0.0005)},
-    JobKind.ERASE: {},
+    # A record goes with two index entries, and its share, written and deleted, with it: 8 write units.  Each
+    # other item is one; versions go by the thousand, after two listings a range and a sweep.
+    JobKind.ERASE: {
+        "images": Unit(8 * 0.625e-6, 0.005),
+        "bands": Unit(0.625e-6, 0.0005),
+        "pairs": Unit(2 * 0.625e-6, 0.0005),
+        "imports": Unit(0.625e-6, 0.0005),
+        "originals": Unit(0.02e-6, 0.001),
+        "renditions": Unit(0.02e-6, 0.001),
+    },
 }
 
 
