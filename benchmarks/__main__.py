@@ -40,6 +40,7 @@ BENCHMARKS: Final = (
     Benchmark("pipeline"),
     Benchmark("cost"),
     Benchmark("jobs_recount", images=False),
+    Benchmark("jobs_live", images=False),
 )
 
 

@@ -10,7 +10,6 @@ and emulator is told apart.  The peer is benchmarks/peers/inline_reference.py.
 """
 
 import argparse
-import math
 import sys
 import time
 from collections import Counter
@@ -37,6 +36,7 @@ from benchmarks._contenders import (
 from benchmarks._hashes import distances, packed
 from benchmarks._rates import Rate, table
 from benchmarks._report import Goal, report
+from benchmarks._windows import quantile
 from benchmarks.lookup_growth import bred, hexadecimal
 from catalog.domain.rejections import ImageRejectedError
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
@@ -88,10 +88,6 @@ class Load:
             "cpu_seconds_an_image": {name: used / len(self.journeys) for name, used in self.cpu.items()},
             "taken_for_near_duplicates": sum(j.near_duplicate for j in self.journeys.values()),
         }
-
-
-def quantile(values: Sequence[float], part: float) -> float:
-    return float(np.quantile(values, part)) if len(values) else math.nan
 
 
 def growth(small: Load, large: Load) -> float:
