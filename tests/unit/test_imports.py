@@ -159,6 +159,18 @@ def test_what_was_seen_is_of_an_object_of_the_same_etag_and_size() -> None:
     assert not seen.is_of(SourceObject("a", "etag", 8))
 
 
+def test_what_was_seen_remembers_the_references_of_several_lines_and_forgets_them_when_there_are_many() -> (
+    None
+):
+    seen = Seen("etag", 7, asset_id("0" * 64), Outcome.NEW)
+    assert seen.referred("") == seen
+    assert seen.referred("a").referred("b").references == {"a", "b"}
+    for number in range(60):
+        seen = seen.referred(str(number))
+        assert str(number) in seen.references
+        assert len(seen.references) <= 50
+
+
 def test_an_object_is_told_by_its_bucket_and_key() -> None:
     names = {object_hash(bucket, key) for bucket, key in (("a", "b/c"), ("a", "b"), ("b", "b/c"))}
     assert len(names) == 3

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
@@ -33,7 +33,8 @@ class _ImportedItem(Model):
     size_bytes = NumberAttribute()
     id = UnicodeAttribute()
     outcome = UnicodeAttribute()
-    references = UnicodeAttribute(null=True)
+    by = UnicodeAttribute()
+    references = UnicodeSetAttribute(null=True)
     seen_at = UnicodeAttribute()
 
 
@@ -97,12 +98,18 @@ class Imports:
             size_bytes=seen.size_bytes,
             id=seen.id,
             outcome=seen.outcome,
-            references=seen.references or None,
+            by=seen.by,
+            references=set(seen.references) or None,
             seen_at=timestamp(self._clock()),
         )
 
 
 def _seen(item: _ImportedItem) -> Seen:
     return Seen(
-        item.etag, int(item.size_bytes), AssetId(item.id), Outcome(item.outcome), item.references or ""
+        etag=item.etag,
+        size_bytes=int(item.size_bytes),
+        id=AssetId(item.id),
+        outcome=Outcome(item.outcome),
+        by=item.by,
+        references=frozenset(item.references or ()),
     )

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -292,21 +292,36 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An object that was dealt with: which it was, the asset with its bytes, and which references it got."""
+    """An object that was dealt with: which it was, the asset with its bytes, and what became of it.
+
+    `by` tells the subject of the job that did.  `references` are the digests of those it got: several lines
+    of a manifest may name one object.
+    """
 
     etag: str
     size_bytes: int
     id: AssetId
     outcome: Outcome
-    references: str = ""  # Described.digest
+    by: str = ""
+    references: frozenset[str] = frozenset()
 
     def is_of(self, source: SourceObject) -> bool:
         return (self.etag, self.size_bytes) == (source.etag, source.size_bytes)
+
+    def referred(self, digest: str) -> Self:
+        """After it got these references, too."""
+        kept = self.references if len(self.references) < MOST_REFERENCES_AT_ONCE else frozenset()
+        return replace(self, references=kept | {digest} - {""})
 
 
 def object_hash(bucket: str, key: str) -> str:
     """Names an object wherever its key would be too long, or hold what it may not: 64 hex digits."""
     return hashlib.sha256(f"{bucket}/{key}".encode()).hexdigest()
+
+
+def subject_of_job(job: str, name: str) -> str:
+    """Tells a subject of a job from every other."""
+    return hashlib.sha256(f"{job}/{name}".encode()).hexdigest()[:16]
 
 
 def mark(bucket: str, key: str) -> str:

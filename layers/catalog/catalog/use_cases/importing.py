@@ -28,6 +28,7 @@ from catalog.domain.imports import (
     is_folder,
     parts,
     subject_of,
+    subject_of_job,
 )
 from catalog.domain.jobs import Done, Failure, Step, Work
 from catalog.domain.keys import AssetKey, asset_id
@@ -37,6 +38,7 @@ from catalog.use_cases.intake import Brought, Intake, Wanted
 
 if TYPE_CHECKING:
     from catalog.adapters.sources import Sources
+    from catalog.domain.assets import Asset
     from catalog.domain.jobs import Job
 
 IMPORT: Final = "import"
@@ -46,10 +48,11 @@ SAMPLE: Final = "sample"  # the phase of a dry run that reads some of the object
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A subject, and what is known of it from last time, if the asset that it became is still here."""
+    """A subject, and what is known of it from last time, while the asset that it became is here."""
 
     subject: Subject
-    seen: Seen | None
+    seen: Seen | None = None
+    asset: Asset | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class Importing:
             here = self.intake.assets.many(work.tenant, {one.id for one in seen.values()})
             for subject in subjects:
                 known = None if isinstance(subject, BadLine) else seen.get(subject.key)
-                yield subject.name, Candidate(subject, known if known and known.id in here else None)
+                asset = here.get(known.id) if known else None
+                yield subject.name, Candidate(subject, known if asset else None, asset)
 
     def take(self, job: Job, work: Work, subject: Candidate) -> Done:  # noqa: PLR0911 - one an outcome
         """Import one object, or skip it."""
@@ -79,10 +83,14 @@ class Importing:
         try:
             source.check_size(self.intake.max_upload_bytes)
             options = ImportOptions.of(job.options)
-            wanted = Wanted(work.tenant, options.bucket, source, described(source, options.pattern))
+            told = described(source, options.pattern)
+        except SourceObjectError as error:
+            return _failed(source.name, error.code, error.detail) if work.phase == IMPORT else Done()
+        wanted = Wanted(work.tenant, options.bucket, source, told, subject_of_job(job.id, source.name))
+        try:
             if work.phase == SAMPLE:
                 return self._sampled(wanted, subject.seen)
-            return self._taken(wanted, subject.seen, dry_run=job.dry_run)
+            return self._taken(wanted, subject, dry_run=job.dry_run)
         except SourceObjectError as error:
             return _failed(source.name, error.code, error.detail)
         except ImageRejectedError as error:
@@ -90,20 +98,22 @@ class Importing:
         except CallerError as error:
             return _failed(source.name, error.code, error.message)
 
-    def _taken(self, wanted: Wanted, seen: Seen | None, *, dry_run: bool) -> Done:
-        if wanted.source.etag is None and (seen or dry_run):
+    def _taken(self, wanted: Wanted, known: Candidate, *, dry_run: bool) -> Done:
+        if wanted.source.etag is None and (known.seen or dry_run):
             wanted = replace(wanted, source=self.intake.sources.look(wanted.bucket, wanted.source))
             wanted.source.check_size(self.intake.max_upload_bytes)
-        if seen and seen.is_of(wanted.source):
-            return self._known(wanted, seen, dry_run=dry_run)
+        if known.seen and known.asset and known.seen.is_of(wanted.source):
+            return self._known(wanted, known.seen, known.asset, dry_run=dry_run)
         if dry_run:
             return Done(done=1, counts={"new": 1, "bytes_stored": wanted.source.size_bytes or 0})
         return _done(wanted, self.intake.bring(wanted))
 
-    def _known(self, wanted: Wanted, seen: Seen, *, dry_run: bool) -> Done:
+    def _known(self, wanted: Wanted, seen: Seen, asset: Asset, *, dry_run: bool) -> Done:
+        if seen.by == wanted.by:
+            return _done(wanted, Brought(seen.outcome, asset))  # its worker died before it reported this
         if seen.outcome is Outcome.REJECTED:
             return Done(skipped=1, counts={"known": 1, "rejected_before": 1})
-        if wanted.told.digest in ("", seen.references):
+        if not wanted.told.references or wanted.told.digest in seen.references:
             return Done(skipped=1, counts={"known": 1})
         if not dry_run:
             self.intake.refer(wanted, seen)

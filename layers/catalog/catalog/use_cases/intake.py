@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from catalog.domain.assets import (
@@ -50,12 +50,13 @@ _ATTEMPTS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An object of a bucket, and what a tenant's catalog shall know of it."""
+    """An object of a bucket, and what a tenant's catalog shall know of it; `by` is as in Seen."""
 
     tenant: TenantId
     bucket: str
     source: SourceObject
     told: Described
+    by: str
 
     @property
     def mark(self) -> str:
@@ -110,7 +111,8 @@ class Intake:
         """
         key = AssetKey(wanted.tenant, seen.id)
         self._take_references(self.assets.get(key), wanted.told)
-        self.imports.record(wanted.tenant, wanted.bucket, wanted.source.key, self._now(seen, wanted.told))
+        referred = seen.referred(wanted.told.digest)
+        self.imports.record(wanted.tenant, wanted.bucket, wanted.source.key, referred)
 
     def _bring(self, wanted: Wanted) -> Brought:
         """Raises SourceChangedError, AssetStateError, AssetNotFoundError too."""
@@ -190,7 +192,5 @@ class Intake:
         return asset
 
     def _seen(self, asset: Asset, outcome: Outcome, wanted: Wanted, found: SourceBytes) -> Seen:
-        return Seen(found.etag, len(found.data), asset.id, outcome, wanted.told.digest)
-
-    def _now(self, seen: Seen, told: Described) -> Seen:
-        return replace(seen, references=told.digest)
+        seen = Seen(found.etag, len(found.data), asset.id, outcome, wanted.by)
+        return seen.referred(wanted.told.digest)
