@@ -6,6 +6,7 @@ from functools import partial
 from catalog import settings
 from catalog.adapters.imports_table import Imports
 from catalog.adapters.jobs_table import Jobs
+from catalog.adapters.queues import UploadsQueue
 from catalog.adapters.sources import CopiedOriginals, Sources
 from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
@@ -26,6 +27,7 @@ intake = Intake(
     sources=Sources(),
     assets=completion.assets,
     originals=originals,
+    queue=UploadsQueue(settings.uploads_queue_url()),
     imports=Imports(settings.imported_table(), settings.assets_table()),
     tenants=Tenants(settings.tenants_table()),
     counters=Counters(settings.usage_table()),

@@ -36,6 +36,7 @@ tokens.clear()
 FACTS = """
 facts = dict(lamp=lamp, small=small, comparison=comparison, run=run, late=late, imported=imported)
 facts |= dict(found=found, erasing=erasing)
+facts |= dict(would=would["counts"], done=done["counts"])
 Path("facts.json").write_text(json.dumps(facts))
 """
 
@@ -80,13 +81,16 @@ def test_the_curl_recipe_lists_images(environment: dict[str, str], tmp_path: Pat
     assert set(json.loads(said.stdout)) == {"images", "cursor"}
 
 
-def test_the_python_recipes_do_what_they_say(environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_python_recipes_do_what_they_say(
+    deployment: Deployment, environment: dict[str, str], tmp_path: Path
+) -> None:
     photo = jpeg_bytes(product_photo(4711, (1600, 1200)))
     (tmp_path / "lamp.jpg").write_bytes(photo)
     half = Image.open(io.BytesIO(photo)).resize((800, 600))
     (tmp_path / "lamp-small.jpg").write_bytes(jpeg_bytes(half))
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "SKU 12.jpg").write_bytes(jpeg_bytes(product_photo(12)))
+    old_shop = deployment.stack.client("s3")
+    old_shop.create_bucket(Bucket="old-shop-photos")
+    old_shop.put_object(Bucket="old-shop-photos", Key="SKU 12.jpg", Body=jpeg_bytes(product_photo(12)))
     erase, take, rotate = blocks("operations.md", "python")
     program = [
         *blocks("api.md", "python"),
@@ -111,6 +115,7 @@ def test_the_python_recipes_do_what_they_say(environment: dict[str, str], tmp_pa
     assert facts["run"]["deleted_count"] == 0
     assert small["id"] in facts["late"]["candidates"]
     assert lamp["id"] not in facts["late"]["candidates"]
+    assert (facts["would"]["new"], facts["would"]["sampled"], facts["done"]["new"]) == (1, 1, 1)
     assert ["SKU 12"] in [image["references"] for image in facts["imported"]]
     assert facts["found"]["state"] == "completed"
     assert facts["found"]["counts"]["images"] >= 3

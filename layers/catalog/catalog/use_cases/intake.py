@@ -38,6 +38,7 @@ from catalog.domain.uploads import Announcement
 if TYPE_CHECKING:
     from catalog.adapters.assets_table import Assets
     from catalog.adapters.imports_table import Imports
+    from catalog.adapters.queues import UploadsQueue
     from catalog.adapters.sources import CopiedOriginals, SourceBytes, Sources
     from catalog.adapters.tenants_table import Tenants
     from catalog.adapters.usage_table import Counters
@@ -82,6 +83,7 @@ class Intake:
     sources: Sources
     assets: Assets
     originals: CopiedOriginals
+    queue: UploadsQueue
     imports: Imports
     tenants: Tenants
     counters: Counters
@@ -123,6 +125,11 @@ class Intake:
             raise AssetBeingDeletedError(key.id)
         if known is None or wants_bytes(known, self.clock()):
             self._store(key, known, wanted, found)
+            if known and known.status is Status.PROCESSING:
+                # It has stalled, and is another's: ingested here, nothing would tell that from its being in
+                # work, were this worker to die.  So its event is sent again, as for a client.
+                self.queue.notify(key)
+                return self._duplicate(known, wanted, found)
         elif known.correlation_id != wanted.mark:
             return self._duplicate(known, wanted, found)
         asset = self._processed(key, resumed=known is not None)
