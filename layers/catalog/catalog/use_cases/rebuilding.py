@@ -231,7 +231,11 @@ class Rebuilding:
             return Done()
         if asset.group != asset.id:
             return self._followed(job, asset, options)
-        return self._rebuilt(job, asset, options) if options.include(asset) else Done()
+        if not options.include(asset) or not self._outdated(asset, options):
+            return Done()
+        # Its near-duplicates, or another worker, may have had it rebuilt since the range was read.
+        now = self.assets.find(asset.key)
+        return self._rebuilt(job, now, options) if now and now.shows_its_own else Done(counts={AGAIN: 1})
 
     def _rebuilt(self, job: Job, asset: Asset, options: RebuildOptions) -> Done:
         """Render what is outdated of an image's own, and show it in place of that."""
