@@ -234,6 +234,11 @@ def test_flat_images_are_compared_without_dividing_by_zero() -> None:
     assert verify(white, grey).refusal is Refusal.TONE
 
 
+def test_a_picture_hundreds_of_times_as_long_as_wide_is_compared() -> None:
+    strip = Image.linear_gradient("L").resize((33, 12_000)).convert("RGB")
+    assert verify(strip, strip).accepted
+
+
 def test_accepted_scores_are_all_within_their_limits(carton: Image.Image) -> None:
     verification = verify(carton, opened(jpeg(carton, 75)))
     assert set(verification.scores) == set(Refusal) - {Refusal.MIRRORED, Refusal.FINE_DETAIL}

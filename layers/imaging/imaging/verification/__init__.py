@@ -115,8 +115,9 @@ def _resolution(large: Image.Image, small: Image.Image) -> float:
 
 
 def _compare_size(small: Image.Image) -> tuple[int, int]:
+    """Never one pixel on a side, as 32 x 12,000 would be: nothing differs across it."""
     scale = min(1.0, COMPARE_SIDE / max(small.size))
-    return max(1, round(small.width * scale)), max(1, round(small.height * scale))
+    return max(2, round(small.width * scale)), max(2, round(small.height * scale))
 
 
 def _sharpness(planes: Sequence[Plane]) -> tuple[float, list[bytes]]:
