@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pi_heif
 from PIL import Image, ImageOps
 
 _NAMED_TYPES: Final = mimetypes.MimeTypes()  # the built-in table: a machine's own mime.types changes nothing
@@ -21,7 +22,9 @@ _MAGIC: Final = (
     ("image/tiff", 0, (b"II*\0", b"MM\0*")),
     ("image/webp", 8, b"WEBP"),
     ("image/avif", 4, (b"ftypavif", b"ftypavis")),
+    ("image/heic", 4, (b"ftypheic", b"ftypheix", b"ftypmif1")),
 )
+pi_heif.register_heif_opener()  # for previews; an iPhone's photos are HEIC
 _SNIFFED_BYTES: Final = 16
 _MAX_FILENAME: Final = 255  # characters the API takes
 

@@ -30,7 +30,7 @@ class End(StrEnum):
 
 # What a code means, for whoever sent the file.
 SENTENCES: Final[Mapping[str, str]] = {
-    "unsupported_format": "this is no JPEG, PNG, WebP, GIF, AVIF or TIFF, whatever its name says",
+    "unsupported_format": "this is no JPEG, PNG, WebP, GIF, AVIF, HEIC or TIFF, whatever its name says",
     "unsupported_media_type": "no image format has this name",
     "truncated": "the file ends before the picture does: send the whole file",
     "corrupt": "the picture cannot be decoded",

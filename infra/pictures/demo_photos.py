@@ -7,6 +7,7 @@ from typing import Final
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+from infra.pictures import heics
 from infra.pictures.images import encoded, jpeg_bytes, oriented
 
 _SIDE: Final = 1800  # pixels; larger than the largest default preset, so that every rendition shrinks
@@ -37,6 +38,7 @@ def draw_photos(folder: Path) -> None:
         "chair-oak.jpg": jpeg_bytes(_photo(_chair, (170, 124, 74), (236, 236, 232))),
         "chair-black.jpg": jpeg_bytes(_portrait(_photo(_chair, (44, 44, 48), (226, 228, 232)))),
         "ball-orange.jpg": jpeg_bytes(_photo(_ball, (232, 116, 32), (245, 245, 245))),
+        "ball-of-a-phone.heic": heics.file("ball-of-a-phone"),
         "ball-small.jpg": jpeg_bytes(_photo(_ball, (92, 168, 60), (245, 245, 245), side=320)),
         "book-sideways.jpg": oriented(_photo(_book, (120, 44, 92), (240, 238, 244)), 6, quality=90),
         "book-print-cmyk.jpg": jpeg_bytes(_photo(_book, (24, 92, 148), (250, 250, 250)).convert("CMYK")),

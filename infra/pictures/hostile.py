@@ -6,11 +6,12 @@ must become of them.  AT_THE_LIMIT are the costliest valid files that the pixel 
 
 import io
 import itertools
+import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from PIL import Image
@@ -18,7 +19,7 @@ from PIL import Image
 from catalog.domain.rejections import RejectionCode
 from catalog.domain.sources import SourceFormat
 from imaging.containers import sniff
-from infra.pictures import images, tiffs
+from infra.pictures import heics, images, tiffs
 
 Size = tuple[int, int]
 
@@ -209,6 +210,24 @@ def zipped() -> bytes:
     return buffer.getvalue()
 
 
+def _phone() -> bytes:
+    """Turned, with a profile, a thumbnail, depth and metadata."""
+    return heics.written(
+        heics.still("tile-0").referring(b"thmb", 2),
+        heics.still("small").having(heics.profiled(images.wide_gamut_profile()), heics.turned(3)),
+        heics.still("small-grey").having(heics.DEPTH).referring(b"auxl", 2),
+        heics.exif(EXIF, 2),
+        primary=2,
+    )
+
+
+def _tiles(columns: int = 2, rows: int = 2, size: Size = (128, 128)) -> bytes:
+    """`SMALL` from four tiles that meet in its middle, cropped."""
+    tiles = [heics.still(f"tile-{index}") for index in range(4)]
+    whole = heics.grid(columns, rows, *size, range(2, 6))
+    return heics.written(whole.having(heics.cropped(*SIZE, 1, -1)), *tiles)
+
+
 # --- Seeds ------------------------------------------------------------------------------------------------
 
 SEEDS: Final[Mapping[str, bytes]] = {
@@ -237,6 +256,12 @@ SEEDS: Final[Mapping[str, bytes]] = {
     "avif": images.avif_bytes(CUTOUT),
     "avif-plain": images.avif_bytes(SMALL, exif=EXIF, icc_profile=images.wide_gamut_profile()),
     "avif-animated": images.animated_bytes([SMALL, OTHER], "AVIF"),
+    "heic": heics.file("small"),
+    "heic-alpha": heics.file("cutout"),
+    "heic-grey-10": heics.file("small-grey-10"),
+    "heic-444-12": heics.written(heics.still("small-444"), heics.still("small-12"), primary=2),
+    "heic-of-a-phone": _phone(),
+    "heic-grid": _tiles(),
     "tiff": images.tiff_bytes(SMALL, exif=EXIF),
     "tiff-lzw": images.tiff_bytes(CUTOUT, compression="tiff_lzw"),
     "tiff-deflate": images.tiff_bytes(SMALL.convert("L"), compression="tiff_adobe_deflate"),
@@ -340,6 +365,7 @@ _MARKS: Final[Mapping[SourceFormat, Callable[[bytes], Iterator[int]]]] = {
     SourceFormat.GIF: _gif_marks,
     SourceFormat.AVIF: _box_marks,
     SourceFormat.TIFF: _tiff_marks,
+    SourceFormat.HEIC: _box_marks,
 }
 
 
@@ -398,6 +424,7 @@ _DAMAGED = RejectionCode.DAMAGED
 _TRUNCATED, _UNSUPPORTED = RejectionCode.TRUNCATED, RejectionCode.UNSUPPORTED_FORMAT
 _JPEG, _PNG, _GIF = images.jpeg_bytes(SMALL), images.png_bytes(SMALL), images.gif_bytes(SMALL)
 _WEBP, _AVIF, _TIFF = images.webp_bytes(SMALL), images.avif_bytes(SMALL), images.tiff_bytes(SMALL)
+_HEIC, _TILE = heics.file("small"), heics.still("tile-0")
 _ZEROS: Final = zlib.compress(bytes(300_000_000), 9)  # 300 kB; an inflater that goes to its end shows
 _INFE = box(b"infe", b"\2\0\0\0" + struct.pack(">HH", 9, 0) + b"av01\0")
 _NOT_AN_IMAGE_IN_IT: Final = b"/*<script>alert(1)</script>*/"
@@ -451,6 +478,42 @@ def _avif_of_large_entries() -> bytes:
     block = _large_entries(2000, 30_000)
     empty = b"II*\0\x08\0\0\0".ljust(len(block), b"\0")  # the encoder reads what it is given
     return images.avif_bytes(SMALL, exif=b"Exif\0\0" + empty).replace(empty, block)
+
+
+def _heic_with(body: bytes) -> bytes:
+    return heics.written(replace(_TILE, body=body))
+
+
+def _heic_of(width: int, height: int, *, depth: int = 8) -> heics.Item:
+    """A picture of 64 x 64 whose stream says this of it instead (ITU-T H.265, 7.3.2.2)."""
+    hvcc = dict(_TILE.properties)[b"hvcC"]
+    sets = list(_parameter_sets(hvcc))
+    sequence = sets[1].replace(b"\0\0\3", b"\0\0")
+    bits = f"{int.from_bytes(sequence):0{8 * len(sequence)}b}"
+    start = 16 + 8 + 96 + 1 + 3  # id 0, 4:2:0
+    old, new = (
+        "".join(map(_golomb, sides)) + "0" + _golomb(depths - 8) * 2
+        for sides, depths in (((64, 64), 8), ((width, height), depth))
+    )
+    bits = bits[:start] + bits[start:].replace(old, new, 1)
+    bits += "0" * (-len(bits) % 8)
+    sets[1] = re.sub(rb"\0\0(?=[\0-\3])", b"\0\0\3", int(bits, 2).to_bytes(len(bits) // 8))
+    arrays = b"".join(struct.pack(">BHH", each[0] >> 1, 1, len(each)) + each for each in sets)
+    return _TILE.having((b"hvcC", hvcc[:22] + b"\3" + arrays), heics.size(width, height))
+
+
+def _golomb(number: int) -> str:
+    """`ue(v)`, in bits."""
+    return f"{number + 1:b}".zfill(2 * (number + 1).bit_length() - 1)
+
+
+def _parameter_sets(hvcc: bytes) -> Iterator[bytes]:
+    """Of an encoder's: one in each array."""
+    at = 23
+    for _ in range(hvcc[22]):
+        size = int.from_bytes(hvcc[at + 3 : at + 5])
+        yield hvcc[at + 5 : at + 5 + size]
+        at += 5 + size
 
 
 def _with_icc(icc: bytes) -> bytes:
@@ -647,6 +710,84 @@ ATTACKS: Final[Mapping[str, Attack]] = {
     "avif-exif-of-2000-large-entries": Attack(_avif_of_large_entries, SIZE),
     "avif-of-5000000-empty-units": Attack(lambda: avif(_AVIF, units=b"\x12\0" * 2_500_000), _CORRUPT),
     "avif-of-100-frames-in-a-picture": Attack(lambda: avif(_AVIF, units=b"\x32\4abcd" * 100), _CORRUPT),
+    # HEIC: grids, items and streams.
+    "heic-states-65535x65535": Attack(lambda: images.with_avif_size(_HEIC, 65_535, 65_535), _CORRUPT),
+    "heic-states-0x0": Attack(lambda: images.with_avif_size(_HEIC, 0, 0), _CORRUPT),
+    "heic-codes-65535x65535": Attack(lambda: heics.written(_heic_of(65_535, 65_535)), _TOO_MANY),
+    "heic-codes-0x0": Attack(lambda: heics.written(_heic_of(0, 0)), _CORRUPT),
+    "heic-codes-more-than-its-slices": Attack(lambda: heics.written(_heic_of(128, 64)), (128, 64)),
+    "heic-of-16-bits": Attack(lambda: heics.written(_heic_of(64, 64, depth=16)), _UNSUPPORTED),
+    "heic-grid-of-256x256-tiles": Attack(
+        lambda: heics.written(heics.grid(256, 256, 16384, 16384, [2] * 65_535), _TILE), _CORRUPT
+    ),
+    "heic-grid-of-65535x65535": Attack(lambda: _tiles(size=(65_535, 65_535)), _CORRUPT),
+    "heic-grid-of-0x0": Attack(lambda: _tiles(size=(0, 0)), _CORRUPT),
+    "heic-grid-of-two-tiles-too-few": Attack(lambda: _tiles(columns=3, size=(180, 128)), _CORRUPT),
+    "heic-grid-of-itself": Attack(
+        lambda: heics.written(heics.grid(2, 2, 128, 128, [1, 1, 1, 1]), _TILE), _CORRUPT
+    ),
+    "heic-grid-of-grids": Attack(
+        lambda: heics.written(heics.grid(1, 1, 64, 64, [2]), heics.grid(1, 1, 64, 64, [3]), _TILE), _CORRUPT
+    ),
+    "heic-grid-of-unlike-tiles": Attack(
+        lambda: heics.written(heics.grid(2, 1, 128, 64, [2, 3]), _TILE, heics.still("photo")), _CORRUPT
+    ),
+    "heic-grid-of-one-tile-240-times": Attack(
+        lambda: heics.written(heics.grid(16, 15, 1024, 960, [2] * 240), _TILE), (1024, 960)
+    ),
+    "heic-grid-of-one-large-tile-700-times": Attack(
+        lambda: heics.written(heics.grid(28, 25, 28 * 256, 25 * 256, [2] * 700), heics.still("noise")),
+        _CORRUPT,
+    ),
+    "heic-its-own-alpha": Attack(
+        lambda: heics.written(_TILE.having(heics.ALPHA).referring(b"auxl", 1)), (64, 64)
+    ),
+    "heic-alpha-of-another-size": Attack(
+        lambda: heics.written(_TILE, heics.still("photo").having(heics.ALPHA).referring(b"auxl", 1)), _CORRUPT
+    ),
+    "heic-of-3000-items": Attack(
+        lambda: heics.written(_TILE, *[replace(_TILE, kind=b"Exif", properties=())] * 1500), (64, 64)
+    ),
+    "heic-of-4000-items": Attack(
+        lambda: heics.written(_TILE, *[replace(_TILE, kind=b"Exif", properties=())] * 4000), _CORRUPT
+    ),
+    "heic-of-an-overlay": Attack(
+        lambda: heics.written(heics.Item(b"iovl", bytes(20), (heics.size(64, 64),))), _UNSUPPORTED
+    ),
+    "heic-of-an-unknown-primary": Attack(lambda: heics.written(_TILE, primary=7), _UNSUPPORTED),
+    "heic-of-av1": Attack(lambda: _AVIF.replace(b"avif", b"mif1").replace(b"avis", b"mif1"), _UNSUPPORTED),
+    "heic-of-a-track-alone": Attack(
+        lambda: box(b"ftyp", b"hevc\0\0\0\0hevcmsf1") + box(b"moov", bytes(100)), _UNSUPPORTED
+    ),
+    "heic-of-two-pictures-in-one": Attack(lambda: _heic_with(_TILE.body * 2), _CORRUPT),
+    "heic-of-no-picture": Attack(lambda: _heic_with(b""), _CORRUPT),
+    "heic-of-a-million-units": Attack(
+        lambda: _heic_with(_TILE.body + b"\0\0\0\3\x4e\1\0" * 1_000_000), _CORRUPT
+    ),
+    "heic-of-a-million-parameter-sets": Attack(
+        lambda: heics.written(
+            _TILE.having((b"hvcC", bytes(22) + b"\xff" + (b"\xa0\xff\xff" + b"\0\1\x40" * 65_535) * 16))
+        ),
+        _CORRUPT,
+    ),
+    "heic-slices-that-refer-to-others": Attack(
+        lambda: _heic_with(_TILE.body[:4] + b"\2" + _TILE.body[5:]), _CORRUPT
+    ),
+    "heic-cropped-to-nothing": Attack(lambda: heics.written(_TILE.having(heics.cropped(0, 0))), _CORRUPT),
+    "heic-cropped-to-more-than-it-has": Attack(
+        lambda: heics.written(_TILE.having(heics.cropped(80, 64))), _CORRUPT
+    ),
+    "heic-turned-255-times": Attack(
+        lambda: heics.written(_TILE.having(*[heics.turned(1)] * 250, heics.mirrored(left_right=True))),
+        (64, 64),
+    ),
+    "heic-exif-loop": Attack(lambda: heics.written(_TILE, heics.exif(_exif_loop())), (64, 64)),
+    "heic-of-9-megabytes-of-profile": Attack(
+        lambda: heics.written(_TILE.having(heics.profiled(bytes(range(256)) * 36_000))), (64, 64)
+    ),
+    "heic-of-deep-boxes": Attack(lambda: heics.written(_TILE) + _deep(b"meta", 2000), (64, 64)),
+    "heic-and-zip": Attack(lambda: _HEIC + zipped(), SIZE),
+    "mp4": Attack(lambda: box(b"ftyp", b"isom\0\0\0\0isommp42") + box(b"mdat", bytes(100)), _UNSUPPORTED),
     # Colour profiles.
     "icc-of-4000-elements": Attack(lambda: _with_icc(elements_profile(4000)), SIZE),
     "icc-of-400000-elements": Attack(lambda: _with_icc(elements_profile(400_000)), SIZE),
@@ -754,6 +895,13 @@ def at_the_limit(limits: Mapping[SourceFormat, int]) -> dict[str, Callable[[], b
         "webp-lossless": lambda: images.webp_bomb(side[SourceFormat.WEBP], alpha=True),
         "gif-transparent": lambda: images.gif_bytes(
             images.flat(0, (side[SourceFormat.GIF],) * 2, "P"), transparency=0
+        ),
+        "heic-alpha-444-10": lambda: heics.written(
+            heics.still("largest"), heics.still("largest").having(heics.ALPHA).referring(b"auxl", 1)
+        ),
+        # Most coded bytes in 10 MB, and most tiles in 50 megapixels.
+        "heic-grid-of-noise": lambda: heics.written(
+            heics.grid(27, 26, 27 * 256, 26 * 256, range(2, 704)), *[heics.still("noise")] * 702
         ),
         "avif-alpha-444": lambda: images.avif_bytes(
             images.flat((9, 9, 9, 9), (side[SourceFormat.AVIF],) * 2, "RGBA"), subsampling="4:4:4"

@@ -17,7 +17,8 @@ const holds = <T extends true>(): void => {};
 
 holds<Equal<Schemas["Pair"]["decision"], "same" | "distinct" | null>>();
 holds<Equal<Schemas["Pair"]["scores"], Schemas["Scores"] | null>>();
-holds<Equal<Schemas["Image"]["original_format"], "jpeg" | "png" | "webp" | "gif" | "avif" | "tiff" | null>>();
+type Original = "jpeg" | "png" | "webp" | "gif" | "avif" | "tiff" | "heic";
+holds<Equal<Schemas["Image"]["original_format"], Original | null>>();
 holds<Equal<Schemas["Limits"]["stored_bytes"], number | null>>();
 holds<Equal<Schemas["UploadTicket"]["upload"]["method"], "PUT">>();
 holds<Equal<Schemas["PurgeProposal"]["state"], "proposed">>();

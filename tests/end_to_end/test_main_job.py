@@ -11,6 +11,7 @@ from PIL import Image as Pillow
 
 from catalog.domain.tenants import Scope
 from infra.local.client import CatalogClient, Image, Ticket
+from infra.pictures import heics
 from infra.pictures.images import (
     avif_bytes,
     camera_jpeg_bytes,
@@ -47,8 +48,9 @@ def opened(catalog: CatalogClient, image: Image, preset: str) -> Pillow.Image:
         ("image/gif", gif_bytes(product_photo(16))),
         ("image/avif", avif_bytes(product_photo(17))),
         ("image/tiff", tiff_bytes(product_photo(18))),
+        ("image/heic", heics.file("ball-of-a-phone")),
     ],
-    ids=["jpeg", "mpo", "cmyk", "png", "webp", "gif", "avif", "tiff"],
+    ids=["jpeg", "mpo", "cmyk", "png", "webp", "gif", "avif", "tiff", "heic"],
 )
 def test_a_photo_of_every_format_becomes_three_renditions(
     acme: CatalogClient, content_type: str, data: bytes

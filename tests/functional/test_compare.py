@@ -9,6 +9,7 @@ import pytest
 
 from catalog.api.inputs.comparisons import MAX_BODY_BYTES
 from infra.local.events import api_event
+from infra.pictures import heics
 from infra.pictures.hostile import ATTACKS
 from infra.pictures.images import (
     avif_bytes,
@@ -123,9 +124,11 @@ def test_raw_bytes_a_form_and_a_stored_asset_are_compared_alike(cloud: Cloud) ->
         (gif_bytes(product_photo(1, (60, 40))), "image/gif"),
         (avif_bytes(product_photo(1, (60, 40))), "image/avif"),
         (tiff_bytes(product_photo(1, (60, 40))), "IMAGE/TIFF; q=1"),
+        (heics.file("small"), "image/heic"),
+        (heics.file("small"), "image/heif"),
         (png_bytes(product_photo(1, (60, 40))), "image/jpeg"),
     ],
-    ids=["png", "webp", "gif", "avif", "tiff", "png called jpeg"],
+    ids=["png", "webp", "gif", "avif", "tiff", "heic", "heif", "png called jpeg"],
 )
 def test_every_accepted_format_is_compared_whatever_it_is_called(
     cloud: Cloud, data: bytes, content_type: str

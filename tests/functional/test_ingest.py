@@ -10,9 +10,12 @@ from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingErro
 from catalog.adapters.objects import Originals
 from catalog.domain.assets import Status
 from catalog.domain.keys import AssetKey
+from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from catalog.domain.uploads import TICKETS_LAST
 from catalog.use_cases.ingestion import Ingestion
+from imaging.originals import canonical_pixels
 from infra.local.events import s3_notification, sqs_event
+from infra.pictures import heics
 from infra.pictures.images import half_of, jpeg_bytes, png_bomb, product_photo
 from tests.functional.cloud import Cloud, on_clock
 
@@ -162,6 +165,38 @@ def test_a_format_over_its_own_pixel_limit_is_rejected(cloud: Cloud) -> None:
     cloud.ingest(cloud.store(PHOTO))
 
     assert cloud.get(ID).json["rejection"]["code"] == "too_many_pixels"
+
+
+def test_a_heic_is_an_asset_with_renditions(cloud: Cloud) -> None:
+    document = cloud.upload(heics.file("photo"), content_type="image/heic")
+
+    assert (document["status"], document["original_format"]) == ("ready", "heic")
+    assert [(made["preset"], made["width"]) for made in document["renditions"]] == [
+        ("thumb", 200),
+        ("card", 240),
+        ("zoom", 240),
+    ]
+
+
+def test_a_heic_where_an_operator_does_not_take_them_is_an_unsupported_format(cloud: Cloud) -> None:
+    cloud.configure(PIXEL_LIMITS='{"heic": 0}')
+    data = heics.file("photo")
+
+    cloud.ingest(cloud.store(data))
+
+    rejection = cloud.get(hashlib.sha256(data).hexdigest()).json["rejection"]
+    assert rejection == {"code": "unsupported_format", "detail": "heic is not accepted here"}
+
+
+def test_a_heic_and_the_jpeg_exported_of_it_share_renditions(cloud: Cloud) -> None:
+    data = heics.file("ball-of-a-phone")
+    exported = jpeg_bytes(canonical_pixels(data, limits=DEFAULT_PIXEL_LIMITS), quality=88)
+
+    first = cloud.upload(data, content_type="image/heic")
+    second = cloud.upload(exported)
+
+    assert second["near_duplicate_of"] == first["id"]
+    assert [each["id"] for each in second["renditions"]] == [each["id"] for each in first["renditions"]]
 
 
 def test_an_original_deleted_before_its_event_is_left_alone(cloud: Cloud) -> None:

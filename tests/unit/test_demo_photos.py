@@ -79,6 +79,8 @@ def test_a_missing_folder_is_an_error_and_not_an_empty_one(tmp_path: Path) -> No
         ("a.webp", b"\xff\xd8\xff", "image/webp"),
         ("a.avif", b"", "image/avif"),
         ("a.tif", b"", "image/tiff"),
+        ("IMG_0001.HEIC", b"", "image/heic"),
+        ("photo", b"\0\0\0\x20ftypheic", "image/heic"),
         ("notes.txt", b"\xff\xd8\xff", "text/plain"),
         ("photo", b"\xff\xd8\xff\xe0", "image/jpeg"),
         ("photo", b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -109,7 +111,7 @@ def test_the_drawn_photos_are_the_same_bytes_every_time_and_cover_what_they_prom
         name: photo.sha256 for name, photo in second.items()
     }
     types = {photo.content_type for photo in first.values()}
-    assert types >= {f"image/{kind}" for kind in ("jpeg", "png", "webp", "avif", "tiff", "gif")}
+    assert types >= {f"image/{kind}" for kind in ("jpeg", "png", "webp", "avif", "heic", "tiff", "gif")}
     assert len({photo.sha256 for photo in first.values()}) == len(first) - 1  # one exact copy
     with Image.open(first["book-print-cmyk.jpg"].path) as image:
         assert image.mode == "CMYK"

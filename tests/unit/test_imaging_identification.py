@@ -10,7 +10,7 @@ from PIL import Image
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS, Source, SourceFormat
 from imaging import originals
-from infra.pictures import images
+from infra.pictures import heics, images
 
 PHOTO = images.product_photo(1, (320, 240))
 FILES = {
@@ -20,6 +20,7 @@ FILES = {
     SourceFormat.GIF: images.gif_bytes(PHOTO),
     SourceFormat.AVIF: images.avif_bytes(PHOTO),
     SourceFormat.TIFF: images.tiff_bytes(PHOTO),
+    SourceFormat.HEIC: heics.written(heics.still("photo"), heics.still("small"), primary=1),
 }
 ORIENTABLE = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
 
@@ -36,7 +37,8 @@ def rejection(data: bytes) -> RejectionCode:
 
 @pytest.mark.parametrize("source_format", FILES)
 def test_each_format_of_the_allow_list_is_identified_by_content(source_format: SourceFormat) -> None:
-    assert identify(FILES[source_format]) == Source(source_format, 320, 240)
+    size = (240, 160) if source_format is SourceFormat.HEIC else (320, 240)
+    assert identify(FILES[source_format]) == Source(source_format, *size)
 
 
 def test_a_multi_picture_jpeg_is_a_jpeg_of_its_first_picture() -> None:
@@ -69,7 +71,7 @@ def test_an_empty_file_is_rejected_as_empty() -> None:
         pytest.param(images.encoded(PHOTO, "BMP"), id="bmp"),
         pytest.param(b"%PDF-1.7\n", id="pdf"),
         pytest.param(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", id="mp4"),
-        pytest.param(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", id="heic"),
+        pytest.param(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", id="heic-of-nothing"),
         pytest.param(images.tiff_bytes(PHOTO, compression="zstd"), id="tiff-zstd"),
         pytest.param(b"\0", id="one-byte"),
     ],

@@ -31,6 +31,10 @@ def test_a_pixel_limit_that_is_given_replaces_the_default_of_its_format_only() -
     assert parse_pixel_limits("{}") == DEFAULT_PIXEL_LIMITS
 
 
+def test_a_pixel_limit_of_zero_refuses_a_format() -> None:
+    assert parse_pixel_limits('{"heic": 0}')[SourceFormat.HEIC] == 0
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -38,8 +42,8 @@ def test_a_pixel_limit_that_is_given_replaces_the_default_of_its_format_only() -
         ("[]", "PIXEL_LIMITS must be an object of format: pixels"),
         ('{"bmp": 1}', "PIXEL_LIMITS names 'bmp', which is no accepted format"),
         *(
-            (json.dumps({"png": pixels}), "PIXEL_LIMITS for png must be a whole number of pixels above 0")
-            for pixels in (0, -1, 1.5, True, "1", None)
+            (json.dumps({"png": pixels}), "PIXEL_LIMITS for png must be a whole number of pixels")
+            for pixels in (-1, 1.5, True, "1", None)
         ),
     ],
 )

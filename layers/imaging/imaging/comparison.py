@@ -28,7 +28,7 @@ _COMPARED: Final = (Format.JPEG, Format.WEBP, Format.AVIF, Format.PNG)
 # of a rendition takes 0.1 s (JPEG) to 0.45 (PNG), 0.22 on average: 7 to 14 s.  The three default presets in
 # four formats are 12 million pixels.
 MAX_COMPARED_PIXELS: Final = 32_000_000
-# Decoding a megapixel of an original takes 0.01 s (JPEG) to 0.045 (AVIF): 1.5 to 7 s.
+# Decoding a megapixel of an original takes 0.01 s (JPEG) to 0.06 (HEIC): 1.5 to 9 s.
 MAX_DECODED_PIXELS: Final = 150_000_000
 
 Luma = npt.NDArray[np.uint8]

@@ -78,6 +78,8 @@ def _shrink(size: Size, wanted: Size) -> int:
 def _by_pillow(container: Container, stripped: bytes, wanted: Size) -> Image.Image:
     if container.samples is not None:
         return _by_samples(container, container.samples, stripped)
+    if container.format is SourceFormat.HEIC:
+        return _by_libheif(container, stripped)
     with decoder_faults(complete=container.complete):
         image: Image.Image = _opened(container, stripped)
         if image.mode == "I":
@@ -87,6 +89,13 @@ def _by_pillow(container: Container, stripped: bytes, wanted: Size) -> Image.Ima
     if container.format is SourceFormat.PNG:
         _check_png_rows(image, stripped)
     return image.copy() if container.format in _WITH_BUFFERS else image
+
+
+def _by_libheif(container: Container, stripped: bytes) -> Image.Image:
+    from imaging import libheif  # noqa: PLC0415 (one format in seven needs it)
+
+    with decoder_faults(complete=container.complete):
+        return libheif.decoded(stripped, premultiplied=container.premultiplied)
 
 
 def _by_samples(container: Container, samples: Samples, stripped: bytes) -> Image.Image:

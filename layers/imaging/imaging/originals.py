@@ -11,8 +11,8 @@ from PIL import Image
 
 from catalog.domain.sources import MAX_SIDE, Source, SourceFormat
 from imaging.colour import to_srgb
-from imaging.containers import Container, open_container
-from imaging.containers.container import too_many_pixels
+from imaging.containers import Container, open_container, sniff
+from imaging.containers.container import too_many_pixels, unsupported
 from imaging.decoding import decode
 from imaging.orientation import oriented
 
@@ -34,6 +34,9 @@ def identify(data: bytes, *, limits: PixelLimits) -> Source:
 
 def accepted(data: bytes, *, limits: PixelLimits) -> Container:
     """The file taken apart, its pixels and sides within the limits.  Raises as `identify`."""
+    claimed = sniff(data)
+    if claimed and not limits[claimed]:
+        raise unsupported(f"{claimed} is not accepted here")
     container = open_container(data)
     limit = limits[container.format]
     if container.coded_pixels > limit:

@@ -16,6 +16,7 @@ class SourceFormat(StrEnum):
     GIF = "gif"
     AVIF = "avif"
     TIFF = "tiff"
+    HEIC = "heic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class Source:
     height: int
 
 
-# Pixels (width x height) a format may declare before it is refused undecoded.  What bounds them is the
-# function's memory: a WebP or AVIF has no scaled decode, a JPEG has (see docs/decisions.md).
+# Pixels (width x height) a format may declare before it is refused undecoded; 0 refuses the format.  What
+# bounds them is the function's memory: AVIF and HEIC have no scaled decode, JPEG has (docs/decisions.md).
 DEFAULT_PIXEL_LIMITS: Final[Mapping[SourceFormat, int]] = {
     SourceFormat.JPEG: 100_000_000,
     SourceFormat.PNG: 50_000_000,
@@ -36,6 +37,7 @@ DEFAULT_PIXEL_LIMITS: Final[Mapping[SourceFormat, int]] = {
     SourceFormat.GIF: 50_000_000,
     SourceFormat.AVIF: 30_000_000,
     SourceFormat.TIFF: 50_000_000,
+    SourceFormat.HEIC: 50_000_000,
 }
 
 
@@ -63,7 +65,7 @@ def parse_pixel_limits(text: str) -> Mapping[SourceFormat, int]:
     for name, pixels in given.items():
         if name not in list(SourceFormat):
             raise InvalidPixelLimitsError(f"PIXEL_LIMITS names {name!r}, which is no accepted format")
-        if not isinstance(pixels, int) or isinstance(pixels, bool) or pixels < 1:
-            raise InvalidPixelLimitsError(f"PIXEL_LIMITS for {name} must be a whole number of pixels above 0")
+        if not isinstance(pixels, int) or isinstance(pixels, bool) or pixels < 0:
+            raise InvalidPixelLimitsError(f"PIXEL_LIMITS for {name} must be a whole number of pixels")
         limits[SourceFormat(name)] = pixels
     return limits

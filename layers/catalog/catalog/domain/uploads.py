@@ -15,7 +15,8 @@ TICKETS_LAST: Final = timedelta(minutes=15)
 MOST_VERSIONS: Final = 3
 
 # What a client may declare.  The content decides in the end; this keeps obvious mistakes from being sent.
-DECLARED_TYPES: Final = tuple(f"image/{kind}" for kind in SourceFormat)
+# image/heif is what some browsers call a HEIC.
+DECLARED_TYPES: Final = (*(f"image/{kind}" for kind in SourceFormat), "image/heif")
 LONGEST_FILENAME: Final = 255  # characters
 # Control characters and lone surrogates cannot be shown; the latter cannot be stored either.
 UNSTORABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")

@@ -61,7 +61,9 @@ class Container:
     exif: Exif = field(default=NO_EXIF)
     # PNG's colour that means "transparent", as Pillow's pixels have it: one grey (16-bit for I;16) or RGB.
     transparent: int | tuple[int, int, int] | None = None
-    # Of an AVIF, the part that is shown: left, top, right, bottom; `width` and `height` are that part's.
+    # Whether a HEIC's colours are multiplied by its alpha.
+    premultiplied: bool = False
+    # Of an AVIF or HEIC, the part shown: left, top, right, bottom; `width` and `height` are that part's.
     crop: tuple[int, int, int, int] | None = None
     # Where an animation's first frame lies on its canvas, if it does not fill it: left, top.
     frame_offset: tuple[int, int] | None = None
