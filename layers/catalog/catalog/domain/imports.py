@@ -34,6 +34,7 @@ _EXTENSION: Final = re.compile(r"\.([A-Za-z0-9]{1,5})\Z")
 _OF_EXTENSION: Final[Mapping[str, str]] = {
     **{kind: f"image/{kind}" for kind in SourceFormat},
     **{"jpg": "image/jpeg", "jpe": "image/jpeg", "jfif": "image/jpeg", "tif": "image/tiff"},
+    "heif": "image/heif",
 }
 _UNKNOWN_TYPE: Final = "application/octet-stream"
 
