@@ -12,6 +12,7 @@ import argparse
 import bisect
 import hashlib
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -167,7 +168,15 @@ def generated(number: int) -> Iterator[Generated]:
     answers = Generated(ids)
     # Of the total only what the recount reads: it is as wrong as can be, and nothing is repaired.
     answers.kept["total"] = {"moves": {"N": "1"}}
-    with mock.patch.object(botocore.client.BaseClient, "_make_api_call", answers.answer):
+    account = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+    }
+    with (
+        mock.patch.dict(os.environ, account),
+        mock.patch.object(botocore.client.BaseClient, "_make_api_call", answers.answer),
+    ):
         yield answers
 
 
