@@ -41,6 +41,7 @@ BENCHMARKS: Final = (
     Benchmark("cost"),
     Benchmark("jobs_recount", images=False),
     Benchmark("jobs_live", images=False),
+    Benchmark("jobs_machinery", images=False),
 )
 
 

@@ -28,6 +28,7 @@ import botocore.client
 from benchmarks._rates import table
 from benchmarks._report import Goal, report
 from benchmarks._units import read_units, size_of_item, write_units
+from benchmarks.jobs_machinery import PART, PRICES, WORKER_SECOND
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.recounts import Recounts
 from catalog.adapters.tenants_table import Tenants
@@ -36,13 +37,9 @@ from catalog.domain.jobs import Job, JobKind, JobState, Tally
 from catalog.domain.keys import tenant_id
 from catalog.use_cases.recounting import RecountSteps, RecountWorker
 
-PRICES: Final = json.loads(Path(__file__).with_name("prices.json").read_text())["per_unit"]
 SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
 TENANT: Final = tenant_id("acme")
 VCPU_GB: Final = 1769 / 1024
-# Of each part: its line read, taken and reported; a transition of the map and an Express execution of 100 ms.
-PART_READS, PART_WRITES = 2, 6
-PART_DOLLARS: Final = 0.000025 + 0.000001 + 0.1 * 64 / 1024 * 0.00001667
 _PAGE_BYTES: Final = 1_000_000
 _MOMENT: Final = "2026-11-30T12:00:00.000000+00:00"
 
@@ -199,10 +196,10 @@ def measured(number: int) -> dict[str, float]:
         seconds = time.process_time() - began
     assert tally.done == number == seen.items["Assets"] == seen.items["Usage"], (tally, seen.items)
     dollars = {
-        "reads": (seen.reads + parts * PART_READS) * PRICES["DynamoDB read unit"],
-        "writes": (seen.writes + parts * PART_WRITES) * PRICES["DynamoDB write unit"],
-        "workers": seconds * VCPU_GB * PRICES["Lambda GB-second (x86)"] + parts * PRICES["Lambda request"],
-        "state machine": parts * PART_DOLLARS,
+        "reads": seen.reads * PRICES["DynamoDB read unit"],
+        "writes": seen.writes * PRICES["DynamoDB write unit"],
+        "workers": seconds * VCPU_GB * PRICES["Lambda GB-second (x86)"],
+        "parts": parts * PART + seconds * WORKER_SECOND,
     }
     return {
         "images": number,

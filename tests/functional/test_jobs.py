@@ -845,3 +845,15 @@ def test_the_totals_are_the_sum_over_the_images_whatever_dies_and_in_whatever_or
     run.to_the_end()
     assert kind.is_all_counted(run)
     assert Jobs("JobsTable").page(None, PageRequest(1)).entries[0].id == run.id
+
+
+def test_a_part_costs_three_requests_as_benchmarks_count_it(cloud: Cloud, kind: Counted) -> None:
+    """benchmarks/jobs_machinery.py prices them."""
+    run = started(cloud)
+    run.plan()
+
+    with cloud.watched_calls() as calls:
+        run.work(run.lines()[0])
+
+    made = [call for call in calls.made if not call.startswith("s3")]
+    assert made == ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems"]

@@ -25,7 +25,7 @@ UNITS: Final[Mapping[JobKind, Mapping[str, Unit]]] = {
     JobKind.IMPORT: {
         "new": Unit(45e-6, 1.0),
         "duplicates": Unit(4e-6, 0.1),
-        "known": Unit(0.3e-6, 0.001),
+        "known": Unit(0.5e-6, 0.001),
         "not_images": Unit(0.1e-6, 0.001),
         "failed": Unit(5e-6, 0.1),
     },

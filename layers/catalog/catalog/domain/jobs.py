@@ -18,8 +18,9 @@ from catalog.domain.errors import Kind as ErrorKind
 from catalog.domain.keys import TenantId
 
 JOBS_KEPT_FOR: Final = timedelta(days=400)
-# A range of ids this large takes a worker about a minute: rendering is the slowest, 0.3 s an image.
-IMAGES_PER_PART: Final = 200
+# A range of ids this large takes a worker the two minutes that it has, at 0.3 s an image.  Smaller ones cost
+# more than what they find nothing to do for: a million images in 65,536 parts $2, in 4,096 $0.13.
+IMAGES_PER_PART: Final = 400
 _MOST_DIGITS: Final = 5  # 1,048,576 ranges: 95 images each of 10^8
 _HEX: Final = 16
 
