@@ -218,6 +218,48 @@ def test_the_sdk_of_a_job_worker_tries_longer_and_sends_less() -> None:
     assert told.stdout.strip() == "{'mode': 'adaptive', 'total_max_attempts': 5}"
 
 
+@pytest.mark.parametrize("requested", ["pause", "cancel"])
+def test_a_request_that_meets_the_reports_of_workers_waits_for_its_turn(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, waits: list[float], requested: str
+) -> None:
+    """DynamoDB refuses a write of an item that a transaction is at; the SDK does not send it again."""
+    Counted().play(cloud, monkeypatch)
+    run = started(cloud)
+    run.plan()
+
+    with throttled(Throttle("dynamodb.UpdateItem", "TransactionConflictException"), 5) as refused:
+        state = order(cloud, run, requested)
+
+    assert len(refused) == 5
+    assert state == {"pause": "pausing", "cancel": "cancelling"}[requested]
+    assert sum(waits) < 2
+
+
+def test_reports_that_meet_many_times_are_made_all_the_same(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    kind = Counted().play(cloud, monkeypatch)
+    table, met = sdk.client("dynamodb"), list[int]()
+    write = table.transact_write_items
+
+    def meeting(**asked: Any) -> Any:
+        met.append(1)
+        if len(met) % 9:
+            reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
+            error: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+            raise ClientError(error, "TransactWriteItems")
+        return write(**asked)
+
+    monkeypatch.setattr(table, "transact_write_items", meeting)
+    run = started(cloud)
+    run.to_the_end()
+
+    assert kind.is_all_counted(run)
+    assert run.faults == []
+    assert max(waits) <= 2, "a worker reports within 60 s of its last subject"
+    assert len(set(waits)) > len(waits) / 2, "workers that met do not meet again"
+
+
 def test_errors_that_are_no_throttle_are_none() -> None:
     assert not sdk.is_throttle(ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "GetObject"))
     assert not sdk.is_throttle(KeyError("id"))

@@ -6,6 +6,7 @@ is written by whoever read it last: `turn` says so.
 
 import hashlib
 import json
+import random
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -51,7 +52,10 @@ _FAILURE: Final = "failure#"
 _GROUPS: Final = ("member#", "group#")  # catalog.adapters.job_groups
 _LISTED: Final = "jobs"
 _COUNT: Final = "count#"
-_CONFLICTS: Final = 5  # of transactions over one job's record, which all its workers write
+# Of writes over one job's record, which all its workers write: DynamoDB refuses one that meets another.  A
+# hundred workers report 20 times a second, each in about 10 ms; a report waits 15 s at most.
+_CONFLICTS: Final = 12
+_CONFLICT: Final = "TransactionConflict"
 _FAILURES_AT_ONCE: Final = 98  # a transaction's 100 items, less the part and the record
 _JOB_ID: Final = matching("[0-9A-Za-z-]{1,64}")
 
@@ -161,7 +165,7 @@ class Jobs:
         if gone:
             update += " REMOVE " + ", ".join(f"#{len(new) + at}" for at in range(len(gone)))
         try:
-            answer = client("dynamodb").update_item(
+            answer = _beside_reports(
                 TableName=self._table,
                 Key=_key(read.id, _RECORD),
                 UpdateExpression=update,
@@ -181,7 +185,7 @@ class Jobs:
 
     def attach(self, job_id: str, report: Mapping[str, Any]) -> None:
         """Put what a kind has to say at the end into the record, in place of what it said before."""
-        client("dynamodb").update_item(
+        _beside_reports(
             TableName=self._table,
             Key=_key(job_id, _RECORD),
             UpdateExpression="SET #report = :report ADD #turn :one",
@@ -325,8 +329,8 @@ class Jobs:
                 reasons = [reason["Code"] for reason in error.response.get("CancellationReasons", [])]
                 if reasons and reasons[0] == "ConditionalCheckFailed":
                     self._expect(job, reported, error)
-                elif "TransactionConflict" in reasons and attempt < _CONFLICTS - 1:
-                    time.sleep(0.05 * 2**attempt)
+                elif _CONFLICT in reasons and attempt < _CONFLICTS - 1:
+                    _wait(attempt)
                     continue
                 else:
                     raise
@@ -473,6 +477,23 @@ class Jobs:
             "ExpressionAttributeValues": {":now": {"S": timestamp(now)}}
             | {f":{at}": {"N": str(number)} for at, number in enumerate(numbers.values())},
         }
+
+
+def _beside_reports(**update: Any) -> Any:
+    """UpdateItem of a job's record, again where it meets the report of a worker."""
+    for attempt in range(_CONFLICTS):
+        try:
+            return client("dynamodb").update_item(**update)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != f"{_CONFLICT}Exception" or attempt == _CONFLICTS - 1:
+                raise
+            _wait(attempt)
+    raise AssertionError("the last attempt answers or raises")
+
+
+def _wait(attempt: int) -> None:
+    """Longer each time, up to 2 s, and at random: those that met once do not meet again."""
+    time.sleep(random.uniform(0.5, 1) * min(2, 0.05 * 2**attempt))  # noqa: S311 - no secret
 
 
 def _is_refusal(error: ClientError) -> bool:

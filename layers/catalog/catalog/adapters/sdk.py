@@ -37,6 +37,7 @@ _THROTTLES: Final = frozenset(
         *("Throttling", "ThrottlingException", "ThrottledException", "RequestThrottledException"),
         *("RequestThrottled", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "SlowDown"),
         *("TooManyRequestsException", "ThrottlingError", "ProvisionedThroughputExceeded"),
+        *("TransactionConflict", "TransactionConflictException"),  # too many write one item
         "503",  # of S3 where the answer has no body
     }
 )
