@@ -2,7 +2,7 @@
 
 A decision is recorded first and applied after.  Repeating it after a crash completes it; a separated asset
 is rendered even without that.  No object is deleted: the address of a rendition works until its asset is
-purged.
+purged, or a rebuild removes what nobody has shown for long.
 
 Assets that a person called distinct never share renditions, not even through a third.  Assets that a person
 called the same do; where they do not, `apart` says why.

@@ -57,6 +57,8 @@ LEFT: Final = "left"  # objects that no record names, counted at each look that 
 AGAIN: Final = "again"  # images that somebody else was changing
 INTERRUPTED: Final = "interrupted"  # parts whose worker had other presets than the planner
 
+# A range of a sixteenth of that, the smallest, still costs less to begin and list than its images to read.
+MOST_IMAGES_PER_PART: Final = 1_600
 # More looks than two are for images that others change: what is left after the last is a failure.
 MOST_LOOKS: Final = 5
 # A deployment changes planner and workers one after the other, within a minute.
@@ -141,7 +143,8 @@ class RebuildSteps:
         return Position(look, digest(self.presets), *_counted(job), repeats)
 
     def _looking(self, job: Job, at: Position, wait: timedelta | None = None) -> Step:
-        ranges = RangeSteps(self.tenants, self.counters, [Look(at.look, at.presets).phase])
+        phase = Look(at.look, at.presets).phase
+        ranges = RangeSteps(self.tenants, self.counters, [phase], per_part=MOST_IMAGES_PER_PART)
         step = ranges.step(job, at.ranges or "")
         return replace(
             step,
@@ -233,9 +236,10 @@ class Rebuilding:
             return self._followed(job, asset, options)
         if not options.include(asset) or not self._outdated(asset, options):
             return Done()
-        # Its near-duplicates, or another worker, may have had it rebuilt since the range was read.
-        now = self.assets.find(asset.key)
-        return self._rebuilt(job, now, options) if now and now.shows_its_own else Done(counts={AGAIN: 1})
+        if asset.sharers:  # which may have had it rebuilt since the range was read
+            now = self.assets.find(asset.key)
+            return self._rebuilt(job, now, options) if now and now.shows_its_own else Done(counts={AGAIN: 1})
+        return self._rebuilt(job, asset, options)
 
     def _rebuilt(self, job: Job, asset: Asset, options: RebuildOptions) -> Done:
         """Render what is outdated of an image's own, and show it in place of that."""
