@@ -12,6 +12,7 @@ import botocore.client
 import pytest
 from moto.s3.models import FakeKey
 
+from catalog.adapters.jobs_table import Jobs
 from catalog.domain.assets import STALLED_AFTER
 from catalog.domain.jobs import Job, Line
 from catalog.domain.keys import tenant_id
@@ -712,6 +713,8 @@ def ends_whole(cloud: Cloud, job_id: str, moment: str) -> None:
     """Messages are delivered, and the job goes to its end; then all is as it should be."""
     deliver_delayed(cloud)
     with on_their_own_clocks(cloud):
+        for job in [one for one in Jobs("JobsTable").active() if one.id != job_id]:
+            assert JobRun(cloud, job.id).to_the_end().state == "completed", moment
         left = JobRun(cloud, job_id).to_the_end()
         assert left.state == "completed", (moment, left)
     deliver_delayed(cloud)
