@@ -38,6 +38,7 @@ BENCHMARKS: Final = (
     Benchmark("render"),
     Benchmark("cold_start", images=False),
     Benchmark("pipeline"),
+    Benchmark("jobs_rebuild"),
     Benchmark("cost"),
     Benchmark("jobs_recount", images=False),
     Benchmark("jobs_live", images=False),
