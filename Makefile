@@ -19,7 +19,7 @@ TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-here test-deployed test-typescript coverage storm fuzz mutation bench check lint audit documents format up down deploy build requirements clean python \
+.PHONY: help demo test test-here test-deployed test-typescript coverage storm catalog fuzz mutation bench check lint audit documents format up down deploy build requirements clean python \
   environments bench-environment doctor dead-letters redrive
 
 help: ## This list
@@ -105,8 +105,11 @@ format: environments ## Format the code and sort its imports
 
 # ── Prove it (docs/performance.md, SECURITY.md) ─────────────────────────────────────────────────────────────
 
-storm: environments ## 300 uploads of 12 clients, faults injected, workers killed; SEED=, UPLOADS=
+storm: environments ## 300 uploads of 12 clients and two jobs, faults injected, workers killed; SEED=, UPLOADS=
 	$(DEV)/python -m tests.storm $(if $(SEED),--seed $(SEED)) $(if $(UPLOADS),--uploads $(UPLOADS)) $(STORM)
+
+catalog: environments ## 1,000 photos imported, rebuilt, searched, recounted, erased; OBJECTS=, PHOTOS=<folder>
+	$(DEV)/python -m tests.catalog $(if $(OBJECTS),--photos $(OBJECTS)) $(if $(PHOTOS),--folder "$(PHOTOS)")
 
 fuzz: environments bench-environment ## Coverage-guided fuzzing of the imaging layer; FUZZ_SECONDS=
 	$(BENCH)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)

@@ -62,8 +62,8 @@ def told(emulator: Emulator, photos: int, folder: Path | None) -> list[str]:
     console.print(f"deployed, and {photos} objects made, after {time.monotonic() - began:.0f} s")
     broken: list[str] = []
     with deployment.client(TENANT) as catalog, deployment.client("operator", Scope.ADMIN) as admin:
-        watch, seconds = _Teller(console).watch, 60 + 3.0 * photos
-        story = Story(deployment, TENANT, catalog, admin, objects, seconds, watch)
+        watch, seconds = _Teller(console).watch, 900 + 3.0 * photos
+        story = Story(deployment, TENANT, catalog, admin, objects, seconds, watch, patient=True)
         for chapter in story.told():
             console.print(f"\n[bold]{chapter.title}[/bold]")
             for name, value in chapter.facts.items():

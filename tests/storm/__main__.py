@@ -4,8 +4,10 @@
 
 Starts an emulator of its own, deploys the same template with IAM on, and puts a proxy between the functions
 and AWS that throttles, fails and hangs up.  While clients of three tenants upload, refer, compare, decide and
-purge, workers are killed at random and, in gusts, one service is nearly out.  Then it calms: the queues
-drain, dead letters are shown with their reasons and redriven, and every guarantee is held to what is left.
+purge, workers are killed at random and, in gusts, one service is nearly out.  In its middle presets change,
+and jobs rebuild everything and import a bucket; their executions are stopped.  Then it calms: the queues
+drain, dead letters are shown with their reasons and redriven, jobs end, and every guarantee is held to what
+is left.
 Exits with 1 where one does not hold.  The report is printed, and written to .local/<name>/storm.json.
 """
 
@@ -27,7 +29,7 @@ from catalog.adapters import sdk
 from catalog.domain.presets import parse_presets
 from catalog.domain.tenants import Scope
 from infra.local import environments
-from infra.local.client import Credentials
+from infra.local.client import Credentials, Job
 from infra.local.deploy import Stack, ensure_deployed
 from infra.local.emulator import Emulator, arguments
 from infra.operator.dead_letters import QUEUES, DeadLetters
@@ -35,6 +37,7 @@ from infra.operator.tenants import create_tenant_client
 from tests.end_to_end.deployment import Deployment
 from tests.storm.clients import Journal, PatientClient, Turns, foreign_ids
 from tests.storm.faults import FaultProxy, Weather
+from tests.storm.jobs import CatalogJobs
 from tests.storm.plan import TENANTS, Plan, Sort, plan, tenant_of
 from tests.storm.verdict import GUARANTEES, Evidence, Kill, blamed
 
@@ -56,6 +59,10 @@ KILLED: Final = {
     "GetImageFunction": 1,
     "DuplicatesFunction": 1,
     "ListImagesFunction": 1,
+    "RebuildWorkerFunction": 8,
+    "ImportWorkerFunction": 5,
+    "JobPlannerFunction": 3,
+    "JobsFunction": 1,
 }
 
 
@@ -120,7 +127,7 @@ def hurry(deployment: Deployment, *, receives: int) -> None:
 
 def throw(
     stack: Stack, thrown: Plan, deployment: Deployment, weather: Weather, options: Any
-) -> tuple[Journal, Fate]:
+) -> tuple[Journal, Fate, CatalogJobs]:
     """The storm itself: over when every client has had its turns."""
     journal = Journal()
     rng = random.Random(thrown.seed)
@@ -153,9 +160,17 @@ def throw(
             )
         )
     fate = Fate(deployment, weather, random.Random(rng.random()), options.gust)
+    jobs = CatalogJobs(
+        deployment, _administrator(stack, journal), TENANTS[-1], journal, random.Random(thrown.seed)
+    )
+    jobs.lay()
     weather.share = options.share
     threads = [threading.Thread(target=turn.run, name=f"client-{turn.name}") for turn in turns]
-    fates = [threading.Thread(target=fate.kill), threading.Thread(target=fate.blow)]
+    fates = [
+        threading.Thread(target=fate.kill),
+        threading.Thread(target=fate.blow),
+        threading.Thread(target=jobs.run, args=(jobs.has_something_to_do, fate.over)),
+    ]
     for thread in (*threads, *fates):
         thread.start()
     for thread in threads:
@@ -166,7 +181,15 @@ def throw(
     weather.calm()
     for turn in turns:
         turn.catalog.close()
-    return journal, fate
+    return journal, fate, jobs
+
+
+def _administrator(stack: Stack, journal: Journal) -> PatientClient:
+    made = create_tenant_client(TENANTS[-1], scopes=(Scope.READ, Scope.ADMIN), outputs=stack.outputs)
+    credentials = Credentials(made.client.client_id, made.client_secret)
+    client = PatientClient(stack.api_url, stack.token_url, credentials, journal)
+    client.token()
+    return client
 
 
 def drained(deployment: Deployment) -> bool:
@@ -272,7 +295,7 @@ def weathered(emulator: Emulator, weather: Weather, options: Any) -> bool:
     hurry(deployment, receives=RECEIVES)
 
     storm_began = time.monotonic()
-    journal, fate = throw(stack, thrown, deployment, weather, options)
+    journal, fate, jobs = throw(stack, thrown, deployment, weather, options)
     faults = list(weather.faults)
     calls = sum(weather.calls.values())
     storm_seconds = time.monotonic() - storm_began
@@ -287,6 +310,8 @@ def weathered(emulator: Emulator, weather: Weather, options: Any) -> bool:
     left += [] if drained(deployment) else ["the queues did not run empty after the daily purge"]
     more, unburied_later = buried(deployment)
     letters += more
+    last = jobs.finish()
+    left += [] if drained(deployment) else ["the queues did not run empty after the jobs"]
     calm_seconds = time.monotonic() - calm_began
     say(f"  {healed} rejected for other bytes at their key, and sent again")
 
@@ -299,7 +324,9 @@ def weathered(emulator: Emulator, weather: Weather, options: Any) -> bool:
             Credentials(made.client.client_id, made.client_secret),
             Journal(),
         )
-    seen = Evidence.gathered(deployment, thrown, journal, faults, fate.kills, presets_of(stack), readers)
+    seen = Evidence.gathered(
+        deployment, thrown, journal, faults, fate.kills, presets_of(deployment), readers, jobs
+    )
     verdicts = {"queues drain, dead letters are explained and redriven": left + unburied + unburied_later}
     for name, guarantee in GUARANTEES:
         verdicts[name] = list(guarantee(seen))
@@ -348,6 +375,9 @@ def weathered(emulator: Emulator, weather: Weather, options: Any) -> bool:
             )
         },
         "near_duplicates": sum(asset.near_duplicate is not None for asset in seen.assets.values()),
+        "jobs": [f"{job.kind}: {job.state}, {job_figures(job)}" for job in seen.jobs],
+        "at_last": [f"{job.kind}: {job_figures(job)}" for job in last],
+        "to_jobs": dict(jobs.happened),
         "purge_runs": dict(Counter(f"{run.state}" for runs in seen.runs.values() for run in runs)),
         "purged": sum(run.deleted for runs in seen.runs.values() for run in runs),
         "findings": verdicts,
@@ -366,12 +396,15 @@ def weathered(emulator: Emulator, weather: Weather, options: Any) -> bool:
     return not any(verdicts.values())
 
 
-def presets_of(stack: Stack) -> Any:
+def presets_of(deployment: Deployment) -> Any:
     """The presets as the functions are told them."""
-    configuration = stack.client("lambda").get_function_configuration(
-        FunctionName=stack.outputs["RenderFunction"]
-    )
-    return parse_presets(configuration["Environment"]["Variables"]["PRESETS"])
+    return parse_presets(deployment.variable("RenderFunction", "PRESETS"))
+
+
+def job_figures(job: Job) -> str:
+    counted = ", ".join(f"{number} {name}" for name, number in job.counts.items())
+    attempt = f"{job.done} done, {job.skipped} skipped, {job.failed} failed"
+    return f"{attempt}; {counted}"
 
 
 def show(report: Mapping[str, Any]) -> None:
@@ -388,6 +421,9 @@ def show(report: Mapping[str, Any]) -> None:
     table("what is left", report["left"])
     runs = ", ".join(f"{number} {state}" for state, number in sorted(report["purge_runs"].items()))
     say(f"  {report['near_duplicates']} near-duplicates; {report['purged']} purged; runs: {runs}")
+    table("what happened to jobs", report["to_jobs"])
+    for job in report["jobs"] + [f"at last {job}" for job in report["at_last"]]:
+        say(f"  {job}")
     say(f"\nguarantees (storm {report['seconds']['storm']} s, calm {report['seconds']['calm']} s)")
     for name, findings in report["findings"].items():
         say(f"  {'FAILS' if findings else 'holds'}  {name}")

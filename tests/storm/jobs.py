@@ -1,0 +1,124 @@
+"""Catalog jobs in a storm: presets change and everything is rebuilt, and a bucket is imported, meanwhile.
+
+Executions are stopped, and the sweeper comes every few seconds instead of every ten minutes.  A job that
+failed is resumed, as its alarm asks for.
+"""
+
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import requests
+
+from infra.local.client import CatalogError, Job
+from infra.local.tour.presets import other_shape
+from tests.catalog.photos import Laid, laid
+from tests.end_to_end.deployment import Deployment
+from tests.storm.clients import Journal, PatientClient
+
+OLD_BUCKET: Final = "old-shop-of-a-storm"
+OBJECTS: Final = 40
+# There is something to rebuild, then: renditions of some ten images.
+RENDERED: Final = 30
+_PATTERN: Final = "media/catalog/{reference}/{filename}"
+_EVERY_SECONDS: Final = 5.0
+_STOPPED: Final = 0.4  # of the times that somebody looks
+_ENDED_WITHIN_SECONDS: Final = 240.0
+
+
+@dataclass
+class CatalogJobs:
+    """A rebuild of every tenant, and an import into one.  `catalog` has the scope catalog/admin."""
+
+    deployment: Deployment
+    catalog: PatientClient
+    tenant: str
+    journal: Journal
+    rng: random.Random
+    objects: tuple[Laid, ...] = field(default_factory=lambda: tuple(laid(OBJECTS)))
+    happened: Counter[str] = field(default_factory=Counter)
+
+    def lay(self) -> None:
+        """Objects in the bucket that will be imported."""
+        s3 = self.deployment.stack.client("s3")
+        s3.create_bucket(Bucket=OLD_BUCKET)
+        for one in self.objects:
+            s3.put_object(Bucket=OLD_BUCKET, Key=one.key, Body=one.data, ContentType=one.content_type)
+
+    def has_something_to_do(self) -> bool:
+        stored = self.deployment.stack.client("s3").list_objects_v2(
+            Bucket=self.deployment.output("RenditionsBucket"), MaxKeys=RENDERED
+        )
+        return bool(stored["KeyCount"] >= RENDERED)
+
+    def run(self, begin: Callable[[], bool], over: threading.Event) -> None:
+        """From `begin` until the storm is over: start both jobs, look after them, stop their executions."""
+        while not begin():
+            if over.wait(1):
+                return
+        self.change_presets()
+        asked: list[dict[str, Any]] = [{"kind": "rebuild", "tenant": "*"}, self.importing]
+        while not over.is_set():
+            try:
+                while asked:
+                    self.catalog.start_job(dry_run=False, **asked[0])
+                    del asked[0]
+                active = self.look_after()
+            except (CatalogError, requests.RequestException) as error:
+                self.happened[f"given up: {type(error).__name__}"] += 1
+                continue
+            for job in active:
+                if self.rng.random() < _STOPPED:
+                    self.happened["executions stopped"] += self.deployment.stop_executions(job.id)
+            over.wait(self.rng.uniform(0.5, 1.5) * _EVERY_SECONDS)
+
+    @property
+    def importing(self) -> dict[str, Any]:
+        return {
+            "kind": "import",
+            "tenant": self.tenant,
+            "bucket": OLD_BUCKET,
+            "reference_pattern": _PATTERN,
+        }
+
+    def change_presets(self) -> None:
+        """As a deployment does it, before everybody's eyes."""
+        _, presets = other_shape(json.loads(self.deployment.variable("RenderFunction", "PRESETS")))
+        self.deployment.configure(PRESETS=json.dumps(presets))
+
+    def look_after(self) -> list[Job]:
+        """Resume what failed, send the sweeper; the jobs that have not ended."""
+        jobs = list(self.catalog.jobs())
+        for job in jobs:
+            if job.state == "failed":
+                self.happened[f"resumed after: {job.document['reason']}"[:90]] += 1
+                self.catalog.order_job(job.id, "resume")
+        self.deployment.sweep_jobs()
+        return [job for job in jobs if job.state not in {"completed", "cancelled"}]
+
+    def finish(self) -> list[Job]:
+        """Once it is calm: all end, and so do a rebuild and an import of what the storm left.
+
+        Returns the latter two.  What was imported is noted as accepted and in use.
+        """
+        self._settle()
+        last = [
+            self.catalog.start_job(dry_run=False, **asked)
+            for asked in ({"kind": "rebuild", "tenant": "*"}, self.importing)
+        ]
+        self._settle()
+        for one in self.objects:
+            self.journal.accept(self.tenant, one.id)
+            # One that is rejected may have been taken before it was looked at.
+            self.journal.hold(self.tenant, one.id, one.sku, None if one.is_broken else True)
+        return [self.catalog.job(job.id) for job in last]
+
+    def _settle(self) -> None:
+        ends = time.monotonic() + _ENDED_WITHIN_SECONDS
+        while self.look_after() and time.monotonic() < ends:
+            time.sleep(1)
