@@ -264,6 +264,23 @@ def test_every_failure_is_named_and_only_those_are_tried_again(
     assert sorted(mended.taken) == sorted((phase, name) for phase in ("first", "second") for name in bad)
 
 
+def test_failures_with_long_names_are_tried_again_in_smaller_parts(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an import has them: a key with its filename and fifty references."""
+    named = tuple(f"{number:02x}" + " " * 7_000 for number in range(40))
+    Counted(images=named, bad=frozenset(named)).play(cloud, monkeypatch)
+    run = started(cloud)
+    run.to_the_end()
+    kind = Counted(images=named).play(cloud, monkeypatch)
+
+    again = JobRun(cloud, cloud.job("POST", f"/{run.id}/retry").json["id"])
+    job = again.to_the_end()
+
+    assert (job.state, job.reason, job.tally.done) == ("completed", None, 2 * len(named))
+    assert sorted(kind.taken) == sorted((phase, name) for phase in ("first", "second") for name in named)
+
+
 def test_a_job_without_failures_or_one_that_runs_cannot_be_tried_again(cloud: Cloud, kind: Counted) -> None:
     run = started(cloud)
     assert order(cloud, run, "retry") == "job_state"

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import batched
 from typing import TYPE_CHECKING, Final
 
 from catalog.domain.jobs import Step, Work
 from catalog.domain.paging import PageRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from catalog.adapters.jobs_table import Jobs
     from catalog.domain.jobs import Job
     from catalog.domain.keys import TenantId
 
 FAILURES_PER_STEP: Final = 1_000
-SUBJECTS_PER_PART: Final = 100  # of up to 1 KiB each
+SUBJECTS_PER_PART: Final = 100
+# An object of a manifest is named with all its references: up to 7 KB.  A line has 250,000 bytes at most.
+_PART_BYTES: Final = 150_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,20 @@ class RetrySteps:
         works = [
             Work(tenant, phase, None, some)
             for (tenant, phase), named in subjects.items()
-            for some in batched(dict.fromkeys(named), SUBJECTS_PER_PART, strict=False)
+            for some in _parts(dict.fromkeys(named))
         ]
         return Step(works, len(page.entries), page.cursor)
+
+
+def _parts(named: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """As many to a part as its line has room for."""
+    part, length = list[str](), 0
+    for name in named:
+        size = len(json.dumps(name))
+        if part and (len(part) == SUBJECTS_PER_PART or length + size > _PART_BYTES):
+            yield tuple(part)
+            part, length = [], 0
+        part.append(name)
+        length += size
+    if part:
+        yield tuple(part)
