@@ -22,15 +22,21 @@ def holders(action: str, resource: str = "") -> set[str]:
 
 def test_only_the_functions_that_must_can_write_or_delete_objects() -> None:
     assert holders("s3:PutObject", "Originals") == {"RequestUpload", "ImportWorker"}
-    assert holders("s3:PutObject", "Renditions") == {"Render", "ImportWorker", "RebuildWorker"}
-    assert holders("s3:DeleteObject") == {"Ingest", "ImportWorker", "Purge", "PurgeWorker", "RebuildWorker"}
+    # An erased image may leave near-duplicates that have to be rendered.
+    assert holders("s3:PutObject", "Renditions") == {"Render", "ImportWorker", "RebuildWorker", "EraseWorker"}
+    workers = {"ImportWorker", "PurgeWorker", "RebuildWorker", "EraseWorker"}
+    assert holders("s3:DeleteObject") == {"Ingest", "Purge", *workers}
 
 
-def test_only_purge_deletes_assets_tenants_what_was_announced_and_only_tenants_makes_clients() -> None:
-    assert holders("dynamodb:DeleteItem", "AssetsTable") == {"Purge", "PurgeWorker", "Tenants"}
+def test_only_purge_and_erase_delete_assets_tenants_the_announced_and_only_tenants_makes_clients() -> None:
+    assert holders("dynamodb:DeleteItem", "AssetsTable") == {"Purge", "PurgeWorker", "Tenants", "EraseWorker"}
     assert holders("dynamodb:PutItem", "ClientsTable") == {"Tenants"}
-    assert {function for function, action, _ in GRANTS if action.startswith("cognito-idp:")} == {"Tenants"}
-    assert {function for function, action, _ in GRANTS if action.startswith("kms:")} == {"Jobs", "Purge"}
+    holders_of = {
+        service: {function for function, action, _ in GRANTS if action.startswith(f"{service}:")}
+        for service in ("cognito-idp", "kms")
+    }
+    assert holders_of["cognito-idp"] == {"Tenants", "EraseWorker"}
+    assert holders_of["kms"] == {"Jobs", "Purge", "EraseWorker"}
 
 
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
@@ -39,10 +45,14 @@ def test_a_function_reaches_no_service_beyond_the_pipelines(function: str) -> No
     assert services <= {"dynamodb", "s3", "sqs", "logs", "kms", "cognito-idp", "events", "states"}
 
 
-def test_a_version_that_purge_left_restorable_can_be_deleted_by_no_function() -> None:
+def test_a_version_that_purge_left_restorable_can_be_deleted_by_an_erasure_alone() -> None:
     """Who renders takes back what was stored for an asset that is gone, and a rebuild what it replaced."""
     changing = [grant for grant in GRANTS if not grant[1].startswith("s3:List")]
-    found = [grant for grant in changing if "Version" in grant[1] or "Lifecycle" in grant[1]]
+    found = [
+        grant
+        for grant in changing
+        if ("Version" in grant[1] or "Lifecycle" in grant[1]) and grant[0] != "EraseWorker"
+    ]
     assert {function for function, _, _ in found} == {"Render", "ImportWorker", "RebuildWorker"}
     for _, action, where in found:
         assert action == "s3:DeleteObjectVersion"
