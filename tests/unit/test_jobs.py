@@ -47,11 +47,27 @@ def job(**known: Any) -> Job:
     return Job(**facts | known)
 
 
-@pytest.mark.parametrize("images", [0, 1, 200, 201, 3_200, 3_201, 51_200, 10**6, 10**7, 10**8, 10**10])
-def test_ranges_hold_as_many_images_as_a_part_or_are_the_most_there_are(images: int) -> None:
-    digits = digits_for(images)
-    assert images <= IMAGES_PER_PART * 16**digits or digits == 5
-    assert digits == 0 or images > IMAGES_PER_PART * 16 ** (digits - 1)
+@pytest.mark.parametrize(
+    ("images", "parts"),
+    [
+        (0, 1),
+        (100, 1),
+        (101, 16),
+        (1_600, 16),
+        (1_601, 256),
+        (102_400, 256),
+        (102_401, 4_096),
+        (10**6, 4_096),
+        (10**7, 65_536),
+        (10**8, 1_048_576),
+        (10**10, 1_048_576),
+    ],
+)
+def test_a_small_catalog_has_parts_to_share_and_a_large_one_no_more_than_it_needs(
+    images: int, parts: int
+) -> None:
+    assert 16 ** digits_for(images) == parts
+    assert parts <= 256 or images > IMAGES_PER_PART * parts // 16
 
 
 @pytest.mark.parametrize("digits", [0, 1, 2, 3])

@@ -21,6 +21,8 @@ JOBS_KEPT_FOR: Final = timedelta(days=400)
 # A range of ids this large takes a worker the two minutes that it has, at 0.3 s an image.  Smaller ones cost
 # more than what they find nothing to do for: a million images in 65,536 parts $2, in 4,096 $0.13.
 IMAGES_PER_PART: Final = 400
+_FEW_RANGES: Final = 256  # a cent for their workers, reports and transitions
+_FEW_IMAGES: Final = 100
 _MOST_DIGITS: Final = 5  # 1,048,576 ranges: 95 images each of 10^8
 _HEX: Final = 16
 
@@ -325,11 +327,16 @@ class Steps(Protocol):
 
 
 def digits_for(images: int, *, per_part: int = IMAGES_PER_PART) -> int:
-    """Hex digits that cut this many images into ranges of at most `per_part` on average."""
-    digits = 0
-    while digits < _MOST_DIGITS and images > per_part * _HEX**digits:
-        digits += 1
-    return digits
+    """Hex digits that cut this many images into ranges of at most `per_part` on average.
+
+    Smaller ones where these cost nothing to speak of: so that workers have enough to share.
+    """
+
+    def is_too_coarse(ranges: int) -> bool:
+        shared_better = ranges * _HEX <= _FEW_RANGES and images > _FEW_IMAGES * ranges
+        return images > per_part * ranges or shared_better
+
+    return next(d for d in range(_MOST_DIGITS + 1) if d == _MOST_DIGITS or not is_too_coarse(_HEX**d))
 
 
 def ranges(digits: int) -> Iterator[str]:
