@@ -34,7 +34,7 @@ requests = JobRequests(
     jobs,
     Executions(settings.job_machine()),
     Signer(settings.signing_key_id()),
-    ErasureRequests(jobs, Assets(settings.assets_table()), Counters(settings.usage_table())),
+    ErasureRequests(jobs, Assets(settings.assets_table()), Counters(settings.usage_table()), tenants),
     settings.job_concurrency(),
 )
 app = Api(clients.current_tenant_of, allow_origin=settings.cors_allow_origin())

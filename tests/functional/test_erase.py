@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -11,6 +11,7 @@ import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 from PIL import Image, ImageFilter
 
+from catalog.adapters.tables import timestamp
 from catalog.domain.erase import statement_of
 from catalog.domain.keys import tenant_id
 from infra.pictures.images import half_of, jpeg_bytes, noisy_scene, product_photo
@@ -338,6 +339,59 @@ def test_an_erasure_needs_the_token_of_a_dry_run_that_found_what_is_there(cloud:
     assert (used.status, used.json["error"]["code"]) == (409, "confirm_token_used")
     to_the_end(cloud, run)
     assert left_of(cloud, "acme") == []
+
+
+@pytest.mark.parametrize("image", [None, id_of(OTHER)], ids=["tenant", "image"])
+def test_a_retry_erases_nothing_that_was_made_or_uploaded_since_it_was_confirmed(
+    cloud: Cloud, image: str | None
+) -> None:
+    asked = {"image": image} if image else {}
+    cloud.upload(OTHER)
+    count_changes(cloud)
+    token = dry_run(cloud, **asked)["confirm_token"]
+    run = started(cloud, dry_run=False, confirm_token=token, **asked)
+    made_again(cloud, image)
+    to_the_end(cloud, run)
+    assert run.job.tally.failed
+
+    refused = cloud.job("POST", f"/{run.id}/retry")
+
+    assert (refused.status, refused.json["error"]["code"]) == (409, "confirm_token_outdated")
+    assert cloud.asset(id_of(OTHER)).status == "ready"
+
+
+def made_again(cloud: Cloud, image: str | None) -> None:
+    """The image was deleted and uploaded again; the tenant was removed, and another has its name."""
+    if image:
+        cloud.delete(image)
+        cloud.upload(OTHER)
+        return
+    cloud.dynamodb.update_item(
+        TableName="TenantsTable",
+        Key={"tenant": {"S": "acme"}},
+        UpdateExpression="SET created_at = :now",
+        ExpressionAttributeValues={":now": {"S": timestamp(datetime.now(UTC))}},
+    )
+
+
+def test_an_erasure_is_not_tried_again_beside_another_of_the_same_tenant(cloud: Cloud) -> None:
+    cloud.upload(OTHER)
+    count_changes(cloud)
+    token = dry_run(cloud)["confirm_token"]
+    run = started(cloud, dry_run=False, confirm_token=token)
+    made_again(cloud, None)
+    to_the_end(cloud, run)
+    cloud.dynamodb.update_item(
+        TableName="TenantsTable",
+        Key={"tenant": {"S": "acme"}},
+        UpdateExpression="SET created_at = :before",
+        ExpressionAttributeValues={":before": {"S": "2026-01-01T00:00:00.000000Z"}},
+    )
+
+    assert cloud.job("POST", f"/{run.id}/retry").status == 202
+    beside = cloud.job("POST", f"/{run.id}/retry")
+
+    assert (beside.status, beside.json["error"]["code"]) == (409, "tenant_has_jobs")
 
 
 # --- One image -------------------------------------------------------------------------------------------

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
     from catalog.adapters.assets_table import Assets
     from catalog.adapters.jobs_table import Jobs
+    from catalog.adapters.tenants_table import Tenants
     from catalog.adapters.usage_table import Counters
+    from catalog.domain.assets import Asset
     from catalog.domain.jobs import Done, Job, Step, Steps, Work, Worker
     from catalog.domain.keys import TenantId
+    from catalog.domain.tenants import Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class ErasureRequests:
     jobs: Jobs
     assets: Assets
     counters: Counters
+    tenants: Tenants
 
     def allow(self, tenant: TenantId, image: AssetId | None, *, asked_by: TenantId) -> None:
         """Raises OwnTenantError, AssetNotFoundError."""
@@ -75,8 +79,28 @@ class ErasureRequests:
         found = self._standing(dry_run.tenant, image_of(dry_run.options))
         if any(dry_run.tally.counts.get(name, 0) != number for name, number in found.items()):
             raise DryRunOutdatedError(dry_run.id)
+        self._alone(dry_run.tenant)
+
+    def again(self, failed: Job) -> None:
+        """Before an erasure is tried again: its token confirmed nothing that was made or uploaded since.
+
+        Raises TenantNotFoundError, DryRunOutdatedError, TenantHasJobsError; JobNotFoundError where the
+        confirmed job is forgotten.
+        """
+        assert failed.tenant is not None, "an erasure is of one tenant"  # noqa: S101  the request had one
+        confirmed, image = failed, image_of(failed.options)
+        while confirmed.retry_of is not None:
+            confirmed = self.jobs.get(confirmed.retry_of)
+        there: Tenant | Asset | None = self.tenants.get(failed.tenant)
+        if image is not None:
+            there = self.assets.find(AssetKey(failed.tenant, image))
+        if there is not None and there.created_at > confirmed.created_at:
+            raise DryRunOutdatedError(confirmed.id)
+        self._alone(failed.tenant)
+
+    def _alone(self, tenant: TenantId) -> None:
         for job in self.jobs.active():
-            if job.tenant == dry_run.tenant:
+            if job.tenant == tenant:
                 raise TenantHasJobsError(job.id)
 
     def _standing(self, tenant: TenantId, image: AssetId | None) -> Mapping[str, int]:

@@ -102,10 +102,15 @@ class JobRequests:
         return self._start(job)
 
     def retry(self, job_id: str, *, requested_by: str) -> Job:
-        """A new job over what failed in one that has ended.  Raises JobNotFoundError, JobStateError."""
+        """A new job over what failed in one that has ended.
+
+        Raises JobNotFoundError, JobStateError; where it would erase, what ErasureRequests.again raises.
+        """
         failed = self.jobs.get(job_id)
         if failed.ended_at is None or failed.tally.failed == 0:
             raise JobStateError(job_id)
+        if failed.kind is JobKind.ERASE and not failed.dry_run:
+            self.erasures.again(failed)
         now = self.clock()
         job = Job(
             id=_new_id(now),
