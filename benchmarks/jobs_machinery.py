@@ -28,7 +28,7 @@ SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
 
 # The job is read, consistently; the planner reads 250 bytes of each part before each of about two rounds.
 PART_READS: Final = 1 + 2 * 250 / 4096
-# Its line is begun and, with the job's totals, reported, in a transaction: a record of 1 to 2 KB and the part.
+# Its line is begun; a transaction reports it with the totals of the job: a record of 1 to 2 KB, and the part.
 BEGINNING, REPORT = 1, 2 * (1 + 2)
 PART_WRITES: Final = BEGINNING + REPORT
 # A Distributed Map's child is a transition of its parent (docs.aws.amazon.com/step-functions/latest/dg/
