@@ -37,7 +37,8 @@ from infra.operator.tenants import create_tenant_client
 from infra.pictures.images import jpeg_bytes, noisy_scene, product_photo
 
 JOBS: Final = ("rebuild", "import")
-CATALOG: Final = "catalog"
+# Two jobs, of a tenant each: a tenant of a few hundred images is one part, so one worker's.
+CATALOGS: Final = ("catalog-0", "catalog-1")
 WARM_UP: Final = 8
 JOB_SECONDS: Final = 600.0
 # A version that no preset has: the record's rendition is as of presets of long ago.
@@ -72,33 +73,37 @@ class Shop:
             )
 
     def fill(self) -> None:
-        """Import the catalog that rebuilds work on."""
-        self.pipeline.add_tenant(CATALOG)
-        job = self.admin.wait_for_job(self._start("import", CATALOG), timeout_seconds=JOB_SECONDS)
-        assert job.state == "completed", job
-        assert job.done > 0, job
-
-    def start(self, kind: str) -> str:
-        """A job that has all photos to do."""
-        if kind == "import":
-            tenant = f"import-{next(self._numbers)}"
+        """Import the catalogs that rebuilds work on."""
+        for tenant in CATALOGS:
             self.pipeline.add_tenant(tenant)
-            return self._start(kind, tenant)
-        self._age()
-        return self._start(kind, CATALOG)
+        for job_id in [self._start("import", tenant) for tenant in CATALOGS]:
+            job = self.admin.wait_for_job(job_id, timeout_seconds=JOB_SECONDS)
+            assert job.state == "completed", job
+            assert job.done > 0, job
+
+    def start(self, kind: str) -> list[str]:
+        """Two jobs that have all photos to do."""
+        if kind == "import":
+            tenants = [f"import-{next(self._numbers)}" for _ in CATALOGS]
+            for tenant in tenants:
+                self.pipeline.add_tenant(tenant)
+            return [self._start(kind, tenant) for tenant in tenants]
+        for tenant in CATALOGS:
+            self._age(tenant)
+        return [self._start(kind, tenant) for tenant in CATALOGS]
 
     def _start(self, kind: str, tenant: str) -> str:
         options = {"bucket": self.bucket} if kind == "import" else {}
         return self.admin.start_job(kind, dry_run=False, tenant=tenant, **options).id
 
-    def _age(self) -> None:
-        """Have every rendition of the catalog be as of presets of long ago."""
+    def _age(self, tenant: str) -> None:
+        """Have every rendition of a catalog be as of presets of long ago."""
         key: dict[str, Any] = {}
         while True:
             answer = self._dynamodb.query(
                 TableName=self._assets,
                 KeyConditionExpression="tenant = :tenant",
-                ExpressionAttributeValues={":tenant": {"S": CATALOG}},
+                ExpressionAttributeValues={":tenant": {"S": tenant}},
                 **key,
             )
             for item in answer["Items"]:
@@ -119,22 +124,29 @@ class Shop:
             ExpressionAttributeValues={":renditions": {"M": renditions}, ":revision": item["revision"]},
         )
 
-    def images_of(self, job_id: str) -> int:
-        job = self.admin.job(job_id)
-        return job.done + job.skipped + job.failed
+    def tally(self, jobs: Sequence[str]) -> tuple[int, bool]:
+        """Images these jobs have done, and whether one of them has more to do."""
+        seen = [self.admin.job(job_id) for job_id in jobs]
+        done = [job.done + job.skipped + job.failed for job in seen]
+        at_work = [
+            job.state == "running" and images < job.expected for job, images in zip(seen, done, strict=True)
+        ]
+        return sum(done), any(at_work)
 
     @contextmanager
-    def running(self, kind: str) -> Iterator[str]:
-        """Such a job, from its first report until it was cancelled and rests."""
-        job_id = self.start(kind)
+    def running(self, kind: str) -> Iterator[list[str]]:
+        """Such jobs, from their first report until they were cancelled and rest."""
+        jobs = self.start(kind)
         ends = time.monotonic() + JOB_SECONDS
-        while not self.images_of(job_id):
-            assert time.monotonic() < ends, self.admin.job(job_id)
+        while not self.tally(jobs)[0]:
+            assert time.monotonic() < ends, [self.admin.job(job_id) for job_id in jobs]
             time.sleep(0.2)
-        yield job_id
-        if not self.admin.job(job_id).is_ended:
-            self.admin.order_job(job_id, "cancel")
-        self.admin.wait_for_job(job_id, timeout_seconds=JOB_SECONDS)
+        yield jobs
+        for job_id in jobs:
+            if not self.admin.job(job_id).is_ended:
+                self.admin.order_job(job_id, "cancel")
+        for job_id in jobs:
+            self.admin.wait_for_job(job_id, timeout_seconds=JOB_SECONDS)
 
 
 def windows(
@@ -155,13 +167,11 @@ def window(shop: Shop, live: Sequence[Picture], job: str, send: Callable[..., li
     if job == NO_JOB:
         began = time.monotonic()
         return Window(job, tuple(send(live)), time.monotonic() - began)
-    with shop.running(job) as job_id:
-        cpu, images, began = _cpu(shop, job), shop.images_of(job_id), time.monotonic()
+    with shop.running(job) as jobs:
+        cpu, (images, _), began = _cpu(shop, job), shop.tally(jobs), time.monotonic()
         ready = tuple(send(live))
         seconds = time.monotonic() - began
-        seen = shop.admin.job(job_id)
-        done = seen.done + seen.skipped + seen.failed
-        covered = seen.state == "running" and done < seen.expected
+        done, covered = shop.tally(jobs)
         return Window(job, ready, seconds, done - images, _cpu(shop, job) - cpu, covered)
 
 

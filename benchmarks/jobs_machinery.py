@@ -20,15 +20,15 @@ from catalog.domain.jobs import IMAGES_PER_PART, digits_for
 from catalog.domain.recount import RECORDS_PER_PART
 from catalog.use_cases.job_parts import REPORT_AFTER
 from catalog.use_cases.job_ranges import RANGES_PER_STEP
+from catalog.use_cases.rebuilding import MOST_IMAGES_PER_PART
 
-PRICES: Final[Mapping[str, float]] = json.loads(Path(__file__).with_name("prices.json").read_text())[
-    "per_unit"
-]
+_FILE: Final = Path(__file__).with_name("prices.json")
+PRICES: Final[Mapping[str, float]] = json.loads(_FILE.read_text())["per_unit"]
 SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
 
 # The job is read, consistently; the planner reads 250 bytes of each part before each of about two rounds.
 PART_READS: Final = 1 + 2 * 250 / 4096
-# Its line is begun; a transaction reports it with the totals of the job: a record of 1 to 2 KB, and the part.
+# It is begun and, with the job's totals, reported, in a transaction: a record of 1 to 2 KB and the part.
 BEGINNING, REPORT = 1, 2 * (1 + 2)
 PART_WRITES: Final = BEGINNING + REPORT
 # A Distributed Map's child is a transition of its parent (docs.aws.amazon.com/step-functions/latest/dg/
@@ -54,7 +54,7 @@ STEP: Final = 2 * (
 
 # Images of a part at most; an import's are counted out.
 PER_PART: Final = {
-    "rebuild, a look": IMAGES_PER_PART,
+    "rebuild, a look": MOST_IMAGES_PER_PART,
     "find-duplicates": IMAGES_PER_PART,
     "recount": RECORDS_PER_PART,
 }

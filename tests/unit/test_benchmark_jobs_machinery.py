@@ -27,6 +27,7 @@ def test_an_import_has_a_part_for_each_hundred_objects_and_ranges_are_powers_of_
 @pytest.mark.parametrize(
     ("kind", "of_job", "least"),
     [
+        (JobKind.REBUILD, "rebuild, a look", "skipped"),
         (JobKind.IMPORT, "import", "known"),
         (JobKind.FIND_DUPLICATES, "find-duplicates", "skipped"),
         (JobKind.RECOUNT, "recount", "done"),

@@ -27,7 +27,7 @@ UNITS: Final[Mapping[JobKind, Mapping[str, Unit]]] = {
         "followed": Unit(2.1e-6, 0.02),
         "completed": Unit(5e-6, 0.2),
         "removed": Unit(0.02e-6, 0.001),
-        "skipped": Unit(0.07e-6, 0.0005),
+        "skipped": Unit(0.18e-6, 0.0005),
         "failed": Unit(0.6e-6, 0.1),
     },
     # What is rejected or known by its bytes is read, too; what was seen is looked up.
