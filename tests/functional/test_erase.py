@@ -11,6 +11,7 @@ import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 from PIL import Image, ImageFilter
 
+from catalog.adapters import sdk
 from catalog.adapters.tables import timestamp
 from catalog.domain.erase import statement_of
 from catalog.domain.keys import tenant_id
@@ -277,6 +278,54 @@ def test_what_a_worker_leaves_behind_the_last_sweep_is_found_and_swept(cloud: Cl
 
     assert run.job.tally.counts["found_late"] >= 2
     assert (run.job.state, left_of(cloud, "acme")) == ("completed", [])
+
+
+@pytest.mark.parametrize("image", [None, id_of(OTHER)], ids=["tenant", "image"])
+def test_what_never_ceases_to_come_is_no_end_of_an_erasure(cloud: Cloud, image: str | None) -> None:
+    """Each look finds something: nobody signs that nothing is left."""
+    asked = {"image": image} if image else {}
+    cloud.upload(OTHER)
+    count_changes(cloud)
+    token = dry_run(cloud, **asked)["confirm_token"]
+    run = started(cloud, dry_run=False, confirm_token=token, **asked)
+    while (said := run.plan()["next"]) != "end":
+        if said == "wait":
+            cloud.store(OTHER)
+            run.wait_until(datetime.fromisoformat(run.plan()["until"]))
+        else:
+            for line in run.lines():
+                run.work(line)
+            count_changes(cloud)
+
+    failures = cloud.job("GET", f"/{run.id}/failures").json["failures"]
+    assert [failure["code"] for failure in failures] == ["not_erased"]
+    assert told(cloud, run)["report"] is None
+    assert cloud.tenants.knows(tenant_id("acme"))
+
+
+def test_an_object_that_s3_fails_to_delete_once_is_deleted_at_the_next_try(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 10^8 images some answer of DeleteObjects has an InternalError for a key: no reason to begin anew."""
+    filled(cloud)
+    s3, failed = sdk.client("s3"), set[str]()
+    delete = s3.delete_objects
+
+    def delete_but_one(**asked: Any) -> Any:
+        objects = asked["Delete"]["Objects"]
+        left = objects[0]
+        if left["Key"] in failed:
+            return delete(**asked)
+        failed.add(left["Key"])
+        answer = delete(**asked | {"Delete": {"Objects": objects[1:]}}) if objects[1:] else {}
+        return answer | {"Errors": [left | {"Code": "InternalError", "Message": "We encountered"}]}
+
+    monkeypatch.setattr(s3, "delete_objects", delete_but_one)
+    run = erase(cloud)
+
+    assert failed
+    assert (run.job.tally.failed, left_of(cloud, "acme")) == (0, [])
+    assert verified(cloud, told(cloud, run)["report"])
 
 
 def test_events_that_come_after_the_end_leave_no_counter(cloud: Cloud) -> None:

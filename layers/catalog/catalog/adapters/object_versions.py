@@ -1,12 +1,21 @@
 """Every version and delete marker under a prefix: what a purge leaves, and an erasure does not."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from catalog.adapters.sdk import client
 from catalog.domain.jobs import Failure
+
+# What S3 says of single keys of a batch while it is busy: of 10^8 objects it says so of some.
+_PASSING: Final = frozenset({"InternalError", "ServiceUnavailable", "SlowDown", "OperationAborted"})
+_TRIES: Final = 4
+
+
+class VersionsNotDeletedError(Exception):
+    """S3 failed at some versions at every try; a later try deletes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +55,31 @@ class ObjectVersions:
             markers = _markers(answer["NextKeyMarker"], answer.get("NextVersionIdMarker", ""))
 
     def delete(self, versions: Sequence[StoredVersion]) -> tuple[Failure, ...]:
-        """Delete these for good, at most 1,000.  Those that S3 refuses are failures."""
+        """Delete these for good, at most 1,000.  Those that S3 refuses are failures.
+
+        Raises VersionsNotDeletedError where S3 fails at some each time.
+        """
         named = [{"Key": each.key, "VersionId": each.version} for each in versions]
-        answer = client("s3").delete_objects(Bucket=self._bucket, Delete={"Objects": named, "Quiet": True})
-        return tuple(
-            Failure(error["Key"], "object_not_deleted", f"{error['Code']}: {error.get('Message', '')}"[:1000])
-            for error in answer.get("Errors", [])
-        )
+        refused: list[Failure] = []
+        for attempt in range(_TRIES):
+            answer = client("s3").delete_objects(
+                Bucket=self._bucket, Delete={"Objects": named, "Quiet": True}
+            )
+            errors = answer.get("Errors", [])
+            named = [
+                {"Key": error["Key"], "VersionId": error["VersionId"]}
+                for error in errors
+                if error["Code"] in _PASSING
+            ]
+            refused += [_failure(error) for error in errors if error["Code"] not in _PASSING]
+            if not named:
+                return tuple(refused)
+            time.sleep(0.1 * 2**attempt)
+        raise VersionsNotDeletedError(f"{len(named)} of {self._bucket}")
+
+
+def _failure(error: dict[str, str]) -> Failure:
+    return Failure(error["Key"], "object_not_deleted", f"{error['Code']}: {error.get('Message', '')}"[:1000])
 
 
 def _markers(key: str, version: str) -> dict[str, str]:

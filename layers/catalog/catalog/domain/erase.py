@@ -16,6 +16,7 @@ from catalog.domain.purge import stored_bytes
 WORKERS_END_AFTER: Final = timedelta(seconds=90)
 # How often what is found behind the last sweep is swept again before the job says so and stops.
 MOST_CHECKS: Final = 5
+STILL_FOUND: Final = "still-found"  # said of the last look
 # What a dry run has found, and what is compared before it is confirmed.
 IMAGES_COUNTED: Final = "images_counted"
 BYTES_COUNTED: Final = "bytes_counted"

@@ -21,6 +21,7 @@ from catalog.domain.erase import (
     IMAGES_COUNTED,
     LATE,
     MOST_CHECKS,
+    STILL_FOUND,
     WORKERS_END_AFTER,
     report_of,
     statement_of,
@@ -254,7 +255,7 @@ class TenantErasureSteps:
         """Look once more, unless the look before has found nothing, or too many have found something."""
         found = job.tally.counts.get(LATE, 0)
         if number > MOST_CHECKS or (number > 1 and found == seen):
-            return Step([Work(tenant, Phase.FINISH)], 0, None)
+            return Step([Work(tenant, Phase.FINISH, None, (STILL_FOUND,) if found != seen else ())], 0, None)
         works = [
             Work(tenant, Phase.CHECK),
             *(Work(tenant, Phase.INDEX, subjects=(str(segment),)) for segment in range(SEGMENTS)),
@@ -309,7 +310,7 @@ class TenantErasure:
                 images = usage.assets + usage.rejected
                 return Done(counts={IMAGES_COUNTED: images, BYTES_COUNTED: usage.bytes_stored})
             case Phase.FINISH:
-                return self._finish(job, work.tenant)
+                return self._finish(job, work.tenant, still_found=STILL_FOUND in work.subjects)
         if subject is None:
             return Done(
                 failures=(Failure(work.tenant, "not_erasing", "another job erases this tenant, or none"),)
@@ -370,14 +371,14 @@ class TenantErasure:
             return Done(failures=(Failure(tenant, "tenant_not_found", "there is no such tenant any more"),))
         return Done(counts={"clients": self.clients.revoke_all(tenant)})
 
-    def _finish(self, job: Job, tenant: TenantId) -> Done:
+    def _finish(self, job: Job, tenant: TenantId, *, still_found: bool) -> Done:
         """The tenant's record goes, unless something of it is left; then the report is signed."""
         with suppress(TenantNotFoundError):  # this job removed it, and died before it said so
             found = self.tenants.get(tenant)
             if found.erased_by != job.id:
                 return Done(failures=(Failure(tenant, "not_erasing", "another job erases this tenant"),))
-            if job.tally.failed:
-                why = "something of this tenant is left: see the other failures, and retry"
+            if job.tally.failed or still_found:
+                why = "something of this tenant is left, or still comes: see the other failures, and retry"
                 return Done(failures=(Failure(tenant, "not_erased", why),))
             self.tenants.forget(found)
         # What the stream told in between; from now on it is told of a tenant that is not there.

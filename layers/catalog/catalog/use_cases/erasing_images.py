@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from catalog.domain.assets import AssetStateError, Status
 from catalog.domain.clock import Clock, utc_now
-from catalog.domain.erase import LATE, MOST_CHECKS, WORKERS_END_AFTER, image_of, report_of, standing
+from catalog.domain.erase import (
+    LATE,
+    MOST_CHECKS,
+    STILL_FOUND,
+    WORKERS_END_AFTER,
+    image_of,
+    report_of,
+    standing,
+)
 from catalog.domain.jobs import Done, Failure, Step, Work, digits_for, ranges
 from catalog.domain.keys import AssetId, AssetKey
 from catalog.domain.rejections import ImageRejectedError
@@ -80,7 +88,8 @@ class ImageErasureSteps:
         number, seen = map(int, told.split("/"))
         found = job.tally.counts.get(LATE, 0)
         last = number > MOST_CHECKS or (number > 1 and found == seen)
-        works = [Work(tenant, Phase.CHECK, "", (id_, "last" if last else ""))]
+        said = ("last", *((STILL_FOUND,) if found != seen else ())) if last else ()
+        works = [Work(tenant, Phase.CHECK, "", (id_, *said))]
         if last:
             return Step(works, 0, None)
         return Step(works, 0, f"check:{number + 1}/{found}", self.clock() + WORKERS_END_AFTER)
@@ -131,7 +140,9 @@ class ImageErasure:
                 return self._stand(self._key(job)) if job.dry_run else self._erase(job)
             case Phase.FORGET:
                 return self._forget(job)
-        return self._finish(job) if "last" in work.subjects else self._check(job)
+        if "last" not in work.subjects:
+            return self._check(job)
+        return self._finish(job, still_found=STILL_FOUND in work.subjects)
 
     def _naming(self, job: Job, work: Work, after: str | None) -> Iterator[tuple[str, Any]]:
         """Imports of a range that became the image; pairs and entries that name it on either side."""
@@ -249,10 +260,10 @@ class ImageErasure:
                 self.counters.forget_gone(key.tenant, key.id, share)
         return Done(counts=counts | {LATE: late})
 
-    def _finish(self, job: Job) -> Done:
+    def _finish(self, job: Job, *, still_found: bool) -> Done:
         key = self._key(job)
         share = self.counters.counted(key.tenant, [key.id]).shares.get(key.id)
-        if job.tally.failed or share is not None or self.assets.find(key) is not None:
+        if job.tally.failed or still_found or share is not None or self.assets.find(key) is not None:
             why = "something of this image is left: see the other failures, and retry"
             return Done(failures=(Failure(key.id, "not_erased", why),))
         self.jobs.attach(job.id, signed(report_of(job, at=self.clock()), self.signer))
