@@ -159,7 +159,7 @@ def windows(
             for job in (NO_JOB, kind):
                 shop.pipeline.settle()
                 done.append(window(shop, live, job, send))
-        print(f"round {number + 1} of {rounds}: {len(done)} windows", file=sys.stderr)
+                tell_window(done[-1])
     return done
 
 
@@ -173,6 +173,11 @@ def window(shop: Shop, live: Sequence[Picture], job: str, send: Callable[..., li
         seconds = time.monotonic() - began
         done, covered = shop.tally(jobs)
         return Window(job, ready, seconds, done - images, _cpu(shop, job) - cpu, covered)
+
+
+def tell_window(done: Window) -> None:
+    p50, p95 = (milliseconds(quantile(done.ready, part)) for part in (0.5, 0.95))
+    print(f"{done.job}: p50 {p50} ms, p95 {p95} ms, the job did {done.images} images", file=sys.stderr)
 
 
 def _cpu(shop: Shop, job: str) -> float:
