@@ -41,6 +41,7 @@ BENCHMARKS: Final = (
     Benchmark("jobs_rebuild"),
     Benchmark("cost"),
     Benchmark("jobs_recount", images=False),
+    Benchmark("jobs_erase", images=False),
     Benchmark("jobs_live", images=False),
     Benchmark("jobs_machinery", images=False),
 )

@@ -40,11 +40,16 @@ from catalog.use_cases.recounting import RecountSteps, RecountWorker
 SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
 TENANT: Final = tenant_id("acme")
 VCPU_GB: Final = 1769 / 1024
+NO_ACCOUNT: Final = {
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_SECRET_ACCESS_KEY": "none",
+}
 _PAGE_BYTES: Final = 1_000_000
 _MOMENT: Final = "2026-11-30T12:00:00.000000+00:00"
 
 
-def _asset(id_: str) -> dict[str, Any]:
+def asset_item(id_: str) -> dict[str, Any]:
     rendition = {"M": {"version": {"S": "0123456789"}, "key": {"S": "card-0123456789.jpg"}}}
     for name in ("size_bytes", "width", "height", "quality"):
         rendition["M"][name] = {"N": "600"}
@@ -70,7 +75,7 @@ def _asset(id_: str) -> dict[str, Any]:
     }
 
 
-def _share(id_: str) -> dict[str, Any]:
+def share_item(id_: str) -> dict[str, Any]:
     numbers = {"assets": "1", "bytes_originals": "250000", "revision": "5"}
     numbers |= {f"bytes_of#{name}": "600" for name in ("thumb", "card", "zoom")}
     return {
@@ -128,7 +133,7 @@ class Generated:
         if behind:
             at = bisect.bisect_right(self.ids, behind[0].removeprefix("counted#"))
         of_assets = asked["TableName"] == "Assets"
-        build = _asset if of_assets else _share
+        build = asset_item if of_assets else share_item
         most = min(asked.get("Limit", 10**9), _PAGE_BYTES // size_of_item(build("0" * 64)))
 
         def inside(id_: str) -> bool:
@@ -165,13 +170,8 @@ def generated(number: int) -> Iterator[Generated]:
     answers = Generated(ids)
     # Of the total only what the recount reads: it is as wrong as can be, and nothing is repaired.
     answers.kept["total"] = {"moves": {"N": "1"}}
-    account = {
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "none",
-        "AWS_SECRET_ACCESS_KEY": "none",
-    }
     with (
-        mock.patch.dict(os.environ, account),
+        mock.patch.dict(os.environ, NO_ACCOUNT),
         mock.patch.object(botocore.client.BaseClient, "_make_api_call", answers.answer),
     ):
         yield answers
