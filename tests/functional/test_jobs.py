@@ -459,6 +459,30 @@ def test_what_was_begun_is_completed_before_a_job_rests(
     assert list(Jobs("JobsTable").active()) == []
 
 
+@pytest.mark.parametrize("asked", ["pause", "cancel"])
+def test_an_order_that_comes_while_the_end_is_told_comes_too_late(
+    cloud: Cloud, kind: Counted, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """Otherwise a job that was told of as completed would be recorded as cancelled."""
+    told = events(monkeypatch, cloud)
+    run = started(cloud)
+    bus = cloud.function("job_planner").planning.bus
+    put, ordered = type(bus).put, list[str]()
+
+    def put_and_order(self: Any, told_of: Any) -> int:
+        if not ordered:
+            ordered.append(order(cloud, run, asked))
+        return int(put(self, told_of))
+
+    monkeypatch.setattr(type(bus), "put", put_and_order)
+    run.to_the_end()
+
+    assert ordered
+    assert run.job.state == "completed"
+    assert {event["event_id"] for event in told} == {told[0]["event_id"]}
+    assert {event["type"] for event in told} == {"job.completed"}
+
+
 def test_a_paused_job_goes_on_where_it_was(cloud: Cloud, kind: Counted) -> None:
     run = started(cloud)
     run.plan()

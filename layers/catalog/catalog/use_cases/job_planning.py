@@ -204,7 +204,9 @@ class Planning:
     # --- Ends -----------------------------------------------------------------------------------------------
 
     def _settle(self, job: Job, turn: Turn) -> Plan:
-        """Complete what was begun; then pause or cancel."""
+        """Complete what was begun; then pause or cancel, unless nothing is left to do."""
+        if job.position is None:
+            return self._complete(job)  # its end may have been told already
         begun = self.jobs.begun_parts(job, job.step) if job.stage.cut else set()
         if left := [text for text in self._lines(job) if json.loads(text)["part"] in begun]:
             return self._round(job, turn, left)
