@@ -558,6 +558,38 @@ def test_ten_thousand_keys_are_listed_in_steps_and_each_stands_in_one_part(
     assert max(len(json.dumps(line)) for line in run.carried_out) < 100_000
 
 
+@pytest.mark.parametrize("in_manifest", [False, True], ids=["listing", "manifest"])
+def test_a_step_of_long_keys_has_fewer_so_that_the_planner_can_hold_it(
+    shop: Cloud, monkeypatch: pytest.MonkeyPatch, in_manifest: bool
+) -> None:
+    monkeypatch.setattr("catalog.use_cases.importing.BYTES_PER_STEP", 4_000)
+    pages_of(monkeypatch, 5)
+    keys = [f"{number:02}{'x' * 900}.txt" for number in range(20)]
+    lay(shop, dict.fromkeys(keys, b"x"))
+    run = started(shop, **(manifest(shop, [["key"], *([key] for key in keys)]) if in_manifest else {}))
+
+    job = run.to_the_end()
+
+    subjects = [json.loads(text)["key"] for line in run.carried_out for text in line["work"]["subjects"]]
+    assert sorted(subjects) == keys
+    assert job.step >= 3
+    assert all(len(json.dumps(line)) < 10_000 for line in run.carried_out)
+
+
+def test_folders_upon_folders_are_listed_in_steps(shop: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.use_cases.importing.PAGES_PER_STEP", 2)
+    pages_of(monkeypatch, 2)
+    lay(shop, {**{f"{number:02}/": b"" for number in range(9)}, "z.txt": b"x"})
+
+    run = started(shop)
+    with seen_calls() as calls:
+        run.round()
+        assert len(calls) == 2
+        job = run.to_the_end()
+
+    assert (job.state, job.expected, job.tally.skipped) == ("completed", 1, 1)
+
+
 def test_a_manifest_of_ten_thousand_lines_with_odd_names(
     shop: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,6 +162,7 @@ def test_folders_and_blank_lines_are_left_out() -> None:
         ("key\na.jpg", "no column 'sku'"),
         ('"', "names no columns"),
         ("k" * 1_100_000, "more than 1048576 bytes"),
+        ("key," + "k" * 20_000 + "\na.jpg", "over 16384 characters"),
     ],
 )
 def test_what_is_no_manifest_ends_the_job(data: str, why: str) -> None:

@@ -21,6 +21,9 @@ from catalog.domain.uploads import DECLARED_TYPES, LONGEST_FILENAME, UNSTORABLE
 
 # What one step of the planner lists: 100 pages of 1,000, about 15 seconds and 20 MB.
 OBJECTS_PER_STEP: Final = 100_000
+PAGES_PER_STEP: Final = 100  # whatever is on them: folders fill pages, too
+# Keys of a listing, or whole lines of a manifest.  The planner holds each about eight times over, in 512 MB.
+BYTES_PER_STEP: Final = 25_000_000
 # One lookup of what was seen (BatchGetItem), and a minute or two of a worker.
 OBJECTS_PER_PART: Final = 100
 # A line of the map's input is an event of 256 KiB at most, and its subjects are escaped once more.

@@ -144,6 +144,8 @@ def _columns(header: object, options: ImportOptions) -> tuple[str, ...]:
     """Raises ImportFailedError where the first record does not name the columns that are needed."""
     if not isinstance(header, list) or len(header) > _MOST_COLUMNS:
         raise ImportFailedError("manifest_unreadable", f"its first line names no columns: {header!s:.200}")
+    if sum(map(len, header)) > LONGEST_RECORD:  # they are kept in the job's record
+        raise ImportFailedError("manifest_unreadable", f"its first line has over {LONGEST_RECORD} characters")
     columns = tuple(name.removeprefix("\ufeff").strip() for name in header)
     if lacking := [name for name in ("key", *options.reference_columns) if name not in columns]:
         raise ImportFailedError("manifest_unreadable", f"it has no column {lacking[0]!r:.80}")

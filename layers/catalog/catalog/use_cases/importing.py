@@ -9,13 +9,15 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import batched, islice
+from itertools import batched, count
 from typing import TYPE_CHECKING, Any, Final
 
 from catalog.domain.errors import CallerError
 from catalog.domain.imports import (
+    BYTES_PER_STEP,
     OBJECTS_PER_PART,
     OBJECTS_PER_STEP,
+    PAGES_PER_STEP,
     BadLine,
     ImportOptions,
     ObjectCode,
@@ -32,7 +34,7 @@ from catalog.domain.imports import (
 )
 from catalog.domain.jobs import Done, Failure, Step, Work
 from catalog.domain.keys import AssetKey, asset_id
-from catalog.domain.manifests import Entry, Place, entries
+from catalog.domain.manifests import Place, entries
 from catalog.domain.rejections import ImageRejectedError, Rejection
 from catalog.use_cases.intake import Brought, Intake, Wanted
 
@@ -228,20 +230,26 @@ class ImportSteps:
 
     def _listed(self, options: ImportOptions, at: _At) -> tuple[list[Subject], _At | None]:
         """The objects behind `at`, and where the step after it begins; None: it is the last."""
-        subjects, token, after = list[Subject](), None, at.after
-        while len(subjects) < OBJECTS_PER_STEP:
+        subjects, token, after, room = list[Subject](), None, at.after, BYTES_PER_STEP
+        for pages in count(1):
             page = self.sources.page(options.bucket, options.prefix, after=at.after, token=token)
             subjects += [one for one in page.objects if not is_folder(one.key)]
             token, after = page.next, page.objects[-1].key if page.objects else after
             if token is None:
                 return subjects, None
+            room -= sum(len(one.key) for one in page.objects)
+            full = room < 0 or pages >= PAGES_PER_STEP or len(subjects) >= OBJECTS_PER_STEP
+            if full and after != at.after:
+                break
         return subjects, replace(at, after=after)
 
     def _read(self, options: ImportOptions, at: _At) -> tuple[list[Subject], _At | None]:
         assert options.manifest is not None, "looked at by the caller"  # noqa: S101
         manifest = self.sources.manifest(options.manifest.bucket, options.manifest.key, etag=at.etag)
-        found: list[Entry] = list(islice(entries(manifest.block, at.place, options), OBJECTS_PER_STEP))
-        subjects = [entry.subject for entry in found]
-        if len(found) < OBJECTS_PER_STEP:
-            return subjects, None
-        return subjects, replace(at, place=found[-1].then, etag=manifest.etag)
+        subjects, room = list[Subject](), BYTES_PER_STEP
+        for entry in entries(manifest.block, at.place, options):
+            subjects.append(entry.subject)
+            room -= len(entry.subject.text)
+            if room < 0 or len(subjects) == OBJECTS_PER_STEP:
+                return subjects, replace(at, place=entry.then, etag=manifest.etag)
+        return subjects, None
