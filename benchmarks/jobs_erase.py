@@ -5,7 +5,7 @@
 An image is a record, 16 bands, an original, three renditions and a share of the usage.  They are listed,
 deleted once and not met again; the numbers deleted are checked.  Counted are requests, units by DynamoDB's
 published rules (benchmarks/_units.py), listings of S3 and the processor's seconds.  Deleting objects is free.
-What the stream of the records costs and a part's own requests come on top.  The scan of HashBands reads other
+What a record's deletion costs the stream and a part its state machine is added.  The scan of HashBands reads other
 tenants' bands, and is not an image's: none are here.  Prices: benchmarks/prices.json.
 """
 
@@ -29,17 +29,8 @@ import botocore.client
 from benchmarks._rates import table
 from benchmarks._report import Goal, report
 from benchmarks._units import read_units, size_of_item, write_units
-from benchmarks.jobs_recount import (
-    NO_ACCOUNT,
-    PART_DOLLARS,
-    PART_READS,
-    PART_WRITES,
-    PRICES,
-    TENANT,
-    VCPU_GB,
-    asset_item,
-    share_item,
-)
+from benchmarks.jobs_machinery import PART, PRICES, WORKER_SECOND
+from benchmarks.jobs_recount import NO_ACCOUNT, TENANT, VCPU_GB, asset_item, share_item
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.hash_bands_table import HashBands
 from catalog.adapters.object_versions import ObjectVersions
@@ -230,12 +221,12 @@ def measured(number: int) -> dict[str, float]:
     assert seen.deleted == {place: each * number for place, each in deleted.items()}, seen.deleted
     assert tally.counts["images"] == number
     dollars = {
-        "reads": (seen.reads + parts * PART_READS) * PRICES["DynamoDB read unit"],
-        "writes": (seen.writes + parts * PART_WRITES) * PRICES["DynamoDB write unit"],
+        "reads": seen.reads * PRICES["DynamoDB read unit"],
+        "writes": seen.writes * PRICES["DynamoDB write unit"],
         "stream": number * STREAM_WRITES * PRICES["DynamoDB write unit"],
         "listings": seen.requests["ListObjectVersions"] * PRICES["S3 PUT"],
-        "workers": seconds * VCPU_GB * PRICES["Lambda GB-second (x86)"] + parts * PRICES["Lambda request"],
-        "state machine": parts * PART_DOLLARS,
+        "workers": seconds * VCPU_GB * PRICES["Lambda GB-second (x86)"],
+        "parts": parts * PART + seconds * WORKER_SECOND,
     }
     return {
         "images": number,
