@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingErro
 from PIL import Image, ImageFilter
 
 from catalog.adapters import sdk
+from catalog.adapters.object_versions import ObjectVersions
 from catalog.adapters.tables import timestamp
 from catalog.domain.erase import statement_of
 from catalog.domain.keys import tenant_id
@@ -526,13 +527,43 @@ def test_a_near_duplicate_that_cannot_be_rendered_keeps_the_image(cloud: Cloud) 
     cloud.drain()
     count_changes(cloud)
     cloud.s3.delete_object(Bucket=cloud.originals, Key=f"originals/acme/{id_of(HALF)}")
+    pairs = cloud.dynamodb.scan(TableName="PairsTable")["Items"]
+    assert pairs
 
     run = erase(cloud, image=id_of(PHOTO))
 
     assert run.job.tally.failed
+    assert cloud.dynamodb.scan(TableName="PairsTable")["Items"] == pairs
     failures = cloud.job("GET", f"/{run.id}/failures").json["failures"]
     assert {failure["code"] for failure in failures} >= {"not_rendered", "image_shared"}
     assert_shown(cloud, [id_of(PHOTO), id_of(HALF)])
+
+
+def test_an_image_that_is_sent_again_after_its_end_is_not_taken_for_a_late_upload(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is announced and sent while a check looks for what came late."""
+    cloud.upload(OTHER)
+    count_changes(cloud)
+    token = dry_run(cloud, image=id_of(OTHER))["confirm_token"]
+    run = started(cloud, dry_run=False, confirm_token=token, image=id_of(OTHER))
+    until_it_waits(cloud, run)
+    until_it_waits(cloud, run)
+    listed, sent = ObjectVersions.pages, list[str]()
+
+    def send_and_list(self: ObjectVersions, below: str, *, after: str | None = None) -> Any:
+        if not sent:
+            cloud.announce(OTHER)
+            sent.append(cloud.store(OTHER))
+        return listed(self, below, after=after)
+
+    monkeypatch.setattr(ObjectVersions, "pages", send_and_list)
+    run.round()
+
+    assert sent
+    cloud.ingest(sent[0])
+    cloud.drain()
+    assert cloud.asset(id_of(OTHER)).status == "ready"
 
 
 def test_an_administrator_may_erase_an_image_of_its_own_tenant_and_none_that_is_not_there(

@@ -6,7 +6,7 @@ that were allowed before cannot arrive any more: S3 would take them, and ingest 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from catalog.adapters.groups import Groups
     from catalog.adapters.hash_bands_table import HashBands
     from catalog.adapters.jobs_table import Jobs
+    from catalog.adapters.object_versions import StoredVersion
     from catalog.adapters.signing import Signer
     from catalog.adapters.usage_table import Counters
     from catalog.domain.assets import Asset
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from catalog.use_cases.erasing import Items, Objects
     from catalog.use_cases.grouping import Grouping
     from catalog.use_cases.rendering import Rendering
+
+    type Stored = tuple[Objects, tuple[StoredVersion, ...]]
 
 _ATTEMPTS: Final = 10
 # Keys of pairs a worker reads in a second: 10,000; a range of more takes it longer.
@@ -62,7 +65,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class ImageErasureSteps:
-    """members -> image, pairs -> [late uploads end] again, and the record -> [workers end] check."""
+    """members -> image -> [late uploads end] again, the record, pairs -> [workers end] check."""
 
     assets: Assets
     late_uploads_end_after: timedelta
@@ -80,8 +83,7 @@ class ImageErasureSteps:
                 members = [Work(tenant, Phase.MEMBERS, digit, (id_,)) for digit in ranges(1)]
                 return Step(members, 0, "image")
             case "image":
-                works = [Work(tenant, Phase.IMAGE, "", (id_,)), *self._pairs(tenant)]
-                return Step(works, 1, "forget")
+                return Step([Work(tenant, Phase.IMAGE, "", (id_,))], 1, "forget")
             case "forget":
                 works = [Work(tenant, Phase.FORGET, "", (id_,)), *self._pairs(tenant)]
                 return Step(works, 0, "check:1/0", self.clock() + self.late_uploads_end_after)
@@ -132,10 +134,7 @@ class ImageErasure:
             case Phase.MEMBERS:
                 return self._give_own(self._key(job), subject)
             case Phase.PAIRS:
-                store, keys = subject
-                if not job.dry_run:
-                    store.delete(work.tenant, keys)
-                return Done(counts=store.counts(keys))
+                return self._forget_pairs(job, *subject)
             case Phase.IMAGE:
                 return self._stand(self._key(job)) if job.dry_run else self._erase(job)
             case Phase.FORGET:
@@ -158,11 +157,20 @@ class ImageErasure:
             if naming := [key for key in keys if id_ in key]:
                 yield f"pairs/{found}", (self.pairs, naming)
 
+    def _forget_pairs(self, job: Job, store: Items, keys: list[str]) -> Done:
+        """Unless the image is kept: then its members, pairs and decisions are, too."""
+        if not job.dry_run:
+            asset = self.assets.find(self._key(job))
+            if asset is not None and not _is_erased(asset, job):
+                return Done()
+            store.delete(self._key(job).tenant, keys)
+        return Done(counts=store.counts(keys))
+
     # --- The image ----------------------------------------------------------------------------------
 
     def _stand(self, key: AssetKey) -> Done:
         asset = self.assets.find(key)
-        counts = dict(self._stored(key)) | standing([asset] if asset else [])
+        counts = _counted(self._stored(key)) | standing([asset] if asset else [])
         if asset:
             counts |= {"images": 1, "references": len(asset.references), "near_duplicates": asset.sharers}
         return Done(done=1 if asset else 0, counts=counts)
@@ -171,7 +179,7 @@ class ImageErasure:
         key = self._key(job)
         asset = self.assets.find(key)
         if asset is None:
-            return Done(counts=self._delete_objects(key))
+            return Done(counts=self._delete_strays(key))
         if asset.created_at > job.created_at:
             return Done(
                 failures=(Failure(key.id, "image_newer", "it was uploaded after this job was asked for"),)
@@ -185,7 +193,7 @@ class ImageErasure:
         for indexed in asset.indexed_as:
             self.bands.remove(key, indexed)
         erased = {"images": 1, "references": len(asset.references)}
-        return Done(done=1, counts=self._delete_objects(key) | erased)
+        return Done(done=1, counts=self._delete_objects(self._stored(key)) | erased)
 
     def _take_out_of_use(self, asset: Asset, job: Job) -> Asset:
         """`deleting`, with nobody left who shows its renditions.
@@ -193,7 +201,7 @@ class ImageErasure:
         Raises OriginalMissingError, ImageRejectedError.
         """
         for _ in range(_ATTEMPTS):
-            if asset.status is Status.DELETING and asset.purge_run == job.id:
+            if _is_erased(asset, job):
                 return asset
             for id_ in self.groups.members(asset.key, limit=None):
                 self._free(asset.key, AssetKey(asset.tenant, id_))
@@ -232,9 +240,9 @@ class ImageErasure:
         """What came late, and the record."""
         key = self._key(job)
         asset = self.assets.find(key)
-        if asset and not (asset.status is Status.DELETING and asset.purge_run == job.id):
+        if asset and not _is_erased(asset, job):
             return Done(failures=(Failure(key.id, "not_erased", "it is in use: see the other failures"),))
-        counts = self._delete_objects(key)
+        counts = self._delete_objects(self._stored(key)) if asset else self._delete_strays(key)
         if asset:
             self.grouping.release(asset)
             self.assets.forget(key)
@@ -249,9 +257,9 @@ class ImageErasure:
     def _check(self, job: Job) -> Done:
         """What workers and the stream left behind.  A counter goes once the stream has told of the end."""
         key = self._key(job)
+        counts = self._delete_strays(key)
         if self.assets.find(key) is not None:
             return Done()
-        counts = self._delete_objects(key)
         late = sum(number for name, number in counts.items() if name != "bytes")
         share = self.counters.counted(key.tenant, [key.id]).shares.get(key.id)
         if share is not None:
@@ -271,21 +279,23 @@ class ImageErasure:
 
     # ----------------------------------------------------------------------------------------------------
 
-    def _stored(self, key: AssetKey) -> Mapping[str, int]:
-        counts: dict[str, int] = {}
+    def _stored(self, key: AssetKey) -> Iterator[Stored]:
         for store in self.objects:
             for _, page in store.pages(key.tenant, key.id, after=None):
-                counts = _sum(counts, store.counts(page))
-        return counts
+                yield store, page
 
-    def _delete_objects(self, key: AssetKey) -> dict[str, int]:
+    def _delete_strays(self, key: AssetKey) -> dict[str, int]:
+        """Delete objects without a record.  Listed before that is looked for: none is of a later upload."""
+        stored = list(self._stored(key))
+        return {} if self.assets.find(key) is not None else self._delete_objects(stored)
+
+    def _delete_objects(self, stored: Iterable[Stored]) -> dict[str, int]:
         """What there was.  Raises ObjectsNotErasedError where S3 refuses some."""
         counts: dict[str, int] = {}
-        for store in self.objects:
-            for _, page in store.pages(key.tenant, key.id, after=None):
-                if failures := store.delete(key.tenant, page):
-                    raise ObjectsNotErasedError(failures[0].detail)
-                counts = _sum(counts, store.counts(page))
+        for store, page in stored:
+            if failures := store.versions.delete(page):
+                raise ObjectsNotErasedError(failures[0].detail)
+            counts = _sum(counts, store.counts(page))
         return counts
 
     def _key(self, job: Job) -> AssetKey:
@@ -296,6 +306,18 @@ class ImageErasure:
 
 class ObjectsNotErasedError(Exception):
     """S3 refused to delete some of the image's versions; the part is carried out again."""
+
+
+def _is_erased(asset: Asset, job: Job) -> bool:
+    """Whether it is out of use, by this job."""
+    return asset.status is Status.DELETING and asset.purge_run == job.id
+
+
+def _counted(stored: Iterable[Stored]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for store, page in stored:
+        counts = _sum(counts, store.counts(page))
+    return counts
 
 
 def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
