@@ -643,7 +643,8 @@ def stored_now(cloud: Cloud) -> Any:
     """What is stored, but for what a job says of itself; with every version and delete marker."""
     stored = cloud.snapshot()
     versions = {
-        f"{bucket}/{key}": len(found)
+        # A rendition is stored anew where a worker died behind it; the lifecycle removes the older one.
+        f"{bucket}/{key}": len(found) if bucket == cloud.originals else 1
         for bucket, keys in cloud.moment().versions.items()
         for key, found in keys.items()
         if found and bucket in (cloud.originals, cloud.renditions)
