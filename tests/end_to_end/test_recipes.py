@@ -29,13 +29,18 @@ ALL_SETTLED = """
 for page in pages("/images"):
     imported = [wait(image["id"]) for image in page["images"]]
 """
+# A rebuild that waits to remove old renditions is under way, and no tenant is erased beside one.
+END_OF_WAITING = """
+if not rebuilt["ended_at"]:
+    call("POST", f"/jobs/{rebuilt['id']}/cancel", who="ADMIN")
+"""
 WITH_THE_NEW_SECRET = """
 os.environ.update(CLIENT_ID=fresh["client_id"], CLIENT_SECRET=fresh["client_secret"])
 tokens.clear()
 """
 FACTS = """
 facts = dict(lamp=lamp, small=small, comparison=comparison, run=run, late=late, imported=imported)
-facts |= dict(found=found, erasing=erasing)
+facts |= dict(found=found, erasing=erasing, rebuilt=rebuilt, look=look)
 facts |= dict(would=would["counts"], done=done["counts"])
 Path("facts.json").write_text(json.dumps(facts))
 """
@@ -91,10 +96,11 @@ def test_the_python_recipes_do_what_they_say(
     old_shop = deployment.stack.client("s3")
     old_shop.create_bucket(Bucket="old-shop-photos")
     old_shop.put_object(Bucket="old-shop-photos", Key="SKU 12.jpg", Body=jpeg_bytes(product_photo(12)))
-    erase, take, rotate = blocks("operations.md", "python")
+    jobs, take, rebuild, find, erase, rotate, recount = blocks("operations.md", "python")
     program = [
         *blocks("api.md", "python"),
-        *(IN_THIRTY_DAYS, take, ALL_SETTLED, rotate, WITH_THE_NEW_SECRET, erase, FACTS),
+        *(IN_THIRTY_DAYS, jobs, take, ALL_SETTLED, rebuild, END_OF_WAITING, find, recount),
+        *(rotate, WITH_THE_NEW_SECRET, erase, FACTS),
     ]
     (tmp_path / "recipes.py").write_text("\n".join(program))
 
@@ -117,6 +123,8 @@ def test_the_python_recipes_do_what_they_say(
     assert lamp["id"] not in facts["late"]["candidates"]
     assert (facts["would"]["new"], facts["would"]["sampled"], facts["done"]["new"]) == (1, 1, 1)
     assert ["SKU 12"] in [image["references"] for image in facts["imported"]]
+    assert facts["rebuilt"]["progress"]["failed"] == 0
+    assert (facts["look"]["state"], facts["look"]["dry_run"]) == ("completed", True)
     assert facts["found"]["state"] == "completed"
     assert facts["found"]["counts"]["images"] >= 3
     assert (facts["erasing"]["state"], facts["erasing"]["dry_run"]) == ("running", False)
