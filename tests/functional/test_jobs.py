@@ -17,6 +17,7 @@ from catalog.adapters.executions import Executions
 from catalog.adapters.jobs_table import Jobs
 from catalog.domain.jobs import (
     Done,
+    ExecutionNotStartedError,
     Failure,
     JobMovedError,
     JobState,
@@ -635,6 +636,30 @@ def test_the_sweeper_starts_what_was_recorded_and_never_started(
 
 def refuse(*_: Any, **__: Any) -> None:
     raise job_planning.ExecutionNotStartedError
+
+
+def test_a_job_that_cannot_be_started_keeps_no_other_waiting(
+    cloud: Cloud, kind: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, tried = Executions.start, list[str]()
+
+    def refuse(_: Executions, job: Any, **__: Any) -> None:
+        raise ExecutionNotStartedError(job.id)
+
+    monkeypatch.setattr(Executions, "start", refuse)
+    first, second = started(cloud), started(cloud)
+
+    def refuse_one(self: Executions, job: Any, **more: Any) -> None:
+        tried.append(job.id)
+        if len(tried) == 1:
+            raise ExecutionNotStartedError(job.id)
+        start(self, job, **more)
+
+    monkeypatch.setattr(Executions, "start", refuse_one)
+    with pytest.raises(ExecutionNotStartedError):
+        cloud.invoke("job_sweeper", {})
+
+    assert set(tried) == {first.id, second.id}
 
 
 def test_the_sweeper_starts_another_execution_where_one_was_stopped_and_leaves_one_that_runs(

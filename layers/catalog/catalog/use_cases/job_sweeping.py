@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from catalog.domain.clock import Clock, utc_now
-from catalog.domain.jobs import JobMovedError
+from catalog.domain.jobs import ExecutionNotStartedError, JobMovedError
 from catalog.use_cases.job_planning import next_attempt
 
 if TYPE_CHECKING:
@@ -28,8 +28,21 @@ class Sweeping:
     clock: Clock = utc_now
 
     def sweep(self) -> list[Job]:
-        """The jobs that an execution was started for.  Raises ExecutionNotStartedError, faults."""
-        return [started for job in self.jobs.active() if (started := self._heal(job))]
+        """The jobs that an execution was started for.
+
+        Raises faults, and ExecutionNotStartedError once all were looked at: one keeps no other waiting.
+        """
+        started: list[Job] = []
+        refused: ExecutionNotStartedError | None = None
+        for job in self.jobs.active():
+            try:
+                if healed := self._heal(job):
+                    started.append(healed)
+            except ExecutionNotStartedError as error:
+                refused = error
+        if refused is not None:
+            raise refused
+        return started
 
     def _heal(self, job: Job) -> Job | None:
         running = self.executions.is_running(job)
