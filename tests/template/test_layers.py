@@ -128,6 +128,7 @@ def _stand_in(name):
         "PURGE_GRACE_DAYS": "30",
         "JOB_CONCURRENCY": "2",
         "OLD_RENDITIONS_SECONDS": "86400",
+        "UPLOAD_URL_SECONDS": "900",
         "NEAR_DUPLICATE_ACTION": "reuse",
         "PHASH_ALGORITHM": "phash256",
         "PHASH_HAMMING_THRESHOLD": "-1",

@@ -125,7 +125,8 @@ def test_a_filename_is_cut_at_its_front_and_shows_no_control_characters() -> Non
         ("a.b/c", None, False),
         ("v1.2 final", None, False),
         ("a.pdf", None, True),
-        ("a.heic", None, True),
+        ("a.heic", "image/heic", False),
+        ("a.svg", None, True),
     ],
 )
 def test_the_extension_says_what_is_no_image(key: str, declared: str | None, no_image: bool) -> None:

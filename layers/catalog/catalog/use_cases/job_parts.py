@@ -14,11 +14,10 @@ from catalog.domain.clock import Clock, utc_now
 from catalog.domain.jobs import Done, Failure, JobState, PartClaimedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
     from catalog.adapters.jobs_table import Jobs
-    from catalog.domain.jobs import Job, Line, Part, Work, Worker
+    from catalog.domain.jobs import Job, Line, Part, Worker
 
 # Of the worker's 180 seconds; a part that is not completed then is planned again.
 WORK_FOR: Final = timedelta(seconds=120)
@@ -128,17 +127,3 @@ class Parts:
 def _blamed(subject: str, fault: Exception) -> Done:
     detail = f"{type(fault).__name__}: {fault}"[:_LONGEST_DETAIL]
     return Done(failures=(Failure(subject, "worker_failed", detail),))
-
-
-class UnbuiltError(Exception):
-    """The kind has no worker yet."""
-
-
-class Unbuilt:
-    """In place of a worker that is still to be written."""
-
-    def subjects(self, job: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, None]]:
-        raise UnbuiltError(job.kind, work, after)
-
-    def take(self, job: Job, work: Work, subject: None) -> Done:
-        raise UnbuiltError(job.kind, work, subject)
