@@ -501,6 +501,22 @@ def test_a_paused_job_goes_on_where_it_was(cloud: Cloud, kind: Counted) -> None:
     assert len(kind.taken) == len(set(kind.taken)), "nothing was done again"
 
 
+def test_a_job_whose_lines_were_erased_while_it_was_paused_fails_and_is_not_called_complete(
+    cloud: Cloud, kind: Counted
+) -> None:
+    run = started(cloud)
+    run.plan()
+    order(cloud, run, "pause")
+    assert run.to_the_end().state == "paused"
+    cloud.s3.delete_object(Bucket=cloud.jobs_bucket, Key=run.job.stage.file)
+
+    order(cloud, run, "resume")
+    job = run.to_the_end()
+
+    assert (job.state, job.tally.images) == ("failed", 0)
+    assert "erased" in str(job.reason)
+
+
 def test_a_job_is_paused_before_anything_was_planned(cloud: Cloud, kind: Counted) -> None:
     run = started(cloud)
     order(cloud, run, "pause")

@@ -126,7 +126,10 @@ class Planning:
     def _go_on(self, job: Job, turn: Turn) -> Plan:
         left: list[str] = []
         if job.stage.cut:
-            left = self._unfinished(job)
+            lines = list(self._lines(job))
+            if len(lines) < job.stage.parts:
+                return self._fail(job, "its lines are gone: they were erased with their tenant")
+            left = self._unfinished(job, lines)
             if not left:
                 job = self._next_step(job)
         if job.position is None:
@@ -135,10 +138,10 @@ class Planning:
             return self._round(job, turn, left)
         return self._cut(job, turn, job.position)
 
-    def _unfinished(self, job: Job) -> list[str]:
-        """The lines of the present step that are not completed."""
+    def _unfinished(self, job: Job, lines: list[str]) -> list[str]:
+        """Those of the present step that are not completed."""
         completed = self.jobs.completed_parts(job, job.step)
-        return [text for text in self._lines(job) if json.loads(text)["part"] not in completed]
+        return [text for text in lines if json.loads(text)["part"] not in completed]
 
     def _next_step(self, job: Job) -> Job:
         stage = replace(job.stage, cut=False, parts=0, file=None, next=None)
