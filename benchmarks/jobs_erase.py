@@ -5,7 +5,7 @@
 An image is a record, 16 bands, an original, three renditions and a share of the usage.  They are listed,
 deleted once and not met again; the numbers deleted are checked.  Counted are requests, units by DynamoDB's
 published rules (benchmarks/_units.py), listings of S3 and the processor's seconds.  Deleting objects is free.
-What a deletion costs the stream, and a part the state machine, is added.  The scan of HashBands reads the bands
+What a deletion costs the stream, and a part the state machine, is added.  The scan of HashBands reads bands
 of other tenants, and is not an image's: none are here.  Prices: benchmarks/prices.json.
 """
 
