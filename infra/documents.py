@@ -99,12 +99,17 @@ def counters() -> None:
         )
         for handler in sorted(ROOT.glob("functions/*/handler.py"))
     }
+    counted["every job worker"] = sorted(_counted(ROOT / "layers/catalog/catalog/job_lines.py"))
     counted["every API function"] = sorted(
         name for module in ROOT.glob("layers/catalog/catalog/**/http.py") for name in _counted(module)
     )
     _table(
         ("function", "counters"),
-        ((function, ", ".join(f"`{name}`" for name in names)) for function, names in counted.items()),
+        (
+            (function, ", ".join(f"`{name}`" for name in names))
+            for function, names in counted.items()
+            if names
+        ),
     )
 
 
