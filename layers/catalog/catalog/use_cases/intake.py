@@ -1,7 +1,7 @@
 """Intake: the bytes of a foreign object become an asset as an upload's do, without leaving S3.
 
 The record awaits the bytes, they are copied, ingested, rendered and referenced, and the object is recorded
-as seen last: a worker that dies between any two leaves what the next one completes.  The asset carries the
+as seen last.  If a worker dies in between, the next one completes its work.  The asset carries the
 object's mark, by which the next worker tells its own asset from one that came another way.
 """
 

@@ -1,4 +1,4 @@
-"""Sweeping: every active job has an execution, whatever was lost."""
+"""Sweeping: start an execution for every active job that has none."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ LEFT: Final = "left"  # objects that no record names, counted at each look that 
 AGAIN: Final = "again"  # images that somebody else was changing
 INTERRUPTED: Final = "interrupted"  # parts whose worker had other presets than the planner
 
-# A range of a sixteenth of that, the smallest, still costs less to begin and list than its images to read.
+# Ranges have 100 to 1,600 images: even the smallest costs less to begin and list than to read.
 MOST_IMAGES_PER_PART: Final = 1_600
 # More looks than two are for images that others change: what is left after the last is a failure.
 MOST_LOOKS: Final = 5
@@ -75,7 +75,7 @@ class PresetsDisagreeError(Exception):
 class Look:
     """One look at every image, by workers with these presets (`digest`); its phase in the parts' work.
 
-    Whoever makes the first one removes nothing: records of other ranges may still name what is replaced.
+    The first look removes nothing: records of other ranges may still name what it replaced.
     """
 
     number: int
