@@ -30,6 +30,16 @@ BAD: Final[dict[str, tuple[str, str, str, dict[str, Any], list[str]]]] = {
     "limitTenant": ("tenants", "PUT", "/tenants/acme/limits", {"body": {"images": 1}}, ["images"]),
     "addClient": ("tenants", "POST", "/tenants/acme/clients", {"body": {"scope": "x"}}, ["scope"]),
     "listClients": ("tenants", "GET", "/tenants/acme/clients", {"query": {"limit": "101"}}, ["limit"]),
+    "deleteImage": ("purge", "DELETE", "/images/x", {}, ["id"]),
+    "createJob": ("jobs", "POST", "/jobs", {"body": {"kind": "polish", "tenant": "acme"}}, ["kind"]),
+    "listJobs": ("jobs", "GET", "/jobs", {"query": {"tenant": "X"}}, ["tenant"]),
+    "getJob": ("jobs", "GET", "/jobs/no_job", {}, ["id"]),
+    "listJobFailures": ("jobs", "GET", "/jobs/a/failures", {"query": {"limit": "0"}}, ["limit"]),
+    "listJobGroups": ("jobs", "GET", "/jobs/a/groups", {"query": {"limit": "0"}}, ["limit"]),
+    "pauseJob": ("jobs", "POST", "/jobs/no_job/pause", {}, ["id"]),
+    "resumeJob": ("jobs", "POST", "/jobs/no_job/resume", {}, ["id"]),
+    "cancelJob": ("jobs", "POST", "/jobs/no_job/cancel", {}, ["id"]),
+    "retryJob": ("jobs", "POST", "/jobs/no_job/retry", {}, ["id"]),
     "revokeClient": ("tenants", "DELETE", f"/tenants/acme/clients/{'x' * 129}", {}, ["client_id"]),
 }  # fmt: skip
 

@@ -141,6 +141,7 @@ WRITES: dict[str, Callable[[Table], object]] = {
     "mark_deleting": lambda t: t.assets.mark_deleting(
         KEY, status=own_status(t), unused_before=CUT_OFF, run="run", now=NOW
     ),
+    "mark_erasing": lambda t: t.assets.mark_erasing(t.asset(), job="job", now=NOW),
     "forget": lambda t: t.assets.forget(KEY),
     "forget_announced": lambda t: t.assets.forget_announced(KEY),
 }
