@@ -1,6 +1,6 @@
-"""Importing: a bucket is listed, or a manifest read, in steps; a part takes a hundred objects.
+"""Importing: the planner lists a bucket, or reads a manifest, in steps; a part takes a hundred objects.
 
-What was seen is skipped without being read: two lookups a hundred objects.
+A worker skips seen objects without reading them: two lookups per hundred objects.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SAMPLE: Final = "sample"  # the phase of a dry run that reads some of the object
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A subject, and what is known of it from last time, while the asset that it became is here."""
+    """A subject; with what an earlier import saw of it, and its asset, while that asset exists."""
 
     subject: Subject
     seen: Seen | None = None
@@ -112,7 +112,7 @@ class Importing:
 
     def _known(self, wanted: Wanted, seen: Seen, asset: Asset, *, dry_run: bool) -> Done:
         if seen.by == wanted.by:
-            return _done(wanted, Brought(seen.outcome, asset))  # its worker died before it reported this
+            return _done(wanted, Brought(seen.outcome, asset))  # a worker of this job died before its report
         if seen.outcome is Outcome.REJECTED:
             return Done(skipped=1, counts={"known": 1, "rejected_before": 1})
         if not wanted.told.references or wanted.told.digest in seen.references:
@@ -137,12 +137,12 @@ class Importing:
 
 
 def _worth_reading(subject: Subject) -> bool:
-    """Not what is told without reading it, and has been."""
+    """False for a subject whose outcome is known without reading it; the listing has reported that."""
     return isinstance(subject, SourceObject) and not subject.is_no_image and subject.size_bytes != 0
 
 
 def _behind(work: Work, after: str | None) -> list[Subject]:
-    """The part's subjects, from the one behind `after` on."""
+    """The part's subjects after `after`; all of them if it names none."""
     subjects = [subject_of(text) for text in work.subjects]
     names = [subject.name for subject in subjects]
     return subjects[names.index(after) + 1 :] if after in names else subjects
@@ -176,14 +176,14 @@ def _done(wanted: Wanted, brought: Brought) -> Done:
     )
 
 
-# --- What is to be imported -------------------------------------------------------------------------------
+# --- Planning ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _At:
-    """Where a step begins: behind a key of the listing, or at a place of the manifest.
+    """Where a step begins: after a key of the listing, or at a place of the manifest.
 
-    `counted` objects were before it.  With a `stride` every so many-th object is sampled.
+    `counted` objects come before it.  A `stride` above 0 samples every `stride`-th object.
     """
 
     after: str = ""
@@ -207,8 +207,8 @@ class _At:
 class ImportSteps:
     """Plans imports: a step lists up to OBJECTS_PER_STEP objects.
 
-    A step begins behind the last key of the one before it, and not at a token of the listing: tokens are good
-    for one listing, a job may be paused for weeks.
+    A step begins after the last key of the previous step, not at a token of the listing: a token is valid for
+    one listing, and a job may pause for weeks.
     """
 
     sources: Sources
@@ -221,7 +221,7 @@ class ImportSteps:
         subjects, then = self._listed(options, at) if options.manifest is None else self._read(options, at)
         counted, phase, images = at.counted + len(subjects), IMPORT, len(subjects)
         if at.stride:
-            phase, images = SAMPLE, 0  # they were counted when they were listed
+            phase, images = SAMPLE, 0  # the steps of the listing counted them
             subjects = [*filter(_worth_reading, subjects[-at.counted % at.stride :: at.stride])]
         elif then is None and job.dry_run and options.sample and counted:
             then, counted = _At(etag=at.etag, stride=-(-counted // options.sample)), 0
@@ -229,7 +229,7 @@ class ImportSteps:
         return Step(works, images, replace(then, counted=counted).text if then else None)
 
     def _listed(self, options: ImportOptions, at: _At) -> tuple[list[Subject], _At | None]:
-        """The objects behind `at`, and where the step after it begins; None: it is the last."""
+        """The objects after `at`, and where the next step begins; None after the last step."""
         subjects, token, after, room = list[Subject](), None, at.after, BYTES_PER_STEP
         for pages in count(1):
             page = self.sources.page(options.bucket, options.prefix, after=at.after, token=token)

@@ -1,8 +1,8 @@
-"""Intake: the bytes of a foreign object become an asset as an upload's do, without leaving S3.
+"""Intake: a foreign object becomes an asset as an upload does; its bytes are copied inside S3.
 
-The record awaits the bytes, they are copied, ingested, rendered and referenced, and the object is recorded
-as seen last.  If a worker dies in between, the next one completes its work.  The asset carries the
-object's mark, by which the next worker tells its own asset from one that came another way.
+A worker has the record await the bytes, copies, ingests, renders and references them, and records the object
+as seen last.  If the worker dies in between, the next one completes its work.  The asset carries the object's
+mark, so that worker can tell an asset of this import from one that came another way.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _ATTEMPTS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An object of a bucket, and what a tenant's catalog shall know of it; `by` is as in Seen."""
+    """An object to import into a tenant's catalog.  `told` is what to record of it; `by` is as in Seen."""
 
     tenant: TenantId
     bucket: str
@@ -74,10 +74,10 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Takes objects in.  `told` hears how each original was ingested, for the log.
+    """Takes objects in.  Calls `told` with each ingested original, for the log.
 
-    `stored_bytes` of the tenant holds; `uploads_per_minute` does not, since no client sends anything and
-    JobConcurrency bounds an import.
+    The tenant's limit `stored_bytes` applies.  `uploads_per_minute` does not: no client sends anything, and
+    JobConcurrency limits an import.
     """
 
     sources: Sources
@@ -94,7 +94,9 @@ class Intake:
     clock: Clock = utc_now
 
     def bring(self, wanted: Wanted) -> Brought:
-        """Raises SourceObjectError, and what refuses an upload: AssetBeingDeletedError,
+        """Import the object.
+
+        Raises SourceObjectError, and the refusals of an upload: AssetBeingDeletedError,
         StorageLimitReachedError, UnknownClientError, TooManyReferencesError.
         """
         for _ in range(_ATTEMPTS - 1):
@@ -103,11 +105,11 @@ class Intake:
             except AssetBeingDeletedError:
                 raise
             except (SourceChangedError, AssetStateError, AssetNotFoundError):
-                continue  # the object, or the asset, changed meanwhile: look again
+                continue  # the object or the asset changed meanwhile: read both again
         return self._bring(wanted)
 
     def refer(self, wanted: Wanted, seen: Seen) -> None:
-        """Take the references of an object that was seen, where they are not those of last time.
+        """Take new references for the asset of an object that was seen.
 
         Raises AssetNotFoundError, AssetStateError, TooManyReferencesError.
         """
@@ -117,7 +119,7 @@ class Intake:
         self.imports.record(wanted.tenant, wanted.bucket, wanted.source.key, referred)
 
     def _bring(self, wanted: Wanted) -> Brought:
-        """Raises SourceChangedError, AssetStateError, AssetNotFoundError too."""
+        """One try of `bring`.  Also raises SourceChangedError, AssetStateError, AssetNotFoundError."""
         found = self.sources.read(wanted.bucket, wanted.source.key, max_bytes=self.max_upload_bytes)
         key = AssetKey(wanted.tenant, asset_id(hashlib.sha256(found.data).hexdigest()))
         known = self.assets.find(key)
@@ -126,8 +128,8 @@ class Intake:
         if known is None or wants_bytes(known, self.clock()):
             self._store(key, known, wanted, found)
             if known and known.status is Status.PROCESSING:
-                # It has stalled, and is another's: ingested here, nothing would tell that from its being in
-                # work, were this worker to die.  So its event is sent again, as for a client.
+                # Another upload's asset has stalled.  Send its event again, as for a client.  If this worker
+                # ingested it and died, the asset would look as if it were still in work.
                 self.queue.notify(key)
                 return self._duplicate(known, wanted, found)
         elif known.correlation_id != wanted.mark:
@@ -143,7 +145,7 @@ class Intake:
         return Brought(outcome, asset)
 
     def _store(self, key: AssetKey, known: Asset | None, wanted: Wanted, found: SourceBytes) -> None:
-        """Have the record await the bytes, and copy them.  Raises what refuses an upload."""
+        """Have the record await the bytes, and copy them.  Raises the refusals of an upload."""
         size_bytes = len(found.data)
         limits = self.tenants.limits_of(key.tenant)
         if limits.stored_bytes is not None:
@@ -162,12 +164,12 @@ class Intake:
                 now=self.clock(),
                 references=wanted.told.references,
             )
-        # Only an awaited one may have been copied, or sent, already: a second copy would be a second version.
+        # A second copy would be a second version.  Only an awaited original may be stored already: check it.
         if known is None or known.status is not Status.AWAITING_UPLOAD or not self.originals.holds(key):
             self.originals.copy(key, wanted.bucket, wanted.source.key, found, announced.content_type)
 
     def _processed(self, key: AssetKey, *, resumed: bool) -> Asset:
-        """Ingest and render.  Raises AssetStateError, AssetNotFoundError where a purge came between."""
+        """Ingest and render.  Raises AssetStateError, AssetNotFoundError if a purge came between."""
         ingested = self.ingestion.ingest(key)
         self.told(key, ingested)
         asset = ingested.asset
@@ -179,7 +181,7 @@ class Intake:
         return asset
 
     def _duplicate(self, asset: Asset, wanted: Wanted, found: SourceBytes) -> Brought:
-        """The bytes came another way: count that, in the write that makes the object seen."""
+        """The bytes came another way: count a duplicate in the write that records the object as seen."""
         outcome = Outcome.REJECTED if asset.rejection else Outcome.DUPLICATE
         asset = self._take_references(asset, wanted.told)
         self.imports.record_duplicate(

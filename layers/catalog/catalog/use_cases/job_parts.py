@@ -1,7 +1,7 @@
 """Parts: a worker carries out one part of a job, and reports as it goes.
 
-A report is one transaction over the part and its job, so each subject counts once however often the part is
-carried out.  A worker that dies leaves at most the subjects since its last report to be done again.
+A report is one transaction over the part and its job, so each subject counts once, however often workers
+carry out the part.  If a worker dies, the next one repeats only the subjects since the last report.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from catalog.adapters.jobs_table import Jobs
     from catalog.domain.jobs import Job, Line, Part, Worker
 
-# Of the worker's 180 seconds; a part that is not completed then is planned again.
+# Of the worker's 180 seconds.  The planner plans a part that is incomplete by then again.
 WORK_FOR: Final = timedelta(seconds=120)
 REPORT_AFTER: Final = timedelta(seconds=5)
-_REPORT_FAILURES: Final = 20  # a transaction has 100 items at most; a batch may bring some more
-# From the second worker on, each subject is recorded before it is taken.  One at which two workers died in a
-# row is recorded as failed.
+_REPORT_FAILURES: Final = 20  # a transaction holds at most 100 items; one subject may add several
+# From the second worker on, a worker records each subject before it takes it.  A subject at which two
+# workers in a row died is recorded as failed.
 SUSPICIOUS_FROM: Final = 2
 DEATHS: Final = 2
-# A subject at which this many careful workers raised a fault is recorded as failed if the next one is taken
-# well: then it is no outage.  Behind the last subject there is none, so it takes more.  A throttled worker
-# blames nobody.
+# A subject at which this many careful workers raised a fault is recorded as failed once the next subject
+# succeeds: that rules out an outage.  No subject follows the last, so the last needs more faults.  A
+# throttled worker blames no subject.
 FAULTS: Final = 3
 FAULTS_OF_THE_LAST: Final = 6
 _LONGEST_DETAIL: Final = 300
@@ -44,9 +44,9 @@ class Parts:
     clock: Clock = utc_now
 
     def carry_out(self, *lines: Line) -> list[bool]:
-        """Carry these parts out, one behind the other while there is time; which of them are completed.
+        """Carry out these parts in order, for about WORK_FOR; say of each tried part whether it is complete.
 
-        A part of a job that is pausing, paused or ended is not begun.  Faults are raised, to be retried.
+        Begins no new part of a job that is not running.  Raises every fault, so that the part is retried.
         """
         until = self.clock() + WORK_FOR
         completed: list[bool] = []
@@ -61,7 +61,7 @@ class Parts:
         resume_only = job.state is not JobState.RUNNING
         try:
             part = self.jobs.begin(job, line.part, resume_only=resume_only, now=self.clock())
-            # One worker's suspicion lasts: what it reports makes it no less careful.
+            # A careful worker stays careful, although each of its reports resets `attempts`.
             careful = part.attempts >= SUSPICIOUS_FROM or (part.in_hand or part.suspect) is not None
             if part.in_hand is not None and part.held >= DEATHS:
                 part = self._give_up(job, line, part, part.in_hand)
@@ -92,7 +92,7 @@ class Parts:
         return True
 
     def _take_carefully(self, job: Job, line: Line, part: Part, until: datetime) -> bool:
-        """As `_take_all`, one report a subject: whatever stops a worker here is found."""
+        """Like `_take_all`, but with one report per subject, to find the subject that stops workers."""
         after, blame = part.after, Done()
         for name, subject in self.worker.subjects(job, line.work, after=part.after):
             part = self.jobs.take_in_hand(job, part, name)
@@ -119,7 +119,7 @@ class Parts:
         try:
             return self.jobs.report(job, part, line.work, done, after=name, now=self.clock())
         except Exception as fault:
-            if self.jobs.throttled(fault):  # but alive: nobody died at the subject in hand
+            if self.jobs.throttled(fault):  # the worker is alive: no death at the subject in hand
                 self.jobs.put_down(job, part)
             raise
 

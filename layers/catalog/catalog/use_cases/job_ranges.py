@@ -1,6 +1,6 @@
 """Steps of the kinds that go over a tenant's ids: ranges of hex digits, phase after phase.
 
-No listing is needed: ids are hashes, so the ranges of one tenant are of one size.
+The planner lists nothing: ids are hashes, so the ranges of one tenant hold about the same number of images.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from catalog.adapters.usage_table import Counters
     from catalog.domain.jobs import Job
 
-# Of one step: the parts that are completed are read before each round, 1.2 MB of them at most.
+# The planner reads a step's completed parts before each round: at most 1.2 MB.
 RANGES_PER_STEP: Final = 4_096
 _HEX: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a step begins: at a range of a tenant.  `digits` None: the tenant is not cut yet.
+    """Where a step begins: range `number` of a tenant that is cut by `digits`; None: it is not cut yet.
 
-    A tenant that grows meanwhile stays cut as it was.
+    A tenant keeps its ranges, however much it grows meanwhile.
     """
 
     phase: int = 0
@@ -46,9 +46,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class RangeSteps:
-    """Cuts one tenant, or all of them one after the other, into ranges for each of the phases.
+    """Cuts one tenant, or all tenants one after the other, into ranges for each phase.
 
-    They have `per_part` images on average.
+    A range has at most `per_part` images on average.
     """
 
     tenants: Tenants
@@ -57,7 +57,7 @@ class RangeSteps:
     per_part: int = IMAGES_PER_PART
 
     def step(self, job: Job, position: str) -> Step:
-        """The ranges from `position` on, at most RANGES_PER_STEP, of one phase."""
+        """At most RANGES_PER_STEP ranges of one phase, from `position` on."""
         place = Place.parse(position)
         phase = self.phases[place.phase]
         works: list[Work] = []

@@ -1,6 +1,6 @@
-"""Requests about jobs: create, pause, resume, cancel, and try the failures again.
+"""Requests about jobs: create, pause, resume, cancel, and retry the failures.
 
-Each is recorded first and started after: what dies in between is started by the sweeper.
+Each request is recorded first and started after.  After a crash in between, the sweeper starts the job.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
     from catalog.domain.keys import TenantId
     from catalog.use_cases.erasures import ErasureRequests
 
-# Longer than a purge's: the dry run itself may take an hour before anybody looks.
+# Longer than a purge's: the dry run itself may take an hour before anybody reads it.
 CONFIRMATION_VALID_FOR: Final = timedelta(hours=1)
-_TRIES: Final = 10  # where the planner writes the record meanwhile
+_TRIES: Final = 10  # the planner may write the record meanwhile
 _RESUMABLE: Final = frozenset({JobState.PAUSED, JobState.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked for.  `concurrency` None: as much as the deployment gives to jobs."""
+    """A request for a job.  `concurrency` counts workers; None: as many as the deployment gives to jobs."""
 
     kind: JobKind
     tenant: TenantId | None
@@ -61,7 +61,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class JobRequests:
-    """Creates jobs and says what they are to do.  `most_at_once` is the deployment's bound of workers."""
+    """Creates and controls jobs.  `most_at_once` is the deployment's limit of workers for one job."""
 
     jobs: Jobs
     executions: Executions
@@ -73,14 +73,14 @@ class JobRequests:
     def create(self, asked: Asked, *, requested_by: str) -> Job:
         """Record and start a job.
 
-        One that needs a token raises InvalidConfirmTokenError, ConfirmTokenExpiredError,
-        JobAlreadyConfirmedError, DryRunOutdatedError, TenantHasJobsError.
+        With a token it raises InvalidConfirmTokenError, ConfirmTokenExpiredError, JobAlreadyConfirmedError,
+        DryRunOutdatedError, TenantHasJobsError.
         """
         now = self.clock()
         id_ = _new_id(now)
         if asked.confirm_token is not None:
             dry_run = self._confirmed(asked, asked.confirm_token)
-            # One id, and so one job, for each dry run.
+            # The id allows each dry run one confirmed job.
             id_ = f"{dry_run.id}-confirmed"
             if self.jobs.knows(id_):
                 raise JobAlreadyConfirmedError(id_)
@@ -102,9 +102,9 @@ class JobRequests:
         return self._start(job)
 
     def retry(self, job_id: str, *, requested_by: str) -> Job:
-        """A new job over what failed in one that has ended.
+        """Start a new job over the failures of a job that has ended.
 
-        Raises JobNotFoundError, JobStateError; where it would erase, what ErasureRequests.again raises.
+        Raises JobNotFoundError, JobStateError; for an erasure also the errors of ErasureRequests.again.
         """
         failed = self.jobs.get(job_id)
         if failed.ended_at is None or failed.tally.failed == 0:
@@ -129,7 +129,10 @@ class JobRequests:
         return self._start(job)
 
     def confirmation(self, job: Job) -> tuple[str, datetime] | None:
-        """The token that confirms what a dry run found, and until when; None where none is needed."""
+        """The token that confirms a completed dry run of an erasure, and its expiry; None for any other job.
+
+        None also after the expiry.
+        """
         if job.kind is not JobKind.ERASE or not job.dry_run or job.state is not JobState.COMPLETED:
             return None
         if job.ended_at is None or job.tenant is None or self.clock() > _expiry(job.ended_at):
@@ -139,7 +142,7 @@ class JobRequests:
         return confirm_token(confirmation, self.signer.sign(confirmation.statement())), expires_at
 
     def _confirmed(self, asked: Asked, token: str) -> Job:
-        """The dry run that the token confirms, which found the same for the same request."""
+        """The dry run that the token confirms, if its request and findings are those of the token."""
         confirmation, signature = read_confirm_token(token)
         if not self.signer.verifies(confirmation.statement(), signature):
             raise InvalidConfirmTokenError(token[:80])
@@ -167,7 +170,7 @@ class JobRequests:
         return self._change(job_id, self._cancelled)
 
     def resume(self, job_id: str) -> Job:
-        """Go on where it was paused or failed.  Raises JobNotFoundError, JobStateError."""
+        """Continue where the job paused or failed.  Raises JobNotFoundError, JobStateError."""
         return self._start(self._change(job_id, _resumed))
 
     def _change(self, job_id: str, change: Callable[[Job], Job]) -> Job:
@@ -195,14 +198,14 @@ class JobRequests:
         return self._at_once(replace(job, state=JobState.CANCELLING, reason=None), rests=job.is_at_rest)
 
     def _at_once(self, job: Job, *, rests: bool = False) -> Job:
-        """The job at rest, if nobody is at it: it waits for a time, or rests already."""
+        """The job at rest, if no worker is at it: it waits for a time, or rests already."""
         if rests or job.stage.waiting_until is not None:
             return settled(job, self.clock())
         return job
 
     def _start(self, job: Job) -> Job:
         if job.state in ACTIVE:
-            with suppress(ExecutionNotStartedError):  # the sweeper's
+            with suppress(ExecutionNotStartedError):  # the sweeper starts it later
                 self.executions.start(job)
         return job
 

@@ -1,4 +1,4 @@
-"""Steps of a job that tries again what failed in another."""
+"""Steps of a job that retries the failures of another job."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 FAILURES_PER_STEP: Final = 1_000
 SUBJECTS_PER_PART: Final = 100
-# An object of a manifest is named with all its references: up to 7 KB.  A line has 250,000 bytes at most.
+# A manifest's object is named with all its references: up to 7 KB.  A line has at most 250,000 bytes.
 _PART_BYTES: Final = 150_000
 
 
 @dataclass(frozen=True, slots=True)
 class RetrySteps:
-    """Pages of the failures of `retry_of`, each as its own phase had it."""
+    """Plans pages of the failures of `retry_of`; each failure keeps its tenant and phase."""
 
     jobs: Jobs
 
@@ -43,7 +43,7 @@ class RetrySteps:
 
 
 def _parts(named: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    """As many to a part as its line has room for."""
+    """Fill each part up to SUBJECTS_PER_PART subjects or _PART_BYTES."""
     part, length = list[str](), 0
     for name in named:
         size = len(json.dumps(name))

@@ -21,16 +21,17 @@ _HOPELESS: Final = f"{MOST_RESTARTS} executions ended without a report; the stat
 
 @dataclass(frozen=True, slots=True)
 class Sweeping:
-    """Starts what is recorded as active and is not carried out."""
+    """Starts every job that is recorded as active and has no running execution."""
 
     jobs: Jobs
     executions: Executions
     clock: Clock = utc_now
 
     def sweep(self) -> list[Job]:
-        """The jobs that an execution was started for.
+        """Start the missing executions, and return their jobs.
 
-        Raises faults, and ExecutionNotStartedError once all were looked at: one keeps no other waiting.
+        Raises faults at once, but ExecutionNotStartedError only after the last job: one refusal delays no
+        other job.
         """
         started: list[Job] = []
         refused: ExecutionNotStartedError | None = None
@@ -53,7 +54,7 @@ class Sweeping:
             return job
         again = next_attempt(job)
         again = replace(again, stage=replace(again.stage, restarts=job.stage.restarts + 1))
-        with suppress(JobMovedError):  # somebody else's, or it has just come to rest
+        with suppress(JobMovedError):  # another sweeper healed it, or it has just come to rest
             again = self.jobs.save(job, again, now=self.clock())
             self.executions.start(again, hopeless=_HOPELESS if again.stage.restarts > MOST_RESTARTS else None)
             return again

@@ -1,8 +1,9 @@
-"""Rebuilding: a job that brings every image to the present presets, and removes what no record names.
+"""Rebuilding: a job brings every image to the present presets, and removes objects that no record names.
 
-A look goes over all ranges of ids.  An image that is not as the presets are is rendered, stored, and shown by
-one conditional write; near-duplicates that share follow their canonical asset.  Looks go on while they change
-or leave anything, each after the time for which replaced addresses last: only then are objects removed.
+A look goes over all ranges of ids.  A worker renders and stores each outdated image, and shows the result by
+one conditional write; near-duplicates that share follow their canonical asset.  Another look follows while
+a look changes or leaves anything.  It waits until replaced addresses have expired; only then it removes
+objects.
 """
 
 from __future__ import annotations
@@ -46,22 +47,22 @@ if TYPE_CHECKING:
     from catalog.use_cases.rendering import Rendering
 
 # The counts of a rebuild.
-REBUILT: Final = "rebuilt"  # images that got renditions of their own, or lost some of presets that are gone
+REBUILT: Final = "rebuilt"  # images that got renditions of their own, or lost those of removed presets
 RENDITIONS: Final = "renditions"  # rendered
-BYTES: Final = "bytes"  # of these; in a dry run about
+BYTES: Final = "bytes"  # of the rendered renditions; in a dry run an estimate
 FOLLOWED: Final = "followed"  # near-duplicates that show what their canonical asset shows now
 COMPLETED: Final = "completed"  # images whose own render jobs were lost
 REMOVED: Final = "removed"  # objects
 REMOVED_BYTES: Final = "removed_bytes"
 LEFT: Final = "left"  # objects that no record names, counted at each look that may not remove them yet
-AGAIN: Final = "again"  # images that somebody else was changing
+AGAIN: Final = "again"  # images that another process was changing
 INTERRUPTED: Final = "interrupted"  # parts whose worker had other presets than the planner
 
 # Ranges have 100 to 1,600 images: even the smallest costs less to begin and list than to read.
 MOST_IMAGES_PER_PART: Final = 1_600
-# More looks than two are for images that others change: what is left after the last is a failure.
+# Looks after the second serve images that others change.  Objects left by the last look are failures.
 MOST_LOOKS: Final = 5
-# A deployment changes planner and workers one after the other, within a minute.
+# A deployment updates planner and workers one after the other, within a minute.
 _DEPLOYED_WITHIN: Final = timedelta(seconds=30)
 _MOST_REPEATS: Final = 20
 _ATTEMPTS: Final = 5
@@ -73,9 +74,9 @@ class PresetsDisagreeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at every image, by workers with these presets (`digest`); its phase in the parts' work.
+    """One look at every image.  `presets` is the digest of the presets its workers must have.
 
-    The first look removes nothing: records of other ranges may still name what it replaced.
+    The first look removes nothing: records of other ranges may still name the objects that it replaced.
     """
 
     number: int
@@ -100,10 +101,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A look, and where in its ranges it goes on; `ranges` None: it is over.
+    """A look, and the position in its ranges where it continues; `ranges` None: the look is over.
 
-    `changed`, `left` and `interrupted` are what the job had counted when the look began; `repeats` how often
-    it was made since workers had other presets.
+    `changed`, `left` and `interrupted` are the job's counts when the look began.  `repeats` counts how often
+    the look was repeated because presets differed.
     """
 
     look: int
@@ -124,7 +125,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class RebuildSteps:
-    """Look by look over all ranges, as long as looks change or leave anything."""
+    """Plans look after look over all ranges, while a look changes or leaves anything."""
 
     tenants: Tenants
     counters: Counters
@@ -163,7 +164,7 @@ class RebuildSteps:
         goes_on = changed > at.changed or left > at.left
         if job.dry_run or not goes_on or at.look + 1 == MOST_LOOKS:
             return Step((), images=0, next=None)
-        # What an earlier job left is old already.
+        # A first look that changed nothing found only objects of earlier jobs: these have waited already.
         wait = self.old_after if changed > at.changed or at.look > 0 else None
         return self._looking(job, self._beginning(job, at.look + 1), wait)
 
@@ -182,7 +183,7 @@ def _counted(job: Job) -> tuple[int, int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An image as its range shows it: its record, and every version of its objects."""
+    """An image as a worker reads it in its range: its record, and every version of its objects."""
 
     key: AssetKey
     asset: Asset | None
@@ -191,7 +192,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilding:
-    """Carries out parts of looks.  `old_after`: how long replaced addresses last."""
+    """Carries out parts of looks.  `old_after` is how long a replaced address stays valid."""
 
     assets: Assets
     renditions: Renditions
@@ -202,7 +203,7 @@ class Rebuilding:
     # --- Subjects -------------------------------------------------------------------------------------------
 
     def subjects(self, _: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, Seen | None]]:
-        """Images by id; one without a record has objects.  None: this worker has other presets."""
+        """Images by id, each with a record, objects or both.  None: this worker has other presets."""
         if work.within is None:
             keys = (AssetKey(work.tenant, AssetId(id_)) for id_ in sorted(work.subjects))
             behind = (key for key in keys if after is None or key.id > after)
@@ -236,13 +237,13 @@ class Rebuilding:
             return self._followed(job, asset, options)
         if not options.include(asset) or not self._outdated(asset, options):
             return Done()
-        if asset.sharers:  # which may have had it rebuilt since the range was read
+        if asset.sharers:  # their parts may have rebuilt it since the range was read
             now = self.assets.find(asset.key)
             return self._rebuilt(job, now, options) if now and now.shows_its_own else Done(counts={AGAIN: 1})
         return self._rebuilt(job, asset, options)
 
     def _rebuilt(self, job: Job, asset: Asset, options: RebuildOptions) -> Done:
-        """Render what is outdated of an image's own, and show it in place of that."""
+        """Render the image's outdated renditions, and show the new ones in their place."""
         rendered: dict[str, Rendition] = {}
         shown = asset.renditions
         for _ in range(_ATTEMPTS):
@@ -267,13 +268,13 @@ class Rebuilding:
                 sizes = sum(one.size_bytes for one in rendered.values())
                 return Done(counts={REBUILT: 1, RENDITIONS: len(rendered), BYTES: sizes})
             if found is None or found.status is not Status.READY or found.renditions != shown:
-                # Gone, or rendered by another: perhaps one with newer presets, whose word is not undone.
+                # Gone, or rendered by another worker.  Its presets may be newer, so its result stays.
                 return Done(counts={AGAIN: 1})
             asset = found
         raise AssetStateError(asset.id)
 
     def _followed(self, job: Job, member: Asset, options: RebuildOptions) -> Done:
-        """Have a near-duplicate that shares show what its canonical asset shows, once that is rebuilt."""
+        """Rebuild the canonical asset, then have its sharing near-duplicate show the same renditions."""
         done, shown = Done(), member.renditions
         for _ in range(_ATTEMPTS):
             near = member.near_duplicate
@@ -300,7 +301,7 @@ class Rebuilding:
     def _canonical_rebuilt(self, job: Job, canonical: Asset, member: Asset, options: RebuildOptions) -> Done:
         done = self._rebuilt(job, canonical, options)
         if job.dry_run and options.include(canonical):
-            return Done()  # it is counted in its own range
+            return Done()  # its own range counts it
         why = f"of its canonical image {canonical.id}: "
         failures = (
             replace(failure, subject=member.id, detail=why + failure.detail) for failure in done.failures
@@ -308,7 +309,10 @@ class Rebuilding:
         return replace(done, failures=tuple(failures))
 
     def _completed(self, job: Job, asset: Asset) -> Done:
-        """Leave it to live traffic; but not where that has lost it, or where it names another's objects."""
+        """Complete an image that live traffic has lost, or that names another asset's objects.
+
+        Leave every other one to live traffic.
+        """
         if asset.awaits_canonical:
             return Done()
         if not (asset.stalled(self.clock()) or names_anothers(asset)):
@@ -330,16 +334,16 @@ class Rebuilding:
     # --- What no record names -------------------------------------------------------------------------------
 
     def _cleared(self, job: Job, look: Look, seen: Seen) -> Done:
-        """Remove the objects that no record names, where no address of them can be in use any more."""
+        """Remove the objects that no record names, once no client can still use their addresses."""
         if seen.asset and seen.asset.status is Status.DELETING:
-            return Done()  # its purge's
+            return Done()  # its purge removes them
         if not any(unnamed(seen.stored, named_by([seen.asset] if seen.asset else []))):
             return Done()
         before = self.clock() - self.old_after
         owner, members = self._owner(seen.key)
         found = list(unnamed(seen.stored, named_by([*([owner] if owner else []), *members])))
         if owner and owner.status is Status.PROCESSING:
-            found = [one for one in found if one.is_older_than(before)]  # others are about to be named
+            found = [one for one in found if one.is_older_than(before)]  # the record may yet name the rest
         removed = []
         if look.number > 0 and not job.dry_run and may_lose_objects(owner, members, before):
             removed = [one for one in found if one.is_older_than(before)]
@@ -351,7 +355,7 @@ class Rebuilding:
         return Done(failures=failures, counts={name: number for name, number in counts.items() if number})
 
     def _owner(self, key: AssetKey) -> tuple[Asset | None, Sequence[Asset]]:
-        """The asset as it is now, after its objects were listed, and its near-duplicates."""
+        """The asset and its near-duplicates, read after its objects were listed."""
         owner = self.assets.find(key)
         if owner is None or not owner.has_members:
             return owner, ()
@@ -365,7 +369,7 @@ def _side_by_side(
     assets: Iterator[Asset],
     stored: Iterator[tuple[AssetId, tuple[StoredVersion, ...]]],
 ) -> Iterator[tuple[str, Seen]]:
-    """Records and objects by id; either may be missing."""
+    """Join records and objects by id; either may be missing."""
     records: Iterator[tuple[AssetId, Asset | None, tuple[StoredVersion, ...]]]
     records = ((asset.id, asset, ()) for asset in assets)
     objects = ((id_, None, versions) for id_, versions in stored)
