@@ -12,13 +12,13 @@ _RUNNING: Final = "RUNNING"
 
 
 class Executions:
-    """The executions of one state machine; each attempt at a job is one, by its name."""
+    """The executions of one state machine.  Each attempt at a job has one, named by job and attempt."""
 
     def __init__(self, state_machine_arn: str) -> None:
         self._machine = state_machine_arn
 
     def start(self, job: Job, *, hopeless: str | None = None) -> None:
-        """Start the job's present attempt, or one that only fails the job, as `hopeless` for that reason.
+        """Start the job's present attempt.  `hopeless` has the execution only fail the job for that reason.
 
         Starting it again changes nothing.  Raises ExecutionNotStartedError.
         """
@@ -37,7 +37,7 @@ class Executions:
             raise ExecutionNotStartedError(job.id) from error
 
     def is_running(self, job: Job) -> bool | None:
-        """Whether the job's present attempt runs; None where it was never started."""
+        """Whether the job's present attempt runs; None if it was never started."""
         try:
             described = client("stepfunctions").describe_execution(executionArn=self._arn(job))
         except ClientError as error:

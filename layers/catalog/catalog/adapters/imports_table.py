@@ -1,4 +1,4 @@
-"""The Imported table: which foreign objects were dealt with, and what became of them."""
+"""The Imported table: which foreign objects imports have seen, and what became of each."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -39,7 +39,7 @@ class _ImportedItem(Model):
 
 
 class Imports:
-    """The Imported table: one item an object, under the hash of its bucket and key."""
+    """The Imported table: one item per object, under the hash of its bucket and key."""
 
     def __init__(self, table_name: str, assets_table: str, *, clock: Clock = utc_now) -> None:
         self._model = bind(_ImportedItem, table_name)
@@ -47,20 +47,23 @@ class Imports:
         self._clock = clock
 
     def many(self, tenant: TenantId, bucket: str, keys: Collection[str]) -> dict[str, Seen]:
-        """What was seen of these objects, by key; eventually consistent: what it misses is done again."""
+        """The seen ones of these objects, by key.
+
+        Reads are eventually consistent: an object that they miss is imported again, which is harmless.
+        """
         hashes = {object_hash(bucket, key): key for key in keys}
         items = self._model.batch_get([(tenant, name) for name in hashes])
         return {hashes[item.object]: _seen(item) for item in items}
 
     def record(self, tenant: TenantId, bucket: str, key: str, seen: Seen) -> None:
-        """The object was dealt with.  Repeating this changes nothing but the time."""
+        """Record the object as seen.  Repeating this changes nothing but the time."""
         self._item(tenant, bucket, key, seen).save()
 
     def record_duplicate(self, asset: AssetKey, bucket: str, key: str, seen: Seen, *, now: datetime) -> None:
-        """The object was dealt with, and its bytes were here: both are written, or neither.
+        """Record the object as seen, and count a duplicate of the asset: both, or neither.
 
-        An object that is recorded so already is not counted again.  Raises AssetStateError where the asset is
-        gone or being deleted.
+        An object with the same record is not counted again.  Raises AssetStateError if the asset is gone or
+        being deleted.
         """
         item, assets = self._model, self._assets
         unseen = item.object.does_not_exist() | (item.etag != seen.etag) | (item.id != seen.id)

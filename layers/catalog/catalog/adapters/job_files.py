@@ -1,4 +1,4 @@
-"""The jobs bucket: a step's lines as they were planned, and a round's as the state machine reads them."""
+"""The jobs bucket: the planned lines of a step, and the lines of a round, which the state machine reads."""
 
 from collections.abc import Iterable, Iterator
 
@@ -21,7 +21,7 @@ class JobFiles:
         )
 
     def read(self, key: str) -> Iterator[str]:
-        """The lines as text; none where the file is gone."""
+        """The lines as text; none if the file is gone."""
         try:
             body = client("s3").get_object(Bucket=self.bucket, Key=key)["Body"]
         except ClientError as error:

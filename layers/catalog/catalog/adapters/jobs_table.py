@@ -1,7 +1,7 @@
 """The Jobs table: a job's record, its parts and its failures, all under the job's id.
 
-Workers only add to the record's counters, in one transaction with their part.  Everything else in the record
-is written by whoever read it last: `turn` says so.
+Workers only add to the record's counters, in one transaction with their part.  Planner and requests write
+everything else, on condition that `turn` is as they read it.
 """
 
 import hashlib
@@ -52,8 +52,8 @@ _FAILURE: Final = "failure#"
 _GROUPS: Final = ("member#", "group#")  # catalog.adapters.job_groups
 _LISTED: Final = "jobs"
 _COUNT: Final = "count#"
-# Of writes over one job's record, which all its workers write: DynamoDB refuses one that meets another.  A
-# hundred workers report 20 times a second, each in about 10 ms; a report waits 15 s at most.
+# Tries of a write to a job's record.  All its workers write there, and DynamoDB refuses a write that meets
+# another.  A hundred workers report 20 times a second, each in about 10 ms; a report waits at most 15 s.
 _CONFLICTS: Final = 12
 _CONFLICT: Final = "TransactionConflict"
 _FAILURES_AT_ONCE: Final = 98  # a transaction's 100 items, less the part and the record
@@ -88,7 +88,7 @@ class _ByActive(GlobalSecondaryIndex["_Entry"]):
 
 
 class _Entry(Model):
-    """An item of the table as the lists see it."""
+    """The attributes of an item that lists need."""
 
     class Meta:
         table_name = ""
@@ -130,7 +130,7 @@ class Jobs:
     # --- The record -----------------------------------------------------------------------------------------
 
     def create(self, job: Job) -> bool:
-        """Record a new job; False where there is one of this id, which is not the same."""
+        """Record a new job; False if another job has this id."""
         item = _key(job.id, _RECORD) | _fixed(job) | _changing(job)
         try:
             client("dynamodb").put_item(
@@ -139,7 +139,7 @@ class Jobs:
         except ClientError as error:
             if not _is_refusal(error):
                 raise
-            # The same: by this very write, whose answer was lost.
+            # The same job: this write succeeded, but its answer was lost.
             return _fixed(self.get(job.id)) == _fixed(job)
         return True
 
@@ -155,7 +155,7 @@ class Jobs:
         return self._read(job_id, _RECORD) is not None
 
     def save(self, read: Job, changed: Job, *, now: datetime) -> Job:
-        """Replace the record, but for what workers count.  Raises JobMovedError if it is not as `read`."""
+        """Replace the record, except the workers' counters.  Raises JobMovedError if it is not as `read`."""
         changed = replace(changed, turn=read.turn + 1, updated_at=now)
         new = _changing(changed)
         gone = [name for name in _changing(read) if name not in new]
@@ -180,11 +180,11 @@ class Jobs:
             left = self.get(read.id)
             if _changing(replace(left, updated_at=now)) != new:
                 raise JobMovedError(read.id) from error
-            return left  # by this very write: its answer was lost, and the SDK sent it again
+            return left  # this write succeeded: its answer was lost, and the SDK sent it again
         return _job(answer["Attributes"])
 
     def attach(self, job_id: str, report: Mapping[str, Any]) -> None:
-        """Put what a kind has to say at the end into the record, in place of what it said before."""
+        """Put the report of the job's kind into the record, in place of an earlier one."""
         _beside_reports(
             TableName=self._table,
             Key=_key(job_id, _RECORD),
@@ -198,7 +198,7 @@ class Jobs:
         )
 
     def page(self, tenant: TenantId | None, asked: PageRequest) -> Page[Job]:
-        """Jobs, newest first; those about this tenant alone, or all.  Raises InvalidCursorError."""
+        """Jobs, newest first: those about this tenant alone; None: all.  Raises InvalidCursorError."""
         index, owner, cursors = (
             (self._model.by_tenant, {"tenant": tenant}, _JOBS_OF_TENANT)
             if tenant
@@ -217,7 +217,7 @@ class Jobs:
         return page.map(lambda entry: found.get(entry.job))
 
     def active(self) -> Iterator[Job]:
-        """Jobs that an execution works on, or should: the longest there first.  A read each."""
+        """The active jobs, oldest first, with one consistent read each."""
         for entry in self._model.by_active.query("yes"):
             job = self.get(entry.job)
             if job.state in ACTIVE:
@@ -226,9 +226,9 @@ class Jobs:
     # --- Parts ----------------------------------------------------------------------------------------------
 
     def begin(self, job: Job, part_id: str, *, resume_only: bool, now: datetime) -> Part:
-        """Take the part over from whoever was at it.  `resume_only`: not one that nobody has begun.
+        """Take the part over from its last worker.
 
-        Raises PartClaimedError.
+        Raises PartClaimedError if it is complete, or, with `resume_only`, if no worker has begun it.
         """
         condition = "attribute_not_exists(completed)"
         if resume_only:
@@ -255,7 +255,7 @@ class Jobs:
         return _part(answer["Attributes"])
 
     def take_in_hand(self, job: Job, part: Part, subject: str) -> Part:
-        """Record the subject that the worker is about to take.  Raises PartClaimedError."""
+        """Record that the worker is about to take this subject.  Raises PartClaimedError."""
         held = part.held + 1 if part.in_hand == subject else 1
         taken = replace(part, in_hand=subject, held=held, revision=part.revision + 1)
         values = {":subject": {"S": subject}, ":held": {"N": str(held)}}
@@ -298,9 +298,9 @@ class Jobs:
         completed: bool = False,
         now: datetime,
     ) -> Part:
-        """Count what was done up to `after`, in the part, the job and its failures, together or not at all.
+        """Report what was done up to `after`: in the part, the job and its failures, together or not at all.
 
-        Raises PartClaimedError where another worker has the part.
+        Raises PartClaimedError if another worker has the part.
         """
         reported = replace(
             part,
@@ -314,7 +314,7 @@ class Jobs:
             revision=part.revision + 1,
         )
         failures = [_failure_item(job, part, work, failure) for failure in done.failures]
-        # Those of a large batch that no transaction has room for: written again, each is the same item.
+        # A transaction has no room for more than 98 failures.  Writing the rest again changes nothing.
         for item in failures[_FAILURES_AT_ONCE:]:
             client("dynamodb").put_item(TableName=self._table, Item=item)
         items = [
@@ -377,9 +377,9 @@ class Jobs:
                 yield self.get(job_id)
 
     def traces(self, job: Job, tenant: TenantId, *, image: AssetId | None = None) -> list[str]:
-        """The entries of a job that name images of a tenant, or one of them.
+        """The entries of a job that name images of a tenant, or the one `image`.
 
-        Those are failures, groups that a dry run found, and the parts of a job of that tenant alone.
+        These are failures, groups that a dry run found, and the parts of a job about that tenant alone.
         """
         failures = [item for item in self._entries(job.id, _FAILURE) if item.tenant == tenant]
         groups = [
@@ -436,7 +436,7 @@ class Jobs:
             yield from map(_part, page["Items"])
 
     def _expect(self, job: Job, wanted: Part, error: ClientError) -> None:
-        """Nothing, where the part is as wanted, by this worker; otherwise raise PartClaimedError."""
+        """Raise PartClaimedError unless this worker's write succeeded and only its answer was lost."""
         item = self._read(job.id, _PART + wanted.id)
         left = _part(item) if item else None
         if left is None or (left.worker, left.revision) != (wanted.worker, wanted.revision):
@@ -480,7 +480,7 @@ class Jobs:
 
 
 def _beside_reports(**update: Any) -> Any:
-    """UpdateItem of a job's record, again where it meets the report of a worker."""
+    """Update a job's record, and try again if the update meets a worker's report."""
     for attempt in range(_CONFLICTS):
         try:
             return client("dynamodb").update_item(**update)
@@ -492,7 +492,7 @@ def _beside_reports(**update: Any) -> Any:
 
 
 def _wait(attempt: int) -> None:
-    """Longer each time, up to 2 s, and at random: those that met once do not meet again."""
+    """Wait longer each time, at most 2 s, and randomly: two writes that met rarely meet again."""
     time.sleep(random.uniform(0.5, 1) * min(2, 0.05 * 2**attempt))  # noqa: S311 - no secret
 
 
@@ -505,7 +505,7 @@ def _key(job_id: str, entry: str) -> dict[str, Any]:
 
 
 def _writer(part: Part) -> dict[str, Any]:
-    """The values of a condition that only the part's worker meets, once a revision."""
+    """The values of a condition that only the part's worker meets, and once per revision."""
     return {
         ":worker": {"S": part.worker},
         ":revision": {"N": str(part.revision)},
@@ -518,7 +518,7 @@ def _expiry(job: Job) -> str:
 
 
 def _fixed(job: Job) -> dict[str, Any]:
-    """What never changes."""
+    """The attributes that never change."""
     return {
         "listed": {"S": _LISTED},
         "kind": {"S": job.kind},
@@ -533,7 +533,7 @@ def _fixed(job: Job) -> dict[str, Any]:
 
 
 def _changing(job: Job) -> dict[str, Any]:
-    """What the planner and requests write; attributes that are None are left out."""
+    """The attributes that planner and requests write, without those that are None."""
     stage = asdict(job.stage)
     del stage["reports"]
     until = job.stage.waiting_until

@@ -1,7 +1,7 @@
-"""A dry run of find-duplicates: the tables as they are, and over them what it would have written.
+"""A dry run of find-duplicates: the real tables, overlaid with what the job would have written.
 
-It is kept in the HashBands table under a name that no lookup of live traffic reads, and expires.  The search
-and the grouping are those of live traffic; only what they write is replaced here.
+The overlay lies in the HashBands table under a name that live traffic never reads, and expires.  Search and
+grouping are those of live traffic; only their writes are replaced here.
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ class _JoinItem(Model):
 
 
 class Joins:
-    """What would have joined what."""
+    """The joins that a dry run would have made."""
 
     def __init__(self, bands_table: str, job_id: str, expires_at: int) -> None:
         self._model = bind(_JoinItem, bands_table)
@@ -49,20 +49,20 @@ class Joins:
         self._expires_at = expires_at
 
     def find(self, key: AssetKey) -> Join | None:
-        """A consistent read."""
+        """The image's join, by a consistent read; None without one."""
         try:
             return _join(self._model.get(self._band(key.tenant), key.id, consistent_read=True))
         except DoesNotExist:
             return None
 
     def within(self, tenant: TenantId, prefix: str, *, after: str | None = None) -> Iterator[Join]:
-        """Those of the images whose ids begin so, in the order of their ids."""
+        """The joins of images whose ids begin with `prefix`, by id, from the one after `after` on."""
         first = f"{after}!" if after else prefix or "0"  # a "!" comes before every digit
         between = self._model.id.between(first, f"{prefix}g")
         return map(_join, self._model.query(self._band(tenant), between, consistent_read=True))
 
     def add(self, tenant: TenantId, join: Join) -> None:
-        """Raises AssetStateError where the image has joined one."""
+        """Record the join.  Raises AssetStateError if the image has joined another asset."""
         item = self._model(
             self._band(tenant),
             join.image,
@@ -84,7 +84,7 @@ class Joins:
 
 
 class RehearsedAssets(Assets):
-    """Assets as they would be."""
+    """Assets as they would be after the joins."""
 
     def __init__(self, table_name: str, joins: Joins) -> None:
         super().__init__(table_name)
@@ -97,7 +97,7 @@ class RehearsedAssets(Assets):
 
 
 class RehearsedGroups(Groups):
-    """Joins are kept aside; a person's decisions are those there are."""
+    """Groups that record joins in the overlay only; a person's decisions are read as they are."""
 
     def __init__(self, assets_table: str, pairs_table: str, joins: Joins) -> None:
         super().__init__(assets_table, pairs_table)
@@ -109,7 +109,7 @@ class RehearsedGroups(Groups):
         canonical: Asset,
         verdict: NearDuplicate,
         *,
-        alone: bool,  # noqa: ARG002 - nobody decides meanwhile what a dry run would have to heed
+        alone: bool,  # noqa: ARG002 - a dry run need not heed a decision made meanwhile
         now: datetime,  # noqa: ARG002
     ) -> Asset:
         if asset.near_duplicate or self._joins.find(canonical.key):
@@ -120,7 +120,7 @@ class RehearsedGroups(Groups):
 
 
 class RehearsedPairs(Pairs):
-    """Nothing is recorded."""
+    """Pairs that record nothing."""
 
     def record(
         self, key: AssetKey, other: AssetId, *, distance: int, likeness: Likeness, now: datetime
@@ -129,7 +129,7 @@ class RehearsedPairs(Pairs):
 
 
 class RehearsedBands(HashBands):
-    """Images are indexed aside, and found where they are: there, or in the index."""
+    """Bands that index images in the overlay only, and search both the overlay and the index."""
 
     def __init__(self, table_name: str, job_id: str, expires_at: int, *, threshold: int) -> None:
         super().__init__(table_name, threshold=threshold)
@@ -140,7 +140,7 @@ class RehearsedBands(HashBands):
         super().add(self._aside(key), fingerprint, expires_at=expires_at or self._expires_at)
 
     def near(self, key: AssetKey, fingerprint: Fingerprint) -> Found:
-        """As one index with both would have it."""
+        """The candidates that one index of both would give."""
         real, aside = super().near(key, fingerprint), super().near(self._aside(key), fingerprint)
         both = {one.id: one for one in (*real.candidates, *aside.candidates)}
         likeliest = sorted(both.values(), key=lambda one: (one.unlikeness, one.id))

@@ -1,7 +1,7 @@
-"""Deletion: a client deletes one image that nobody uses: a purge of one candidate, carried out at once.
+"""Deletion: a client deletes one image that nobody uses, by a purge of one candidate, carried out at once.
 
-So it is recorded among the purge runs, completed by their queue where the request dies, and recoverable as
-long as any purged image.
+So the deletion is recorded among the purge runs, their queue completes it if the request dies, and the image
+stays recoverable as long as any purged image.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class Deletion:
     purging: Purging
 
     def delete(self, key: AssetKey, *, requested_by: str) -> bool:
-        """Delete the image: True where it is gone, False where that goes on without the caller.
+        """Delete the image: True if it is gone, False if the deletion continues without the caller.
 
-        Raises AssetNotFoundError; ImageReferencedError, ImageSharedError, ImageLentError, ImageInWorkError,
-        and AssetStateError where it changed at this moment.
+        Raises AssetNotFoundError; ImageReferencedError, ImageSharedError, ImageLentError, ImageInWorkError;
+        AssetStateError if the image changed at this moment.
         """
         asset, now = self.purging.assets.get(key), self.purging.clock()
         if asset.status is Status.DELETING:
@@ -54,14 +54,17 @@ class Deletion:
         run = _run_of(asset, requested_by, now)
         _refuse_used(asset, run)
         self.purging.runs.record(run)
-        # Whatever this request does not complete: without it a crash would leave that to the daily purge.
+        # The queue completes what this request does not; otherwise a crash would wait for the daily purge.
         self.purging.queue.send(PurgeJob(key.tenant, run.id), delay=CLAIMED_FOR)
         with suppress(RunClaimedError):  # the daily purge has found it already
             run = self.purging.carry_out(run, now + ANSWER_WITHIN)
         return self._is_gone(key, run) if run.kept else run.state is RunState.COMPLETED
 
     def _is_gone(self, key: AssetKey, run: PurgeRun) -> bool:
-        """Of an image that the run has kept: somebody else deletes it, or uses it since."""
+        """Whether an image that the run has kept is gone; False while another request deletes it.
+
+        Raises the reason why the run kept it.
+        """
         asset = self.purging.assets.find(key)
         if asset is None or asset.status is Status.DELETING:
             return asset is None
@@ -86,7 +89,7 @@ def _run_of(asset: Asset, requested_by: str, now: datetime) -> PurgeRun:
 
 
 def _refuse_used(asset: Asset, run: PurgeRun) -> None:
-    """Raises what says why the run would keep the asset."""
+    """Raise the reason why the run would keep the asset, if there is one."""
     before = run.unused_before(asset.status)
     if asset.references:
         raise ImageReferencedError(asset.id)

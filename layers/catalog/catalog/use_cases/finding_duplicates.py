@@ -1,11 +1,11 @@
-"""Finding near-duplicates among images that are here: those that are not indexed as new ones are.
+"""Finding near-duplicates among stored images that are not indexed as new images are.
 
-They came while near-duplicates were off, or were indexed by another algorithm or an earlier scheme.  Each is
-indexed, searched for and joined by the use cases of live traffic, so what they promise holds: any order, any
-number of workers and people's decisions.
+These came while near-duplicates were off, or an earlier algorithm or scheme indexed them.  The use cases of
+live traffic index, search and join each image.  So the same promises hold: any order, any number of workers,
+people's decisions.
 
-The record names the index entries before they are written, so that a purge removes them.  While it also names
-others the image is not finished: a worker that was killed leaves it to the next one.
+The record names index entries before they are written, so that a purge removes them.  An image is unfinished
+while its record also names other entries: if a worker dies, the next one finishes the image.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ _LOOKED_UP_AT_ONCE: Final = 100  # keys BatchGetItem takes
 
 @dataclass(frozen=True, slots=True)
 class FindDuplicatesSteps:
-    """Every image is searched for; then a dry run's joins are gathered into groups, in few large parts."""
+    """Plans a search for every image; then a dry run gathers its joins into groups, in few large parts."""
 
     action: NearDuplicateAction
     searches: RangeSteps
     groups: RangeSteps
 
     def step(self, job: Job, position: str) -> Step:
-        """Raises NearDuplicatesOffError where nothing may be joined."""
+        """Raises NearDuplicatesOffError if near-duplicates are off and the job is no dry run."""
         if self.action is NearDuplicateAction.OFF and not job.dry_run:
             raise NearDuplicatesOffError(NearDuplicatesOffError.__doc__)
         phase, _, place = position.partition(":")
@@ -74,19 +74,19 @@ class FindDuplicatesSteps:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A search that writes nothing of its own, and what it would have joined."""
+    """A search that changes no asset, and the joins that it would have made."""
 
     search: NearDuplicateSearch
     joins: Joins
 
 
 Subject = AssetId | Join | None
-"""An image to search for, or one that would join another; None: nothing is to be done."""
+"""An image to search for, or a join of a dry run; None: the image needs no search."""
 
 
 @dataclass(frozen=True, slots=True)
 class FindDuplicatesWorker:
-    """Searches for near-duplicates of images that are here.  `rehearsal` is that of a job's dry run."""
+    """Searches for near-duplicates of stored images.  `rehearsal` gives the rehearsal of a dry run."""
 
     algorithm: PHashAlgorithm
     assets: Assets
@@ -100,7 +100,7 @@ class FindDuplicatesWorker:
     max_upload_bytes: int
 
     def subjects(self, job: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, Subject]]:
-        """Images; of a dry run's last phase those that would join another."""
+        """Images by id; in a dry run's last phase, its joins by the id of the image that would join."""
         if work.phase == GROUPS:
             joins = self.rehearsal(job).joins.within(work.tenant, work.within or "", after=after)
             yield from ((join.image, join) for join in joins)
@@ -112,7 +112,10 @@ class FindDuplicatesWorker:
                 yield from self._to_do(some)
 
     def _to_do(self, some: tuple[Asset, ...]) -> Iterator[tuple[str, Subject]]:
-        """What a record says is there may not be: nothing is indexed while near-duplicates are off."""
+        """Whether each image needs a search.
+
+        A record may name entries that the index lacks: nothing is indexed while near-duplicates are off.
+        """
         said = {asset.key: asset.indexed_as[0] for asset in some if is_current(asset, self.algorithm)}
         blank = {key for key, indexed in said.items() if indexed.is_blank}
         there = blank | self.bands.holds({key: each for key, each in said.items() if key not in blank})
@@ -157,7 +160,7 @@ class FindDuplicatesWorker:
                 return Done(skipped=1)
             if search and is_current(asset, self.algorithm):
                 return _found(search)  # the last write's answer was lost, or another worker made it
-            with suppress(AssetStateError):  # it is changing: look again
+            with suppress(AssetStateError):  # the asset changed: read it again
                 old = others(asset, present)
                 asset = self.assets.move_in_index(asset, unfinished(asset, present))
                 search = _search_for(self.near_duplicates, asset, inspection)
@@ -169,7 +172,7 @@ class FindDuplicatesWorker:
         return _failed(key, "image_changed", "others changed it at every try")
 
     def _complete(self, asset: Asset) -> None:
-        """It follows what it joined, and what joined it takes its own members along."""
+        """Complete the asset if it joined another one, and its members if they must follow."""
         if asset.near_duplicate:
             self.completion.complete(asset)
         asset = self.assets.get(asset.key)
@@ -187,7 +190,7 @@ class FindDuplicatesWorker:
     # --- Dry runs -------------------------------------------------------------------------------------------
 
     def _rehearse(self, job: Job, key: AssetKey, inspection: Inspection) -> Done:
-        """What it would join is counted in the last phase: then it is known of which group it is."""
+        """Search without joining.  The last phase counts the joins, once their groups are known."""
         search = self.rehearsal(job).search
         asset = search.assets.find(key)
         if asset is None:
@@ -203,7 +206,7 @@ class FindDuplicatesWorker:
 
 
 def _search_for(by: NearDuplicateSearch, asset: Asset, inspection: Inspection) -> Search:
-    """One that has joined another is only indexed: others find that one by it."""
+    """Search for an image; if it has joined another already, only index it, so that others find the group."""
     if asset.near_duplicate is None:
         return by.search(asset, inspection)
     if not inspection.near_blank:

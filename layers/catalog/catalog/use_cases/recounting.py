@@ -1,7 +1,7 @@
-"""Recounting: a job that proves and repairs the counters of tenants, range by range, then the totals.
+"""Recounting: a job checks and repairs the counters of tenants, range by range, then the totals.
 
-It is exact while the streams are followed.  Shares are repaired by the moves that these use; the total is
-compared with them as both were when the recount began (catalog.domain.recount).
+It is exact beside live traffic.  It repairs shares by the same moves as the stream's counting.  It compares
+the total and its shares as both were when the recount began (catalog.domain.recount).
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ TOTAL: Final = "total"
 _TRIES: Final = 5
 # Parts of a step: a tenant of 10^6 images has 256.
 _MOST_PARTS: Final = 1_000
-_MOST_DIGITS: Final = 3  # 4,096 ranges: 24,000 records each of 10^8, which take a worker half a minute
+_MOST_DIGITS: Final = 3  # 4,096 ranges: with 10^8 records 24,000 each, half a minute of a worker
 
 
 @dataclass(frozen=True, slots=True)
 class RecountSteps:
-    """Two steps for a few tenants: their ranges, then their totals; and so on with the tenants behind."""
+    """Plans two steps for a few tenants, their ranges and then their totals; then for the next tenants."""
 
     assets: Assets
     tenants: Tenants
 
     def step(self, job: Job, position: str) -> Step:
-        """`position` is a phase and the last tenant of the step before, or for totals the first and last."""
+        """`position` is `shares/<tenant>`, to begin after it, or `total/<tenant>/<last tenant>`."""
         phase, behind, last = (*(position or SHARES).split("/"), "", "")[:3]
         if phase == TOTAL:
             group = [tenant for tenant in self._tenants(job) if behind < tenant <= last]
@@ -68,7 +68,7 @@ class RecountSteps:
         return Step(works, images=sum(records.values()), next=f"{TOTAL}/{behind}/{max(records)}")
 
     def _few(self, job: Job, behind: str) -> dict[TenantId, int]:
-        """Tenants behind that one with the records they have, about: as many as fill a step."""
+        """The tenants after `behind` that fill a step, each with its estimated number of records."""
         records: dict[TenantId, int] = {}
         parts = 0
         for tenant in self._tenants(job):
@@ -91,7 +91,7 @@ class RecountWorker:
     clock: Clock = utc_now
 
     def subjects(self, _: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, str]]:
-        """A range is one subject, and so is a total.  A tenant to be tried again is all of its own."""
+        """Each range and each total is one subject.  A retried tenant has all its ranges and its total."""
         if work.within is None:
             names = [*ranges(_digits(self.assets.estimated(work.tenant))), TOTAL]
         else:
@@ -99,7 +99,7 @@ class RecountWorker:
         return ((name, name) for name in names if after is None or name > after)
 
     def take(self, job: Job, work: Work, subject: str) -> Done:
-        """Raises CountersContendedError where the tenant's counters never stand still."""
+        """Recount one range, or the total.  Raises CountersContendedError if the counters keep changing."""
         if subject == TOTAL:
             return self._total(job, work.tenant)
         return self._range(job, work.tenant, subject)
@@ -117,10 +117,10 @@ class RecountWorker:
         return Done(done=found.records, counts=_counts("shares_wrong", found.wrong, found.difference))
 
     def _compared(self, job: Job, tenant: TenantId, prefix: str) -> tuple[Range, list[Move]]:
-        """Each share and each asset is read once, shares first.
+        """What a range holds, and the moves that repair it.  Reads each share and asset once, shares first.
 
-        An asset read later cannot be older than its share, unless the count is wrong; and a move fails where
-        the count has moved on.
+        An asset that is read later is older than its share only if the count is wrong.  A move fails if the
+        share has changed since.
         """
         shares = dict(self.counters.within(tenant, prefix))
         pairs = list(_pairs(shares, self.assets.within(tenant, prefix)))
@@ -130,7 +130,7 @@ class RecountWorker:
         return Range(len(pairs), len(wrong), began_with, difference), wrong
 
     def _repair(self, tenant: TenantId, moves: Sequence[Move], recount: str | None) -> None:
-        """Make the moves; those that others were at are decided anew."""
+        """Make the moves; decide them anew if live traffic changed their shares meanwhile."""
         decided: list[Moves] = [(moves, recount)]
 
         def decide() -> Moves:
@@ -144,7 +144,7 @@ class RecountWorker:
         return _moves(_pairs(counted.shares, there.values())), counted.recount
 
     def _total(self, job: Job, tenant: TenantId) -> Done:
-        """Compare the total with its shares.  It fails where another recount has begun meanwhile."""
+        """Compare the total with its shares.  Fails if another recount began meanwhile."""
         for _ in range(_TRIES):
             recount = self.recounts.get(tenant, job.id)
             if recount is None or self.clock() - recount.began_at > RECOUNTED_WITHIN:
@@ -168,11 +168,11 @@ def _failed(tenant: TenantId, code: str, why: str) -> Done:
 
 
 Pair = tuple["AssetId", Share, Share | None]
-"""Of an asset: what should be counted, and what is."""
+"""An asset's id, the share it should have, and the share that is counted."""
 
 
 def _pairs(shares: Mapping[AssetId, Share], assets: Iterable[Asset]) -> Iterator[Pair]:
-    """Of the assets, then of those that are counted and not there."""
+    """Pairs of the assets, then of the shares without an asset."""
     there = set()
     for asset in assets:
         there.add(asset.id)
@@ -191,7 +191,7 @@ def _moves(pairs: Iterable[Pair]) -> list[Move]:
 
 
 def _counts(name: str, wrong: int, difference: Usage) -> dict[str, int]:
-    """Of each counter, what has to be added to it."""
+    """The counts of a report; `<counter>_off` is the number to add to that counter."""
     off = {
         f"{counter.replace('#', '_')}_off": number
         for counter, number in counters_of(difference).items()

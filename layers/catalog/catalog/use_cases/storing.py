@@ -1,6 +1,6 @@
-"""Storing: rendered images become objects, and objects of a purged asset go again.
+"""Storing: rendered images become objects, and the objects of a purged asset are removed.
 
-The bytes under a key never change, whoever renders: live traffic, an import or a rebuild.
+The bytes under a key never change, whether live traffic, an import or a rebuild renders them.
 """
 
 from __future__ import annotations
@@ -26,16 +26,19 @@ class Storing:
     renditions: Renditions
 
     def store(self, key: AssetKey, image: RenderedImage) -> Rendition:
-        """Its record, to be written next; of the bytes that were there first, if there were any."""
+        """Store the image, and return its record, to be written next.
+
+        If the key has bytes already, they stay, and the record's size is theirs.
+        """
         rendition = image.stored_for(key)
         size = self.renditions.write(rendition.key, image.data, content_type=image.format.content_type)
         return replace(rendition, size_bytes=size)
 
     def remove_strays(self, key: AssetKey) -> Asset | None:
-        """The asset as it is; where a purge has taken it, renditions stored since then are removed.
+        """Return the asset; if a purge has taken it, first remove the renditions stored since then.
 
-        The objects are listed before the asset is read: if there is none then, no object belongs to one that
-        was uploaded since.
+        Lists the objects before it reads the asset.  So, if there is no asset, no listed object belongs to a
+        later upload.
         """
         stored = self.renditions.versions(key)
         asset = self.assets.find(key)
