@@ -26,7 +26,7 @@ WORKERS = {
     "erase": "erase_worker",
 }
 
-PLANNED_AGAIN = 4  # retries of the machine's state Plan
+PLANNED_AGAIN = 8  # retries of the machine's state Plan
 
 type Lines = Sequence[dict[str, Any]]
 

@@ -171,10 +171,10 @@ def test_candidates_that_nobody_looked_at_are_counted(
     first, second = (jpeg_bytes(hue(scene, step)) for step in (0, 6))
     for data in (first, second):
         cloud.ingest(cloud.store(data))
-    ingest = cloud.function("ingest")
+    composed = cloud.function("ingest").ingesting
     monkeypatch.setattr("catalog.use_cases.near_duplicates.MOST_COMPARED", 1)
     counted: list[tuple[str, int]] = []
-    monkeypatch.setattr(ingest, "count", lambda name, value=1: counted.append((name, value)))
+    monkeypatch.setattr(composed, "count", lambda name, value=1: counted.append((name, value)))
 
     cloud.ingest(cloud.store(jpeg_bytes(hue(scene, 12))))
 
