@@ -243,6 +243,17 @@ def test_an_image_without_its_original_is_a_failure_that_can_be_tried_again(clou
 # --- Dry runs ---------------------------------------------------------------------------------------------
 
 
+def test_a_dry_run_is_not_tried_again_but_started_anew(cloud: Cloud) -> None:
+    uploaded_while_off(cloud, PHOTO, HALF)
+    cloud.s3.delete_object(Bucket=cloud.originals, Key=key_of(HALF).original)
+    told = found(cloud, dry_run=True)
+
+    answer = cloud.job("POST", f"/{told['id']}/retry")
+
+    assert told["progress"]["failed"] == 1
+    assert (answer.status, answer.json["error"]["code"]) == (409, "job_state")
+
+
 @pytest.mark.parametrize("order", [PICTURES, PICTURES[::-1]])
 def test_a_dry_run_reports_the_groups_that_the_real_run_makes(cloud: Cloud, order: tuple[bytes, ...]) -> None:
     uploaded_while_off(cloud, *order)

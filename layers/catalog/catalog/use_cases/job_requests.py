@@ -109,6 +109,8 @@ class JobRequests:
         failed = self.jobs.get(job_id)
         if failed.ended_at is None or failed.tally.failed == 0:
             raise JobStateError(job_id)
+        if failed.kind is JobKind.FIND_DUPLICATES and failed.dry_run:
+            raise JobStateError(job_id)  # its groups are found over all images or not at all
         if failed.kind is JobKind.ERASE and not failed.dry_run:
             self.erasures.again(failed)
         now = self.clock()
