@@ -1,10 +1,10 @@
-"""The state machine of jobs, played over the real planner and the real workers on moto.
+"""Plays the state machine of jobs with the real planner and the real workers on moto.
 
     run = JobRun(cloud, cloud.job("POST", body={"kind": "recount", "tenant": "acme"}).json["id"])
     run.to_the_end()
 
-It does what infra/jobs.asl.json says: plan, carry out the lines of the round, plan again.  A test may choose
-the lines' order, repeat or drop some, kill a worker, or stop in between.  Faults of workers are kept.
+It follows infra/jobs.asl.json: plan, carry out the lines of the round, plan again.  A test may choose the
+lines' order, repeat or drop some, kill a worker, or stop in between.  `faults` keeps the workers' faults.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class JobRun:
         return Jobs("JobsTable").get(self.id)
 
     def start(self) -> None:
-        """Another execution: that of the job's present attempt."""
+        """Begin another execution, for the job's present attempt."""
         self._answer = {"job": self.id, "attempt": self.job.attempt, "round": 0}
 
     def plan(self) -> dict[str, Any]:
-        """Ask the planner, at first as a new execution; again after a fault, which fails the job at last."""
+        """Ask the planner, and ask again after a fault; after too many faults, have it fail the job."""
         if self._answer is None:
             self.start()
         asked = self._answer
@@ -59,7 +59,7 @@ class JobRun:
         for _ in range(1 + PLANNED_AGAIN):
             try:
                 self._answer = self.cloud.invoke("job_planner", asked)
-            except (Exception, Killed) as fault:  # noqa: BLE001 - whatever it is, the machine asks again
+            except (Exception, Killed) as fault:  # noqa: BLE001 - the machine asks again after any fault
                 self.faults.append(fault)
             else:
                 return self._answer
@@ -68,23 +68,23 @@ class JobRun:
         return self._answer
 
     def lines(self) -> Lines:
-        """The lines of the round that was planned last."""
+        """The lines of the last planned round."""
         assert self._answer is not None
         text = self.cloud.read(self._answer["bucket"], self._answer["key"]).decode()
         return [json.loads(line) for line in text.splitlines()]
 
     def work(self, line: dict[str, Any]) -> bool:
-        """Carry one line out; whether its worker ended well.  A fault is kept, and tolerated by the map."""
+        """Carry out one line; return whether its worker succeeded.  A fault is kept; the map tolerates it."""
         self.carried_out.append(line)
         try:
             self.cloud.invoke(WORKERS[line["kind"]], line)
-        except (Exception, Killed) as fault:  # noqa: BLE001 - what the map does with a child that fails
+        except (Exception, Killed) as fault:  # noqa: BLE001 - the map tolerates a failed child
             self.faults.append(fault)
             return False
         return True
 
     def round(self, order: Callable[[Lines], Iterable[dict[str, Any]]] = lambda lines: lines) -> str:
-        """Plan, and do what the plan says; what it said."""
+        """Plan, carry out the plan, and return its `next`."""
         answer = self.plan()
         if answer["next"] == "work":
             for line in order(self.lines()):
@@ -99,7 +99,7 @@ class JobRun:
         *,
         rounds: int = 1_000,
     ) -> Job:
-        """Rounds until the execution ends, of as many executions as it hands over to; the job then."""
+        """Play rounds until the job's last execution ends, and return the job."""
         for _ in range(rounds):
             attempt = self.job.attempt
             if self.round(order) == "end":
@@ -109,7 +109,7 @@ class JobRun:
         raise AssertionError(f"not at its end after {rounds} rounds: {self.job}")
 
     def wait_until(self, moment: datetime) -> None:
-        """The clocks of the planner and the workers are at this moment."""
+        """Set the clocks of the planner and the workers to a second after this moment."""
         self.passed = max(self.passed, moment - datetime.now(UTC) + timedelta(seconds=1))
 
         def clock() -> datetime:

@@ -1,7 +1,7 @@
-"""Catalog jobs in a storm: presets change and everything is rebuilt, and a bucket is imported, meanwhile.
+"""Catalog jobs in a storm: presets change, a job rebuilds everything, and another imports a bucket.
 
-Executions are stopped, and the sweeper comes every few seconds instead of every ten minutes.  A job that
-failed is resumed, as its alarm asks for.
+The storm stops executions, and runs the sweeper every few seconds instead of every ten minutes.  It resumes a
+job that failed, as the job's alarm tells an operator to.
 """
 
 import json
@@ -23,17 +23,17 @@ from tests.storm.clients import Journal, PatientClient
 
 OLD_BUCKET: Final = "old-shop-of-a-storm"
 OBJECTS: Final = 40
-# There is something to rebuild, then: renditions of some ten images.
+# Renditions of about ten images: from then on there is something to rebuild.
 RENDERED: Final = 30
 _PATTERN: Final = "media/catalog/{reference}/{filename}"
 _EVERY_SECONDS: Final = 5.0
-_STOPPED: Final = 0.4  # of the times that somebody looks
+_STOPPED: Final = 0.4  # probability that a look at an active job stops its executions
 _ENDED_WITHIN_SECONDS: Final = 240.0
 
 
 @dataclass
 class CatalogJobs:
-    """A rebuild of every tenant, and an import into one.  `catalog` has the scope catalog/admin."""
+    """A rebuild of all tenants, and an import into one.  `catalog` has the scope catalog/admin."""
 
     deployment: Deployment
     catalog: PatientClient
@@ -44,7 +44,7 @@ class CatalogJobs:
     happened: Counter[str] = field(default_factory=Counter)
 
     def lay(self) -> None:
-        """Objects in the bucket that will be imported."""
+        """Put objects into the bucket to import."""
         s3 = self.deployment.stack.client("s3")
         s3.create_bucket(Bucket=OLD_BUCKET)
         for one in self.objects:
@@ -57,7 +57,7 @@ class CatalogJobs:
         return bool(stored["KeyCount"] >= RENDERED)
 
     def run(self, begin: Callable[[], bool], over: threading.Event) -> None:
-        """From `begin` until the storm is over: start both jobs, look after them, stop their executions."""
+        """Once `begin` is true, start both jobs; look after them and stop executions until `over` is set."""
         while not begin():
             if over.wait(1):
                 return
@@ -87,12 +87,12 @@ class CatalogJobs:
         }
 
     def change_presets(self) -> None:
-        """As a deployment does it, before everybody's eyes."""
+        """Change the presets during traffic, as a deployment does."""
         _, presets = other_shape(json.loads(self.deployment.variable("RenderFunction", "PRESETS")))
         self.deployment.configure(PRESETS=json.dumps(presets))
 
     def look_after(self) -> list[Job]:
-        """Resume what failed, send the sweeper; the jobs that have not ended."""
+        """Resume failed jobs and run the sweeper; return the jobs that have not ended."""
         jobs = list(self.catalog.jobs())
         for job in jobs:
             if job.state == "failed":
@@ -102,9 +102,9 @@ class CatalogJobs:
         return [job for job in jobs if job.state not in {"completed", "cancelled"}]
 
     def finish(self) -> list[Job]:
-        """Once it is calm: all end, and so do a rebuild and an import of what the storm left.
+        """After the storm: let all jobs end, then run another rebuild and another import to their ends.
 
-        Returns the latter two.  What was imported is noted as accepted and in use.
+        Returns these two.  Notes every imported object as accepted and in use.
         """
         self._settle()
         last = [
@@ -114,7 +114,7 @@ class CatalogJobs:
         self._settle()
         for one in self.objects:
             self.journal.accept(self.tenant, one.id)
-            # One that is rejected may have been taken before it was looked at.
+            # A broken image may have got its reference before ingestion rejected it.
             self.journal.hold(self.tenant, one.id, one.sku, None if one.is_broken else True)
         return [self.catalog.job(job.id) for job in last]
 

@@ -1,4 +1,4 @@
-"""Every version and delete marker under a prefix: what a purge leaves, and an erasure does not."""
+"""Every version and delete marker under a prefix.  A purge leaves these; an erasure deletes them."""
 
 import json
 import time
@@ -9,18 +9,18 @@ from typing import Any, Final
 from catalog.adapters.sdk import client
 from catalog.domain.jobs import Failure
 
-# What S3 says of single keys of a batch while it is busy: of 10^8 objects it says so of some.
+# S3 answers so for single keys of a batch while it is busy; among 10^8 objects this happens to some.
 _PASSING: Final = frozenset({"InternalError", "ServiceUnavailable", "SlowDown", "OperationAborted"})
 _TRIES: Final = 4
 
 
 class VersionsNotDeletedError(Exception):
-    """S3 failed at some versions at every try; a later try deletes them."""
+    """S3 failed to delete some versions at every try; a later try deletes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredVersion:
-    """One version of an object, or a delete marker, which has no bytes."""
+    """One version of an object, or a delete marker, whose size is 0."""
 
     key: str
     version: str
@@ -29,7 +29,7 @@ class StoredVersion:
 
 
 class ObjectVersions:
-    """Those of one bucket below `prefix`."""
+    """The versions in one bucket whose keys begin with `prefix`."""
 
     def __init__(self, bucket: str, prefix: str) -> None:
         self._bucket = bucket
@@ -38,9 +38,9 @@ class ObjectVersions:
     def pages(
         self, below: str, *, after: str | None = None
     ) -> Iterator[tuple[str, tuple[StoredVersion, ...]]]:
-        """Pages of up to 1,000, of keys that begin with the prefix and `below`, and names to go on after.
+        """Pages of up to 1,000 versions of keys that begin with the prefix and `below`, each with its name.
 
-        What is deleted meanwhile is not met again.
+        `after` is the name of the page to continue after.  Pages omit versions that are deleted meanwhile.
         """
         markers: dict[str, str] = _markers(*json.loads(after)) if after else {}
         while True:
@@ -55,9 +55,9 @@ class ObjectVersions:
             markers = _markers(answer["NextKeyMarker"], answer.get("NextVersionIdMarker", ""))
 
     def delete(self, versions: Sequence[StoredVersion]) -> tuple[Failure, ...]:
-        """Delete these for good, at most 1,000.  Those that S3 refuses are failures.
+        """Delete at most 1,000 versions for good.  Returns those that S3 refuses as failures.
 
-        Raises VersionsNotDeletedError where S3 fails at some each time.
+        Raises VersionsNotDeletedError if S3 fails to delete some at every try.
         """
         named = [{"Key": each.key, "VersionId": each.version} for each in versions]
         refused: list[Failure] = []

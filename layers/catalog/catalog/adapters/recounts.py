@@ -1,6 +1,6 @@
-"""Recounts, over the Usage table: what the total was when one began, and what it found in each range.
+"""Recounts, in the Usage table: each keeps the total when it began, and what it found in each range.
 
-Item `recount#<id>` is the recount, `recount#<id>#<prefix>` a range.  They expire.
+Item `recount#<id>` is the recount, `recount#<id>#<prefix>` a range.  They expire after 7 days.
 """
 
 from collections.abc import Mapping
@@ -29,16 +29,16 @@ _TRIES: Final = 10
 
 
 class Recounts:
-    """What recounts keep while they are under way."""
+    """The recounts in one table."""
 
     def __init__(self, table_name: str) -> None:
         self._table = table_name
 
     def begin(self, tenant: TenantId, id_: str, *, now: datetime) -> str | None:
-        """Begin the recount, unless it has begun; returns the one that is under way then.
+        """Begin the recount, unless it has begun; returns the id of the recount that is under way then.
 
-        From here on it is this one: whatever moves keeps what it was.  Raises CountersMovedError where the
-        total never stands still.
+        From the beginning on, a share that moves keeps its earlier value.  Raises CountersMovedError if the
+        total changes at every try.
         """
         for attempt in range(_TRIES):
             total, item = self._items(tenant, id_)
@@ -54,7 +54,7 @@ class Recounts:
         raise CountersMovedError(tenant)
 
     def keep(self, tenant: TenantId, id_: str, prefix: str, found: Range, *, now: datetime) -> Range:
-        """Record what was found in a range; returns what was found there first, before any repair."""
+        """Record what was found in a range; returns the first such record, which precedes any repair."""
         item = key_of(tenant, _name(id_, prefix)) | {
             "records": {"N": str(found.records)},
             "wrong": {"N": str(found.wrong)},
@@ -76,7 +76,7 @@ class Recounts:
         return found
 
     def get(self, tenant: TenantId, id_: str) -> Recount | None:
-        """The recount with all its ranges: consistent reads."""
+        """The recount with all its ranges, by consistent reads; None if it has not begun."""
         total, item = self._items(tenant, id_)
         if item is None:
             return None
@@ -91,7 +91,10 @@ class Recounts:
         )
 
     def end(self, recount: Recount, difference: Usage) -> None:
-        """End it, and add the difference to the total.  Raises CountersMovedError, or where it has ended."""
+        """End the recount, and add the difference to the total.
+
+        Raises CountersMovedError, also if the recount has ended, or if another one is under way.
+        """
         of_total = adding_to_total(self._table, recount.tenant, difference)
         of_total["UpdateExpression"] += " REMOVE recount"
         of_total["ConditionExpression"] = "recount = :recount"
@@ -108,7 +111,7 @@ class Recounts:
     def _beginning(
         self, tenant: TenantId, id_: str, total: Mapping[str, Any], now: datetime
     ) -> list[dict[str, Any]]:
-        """The total as it was read is kept, and names the recount.  `moves` tells that it is as read."""
+        """Keep a copy of the total, and name the recount in the total, if its `moves` are as read."""
         as_read = "moves = :moves" if "moves" in total else "attribute_not_exists(moves)"
         values = {":recount": {"S": id_}} | ({":moves": total["moves"]} if "moves" in total else {})
         kept = key_of(tenant, _name(id_)) | numbers_of(usage_of_item(total))
@@ -133,7 +136,7 @@ class Recounts:
         ]
 
     def _items(self, tenant: TenantId, id_: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """The total, empty where there is none, and the recount: consistent reads, the total's last."""
+        """The total, empty if there is none, and the recount, by consistent reads; the total is read last."""
         item = self._item(tenant, _name(id_))
         return self._item(tenant, TOTAL) or {}, item
 

@@ -1,4 +1,4 @@
-"""Foreign buckets, from which imports read, and the originals bucket, into which they copy."""
+"""Foreign buckets, from which imports read, and the originals bucket, to which they copy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +19,9 @@ from catalog.domain.imports import (
 )
 from catalog.domain.keys import AssetKey
 
-MANIFEST_BLOCK: Final = 8 * 1024 * 1024  # bytes one GET takes of a manifest
+MANIFEST_BLOCK: Final = 8 * 1024 * 1024  # bytes of a manifest that one GET reads
 
-# S3 answers HEAD without a body: the code is the status then.
+# S3 answers HEAD without a body, so the error's code is then the HTTP status.
 _CODES: Final = {
     "NoSuchKey": ObjectCode.MISSING,
     "404": ObjectCode.MISSING,
@@ -56,7 +56,7 @@ class SourcePage:
 
 @dataclass(frozen=True, slots=True)
 class SourceBytes:
-    """An object as it was read.  `content_type` is what whoever stored it said."""
+    """The bytes of an object, and its ETag.  `content_type` is what its uploader stated; it may be wrong."""
 
     data: bytes = field(repr=False)
     etag: str
@@ -65,7 +65,7 @@ class SourceBytes:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest of one `etag`."""
+    """One version of a manifest, by its `etag`."""
 
     bucket: str
     key: str
@@ -73,7 +73,7 @@ class Manifest:
     size_bytes: int
 
     def block(self, offset: int) -> bytes:
-        """Up to MANIFEST_BLOCK bytes from there on.  Raises ImportFailedError where it has changed."""
+        """Up to MANIFEST_BLOCK bytes from `offset` on.  Raises ImportFailedError, also if it has changed."""
         if offset >= self.size_bytes:
             return b""
         with _reading(f"{self.bucket}/{self.key}", "manifest_unreadable"):
@@ -92,7 +92,7 @@ class Sources:
     """The buckets that the function's role may read."""
 
     def page(self, bucket: str, prefix: str, *, after: str, token: str | None) -> SourcePage:
-        """A page of the listing behind the key `after`, or at a `token`.  Raises ImportFailedError."""
+        """A page of the listing, after the key `after` or at a `token`.  Raises ImportFailedError."""
         where = {"ContinuationToken": token} if token else {"StartAfter": after} if after else {}
         with _reading(bucket, "bucket_unreadable"):
             answer = client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, **where)
@@ -103,13 +103,13 @@ class Sources:
         return SourcePage(objects, answer.get("NextContinuationToken"))
 
     def look(self, bucket: str, source: SourceObject) -> SourceObject:
-        """The object with its ETag and size, unread.  Raises SourceObjectError."""
+        """The object with its ETag and size, without reading its bytes.  Raises SourceObjectError."""
         with _one_object():
             answer = client("s3").head_object(Bucket=bucket, Key=source.key)
         return replace(source, etag=_bare(answer["ETag"]), size_bytes=answer["ContentLength"])
 
     def read(self, bucket: str, key: str, *, max_bytes: int) -> SourceBytes:
-        """The object.  Raises SourceObjectError, before reading any byte of one that is too large."""
+        """The object's bytes.  Raises SourceObjectError; if it is too large, before reading a byte."""
         with _one_object():
             answer = client("s3").get_object(Bucket=bucket, Key=key)
         with answer["Body"] as body:
@@ -118,14 +118,14 @@ class Sources:
         return SourceBytes(data, _bare(answer["ETag"]), answer.get("ContentType"))
 
     def manifest(self, bucket: str, key: str, *, etag: str | None) -> Manifest:
-        """The manifest, as it was at `etag` where that is known.  Raises ImportFailedError."""
+        """The manifest at `etag`; None: its present version.  Raises ImportFailedError."""
         with _reading(f"{bucket}/{key}", "manifest_unreadable"):
             answer = client("s3").head_object(Bucket=bucket, Key=key)
         return Manifest(bucket, key, etag or _bare(answer["ETag"]), answer["ContentLength"])
 
 
 class CopiedOriginals(Originals):
-    """The originals bucket; the bytes of the original that was copied last need not be read again."""
+    """The originals bucket; it keeps the bytes of the last copied original, so that they are read once."""
 
     def __init__(self, bucket: str) -> None:
         super().__init__(bucket)
@@ -134,7 +134,7 @@ class CopiedOriginals(Originals):
     def copy(self, key: AssetKey, bucket: str, source: str, found: SourceBytes, content_type: str) -> None:
         """Copy the object that was read, inside S3.  Raises SourceObjectError.
 
-        Its metadata and tags stay behind: a tag could have our lifecycle rules delete it.
+        Copies no metadata and no tags: a tag could make our lifecycle rules delete the original.
         """
         with _one_object():
             client("s3").copy_object(
@@ -150,13 +150,13 @@ class CopiedOriginals(Originals):
         self._held = key, found.data
 
     def read(self, key: AssetKey, *, max_bytes: int) -> bytes:
-        """As Originals does; what was copied last is what was read then, since their ETags are equal."""
+        """Like Originals.read.  The last copy has the bytes that were read, since their ETags are equal."""
         if self._held and self._held[0] == key:
             return self._held[1]
         return super().read(key, max_bytes=max_bytes)
 
     def holds(self, key: AssetKey) -> bool:
-        """Whether the original is stored: a twelfth of what `has` costs."""
+        """Whether the original is stored; costs a twelfth of `has`."""
         try:
             client("s3").head_object(Bucket=self._bucket, Key=key.original)
         except ClientError as error:
@@ -172,7 +172,7 @@ def _bare(etag: str) -> str:
 
 @contextmanager
 def _one_object() -> Iterator[None]:
-    """AWS's answers about one object of the bucket as facts; everything else is a fault."""
+    """Translate S3's answers about one object into SourceObjectError; every other error is a fault."""
     try:
         yield
     except ClientError as error:
@@ -186,7 +186,7 @@ def _one_object() -> Iterator[None]:
 
 @contextmanager
 def _reading(what: str, code: str) -> Iterator[None]:
-    """What ends the job; everything else is a fault."""
+    """Translate S3's answers that end the job into ImportFailedError; every other error is a fault."""
     try:
         yield
     except ClientError as error:

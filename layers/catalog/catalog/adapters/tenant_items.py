@@ -1,4 +1,4 @@
-"""The items of one tenant in any table whose hash key is `tenant`: listed by their sort keys, and deleted."""
+"""Lists and deletes the items of one tenant in any table whose hash key is `tenant`."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -10,11 +10,11 @@ from catalog.domain.keys import TenantId
 
 _WRITTEN_AT_ONCE: Final = 25  # requests BatchWriteItem takes
 _LISTED_AT_ONCE: Final = 250
-_TRIES: Final = 6  # of what is throttled: 3 s in all
+_TRIES: Final = 6  # of a throttled batch: 3 s in all
 
 
 class ItemsNotDeletedError(Exception):
-    """DynamoDB throttled a batch of deletions at every try; a later try deletes what is left."""
+    """DynamoDB throttled a batch of deletions at every try; a later try deletes the rest."""
 
 
 class TenantItems:
@@ -33,10 +33,10 @@ class TenantItems:
         after: str | None = None,
         having: tuple[str, str] | None = None,
     ) -> Iterator[list[str]]:
-        """Pages of the sort keys from `first` to `last`, or of all, behind `after`: consistent reads.
+        """Pages of sort keys after `after`, by consistent reads: `first` to `last`, or all without `last`.
 
-        `having`: only of items whose attribute of this name has this value; those read cost as much.
-        What is deleted meanwhile is not met again.
+        `having` (attribute, value) keeps only items with that value; the reads of the others cost as much.
+        Pages omit items that are deleted meanwhile.
         """
         key: dict[str, Any] | None = self._key(tenant, after) if after is not None else None
         while True:
@@ -55,7 +55,7 @@ class TenantItems:
                 return
 
     def delete(self, tenant: TenantId, keys: Sequence[str]) -> None:
-        """Delete these, whatever they hold.  Repeating it is harmless.  Raises ItemsNotDeletedError."""
+        """Delete these items.  Repeating it is harmless.  Raises ItemsNotDeletedError."""
         for some in batched(keys, _WRITTEN_AT_ONCE, strict=False):
             left = [{"DeleteRequest": {"Key": self._key(tenant, key)}} for key in some]
             for attempt in range(_TRIES):
@@ -68,7 +68,7 @@ class TenantItems:
                 raise ItemsNotDeletedError(self._table)
 
     def delete_some(self, tenant: TenantId, *, most: int) -> bool:
-        """Delete up to `most`; True where none is left."""
+        """Delete at most `most` items; False if it stopped there, True if none is left."""
         deleted = 0
         for keys in self.keys(tenant):
             some = keys[: most - deleted]

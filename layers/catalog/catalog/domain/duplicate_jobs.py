@@ -1,4 +1,4 @@
-"""Looking for near-duplicates among images that are here already."""
+"""Finding near-duplicates among stored images."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,9 +9,9 @@ from catalog.domain.fingerprints import Indexed, PHashAlgorithm
 from catalog.domain.keys import AssetId, TenantId
 from catalog.domain.near_duplicates import NearDuplicate
 
-# What a dry run indexes; one of 10^6 images takes 3 days of two workers.
+# How long a dry run's index entries are kept.  A dry run over 10^6 images takes two workers 3 days.
 REHEARSALS_LAST: Final = timedelta(days=14)
-# A part of a dry run's last phase looks at what these would join, three requests each.
+# A part of a dry run's last phase looks at the joins of this many images, with three requests per join.
 IMAGES_PER_GROUPING: Final = 20_000
 
 
@@ -20,24 +20,27 @@ class NearDuplicatesOffError(Exception):
 
 
 def is_current(asset: Asset, algorithm: PHashAlgorithm) -> bool:
-    """Whether its record says that it is indexed as new images are, and nothing else."""
+    """Whether the asset's record names exactly the index entries that a new image gets."""
     return len(asset.indexed_as) == 1 and asset.indexed_as[0].is_of(algorithm)
 
 
 def others(asset: Asset, present: Indexed) -> tuple[Indexed, ...]:
-    """What its record names of the index besides."""
+    """The other index entries that the asset's record names."""
     return tuple(each for each in asset.indexed_as if each != present)
 
 
 def unfinished(asset: Asset, present: Indexed) -> tuple[Indexed, ...]:
-    """What its record names while a worker is at it: always two.  The other may be what was never there."""
+    """The index entries that the record names while a worker moves the asset: at least two.
+
+    If the record names no other entry, the second one is a placeholder that was never indexed.
+    """
     frame = asset.hashes.phash256 if asset.hashes else ""
     return (present, *(others(asset, present) or (Indexed(PHashAlgorithm.PHASH256, frame, None),)))
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """In a dry run: the image would become a near-duplicate, and spare bytes of renditions."""
+    """In a dry run: the image would become a near-duplicate, and save `bytes_saved` of renditions."""
 
     image: AssetId
     verdict: NearDuplicate
@@ -46,7 +49,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class GroupMember:
-    """In a dry run's report: an image, and the canonical one of the group in which it would end."""
+    """In a dry run's report: a join, and the canonical image of the group in which the image would end."""
 
     tenant: TenantId
     canonical: AssetId

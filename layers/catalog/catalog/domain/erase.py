@@ -1,4 +1,4 @@
-"""Erasing: everything of a tenant, or of one image, for good; and the report of it that is signed."""
+"""Erasing: everything of a tenant, or of one image, is deleted for good, and a signed report says so."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,21 +11,21 @@ from catalog.domain.jobs import Job
 from catalog.domain.keys import AssetId
 from catalog.domain.purge import stored_bytes
 
-# A function that had begun before the last sweep is over by then: none outlives its 60 s, and what it left
-# behind is counted by the stream within seconds.
+# By then every function that began before the last sweep has ended: none outlives its 60 s, and the stream
+# counts what it left within seconds.
 WORKERS_END_AFTER: Final = timedelta(seconds=90)
-# How often what is found behind the last sweep is swept again before the job says so and stops.
+# A check after the last sweep sweeps what it finds.  After this many checks the job reports that, and stops.
 MOST_CHECKS: Final = 5
-STILL_FOUND: Final = "still-found"  # said of the last look
-# What a dry run has found, and what is compared before it is confirmed.
+STILL_FOUND: Final = "still-found"  # tells the last part that the last check still found something
+# Counts of a dry run, which are compared before it is confirmed.
 IMAGES_COUNTED: Final = "images_counted"
 BYTES_COUNTED: Final = "bytes_counted"
-# Items that a sweep behind the last one has found.
+# Items that a check after the last sweep has found.
 LATE: Final = "found_late"
 
 
 class DryRunOutdatedError(CallerError):
-    """What is to be erased is not what the dry run found."""
+    """The images to erase are not those that the dry run found."""
 
     kind = Kind.CONFLICT
     code = "confirm_token_outdated"
@@ -33,7 +33,7 @@ class DryRunOutdatedError(CallerError):
 
 
 class TenantHasJobsError(CallerError):
-    """Other jobs would go on storing what is erased."""
+    """Other jobs would go on storing images during the erasure."""
 
     kind = Kind.CONFLICT
     code = "tenant_has_jobs"
@@ -41,19 +41,19 @@ class TenantHasJobsError(CallerError):
 
 
 def image_of(options: Mapping[str, Any]) -> AssetId | None:
-    """The one image that a job with these options erases; None: its whole tenant."""
+    """The image that a job with these options erases; None: the whole tenant."""
     id_ = options.get("image")
     return AssetId(id_) if id_ else None
 
 
 def standing(assets: Iterable[Asset]) -> dict[str, int]:
-    """What a dry run finds of single images, to be compared before it is confirmed."""
+    """A dry run's counts of these images, which are compared before it is confirmed."""
     found = list(assets)
     return {IMAGES_COUNTED: len(found), BYTES_COUNTED: stored_bytes(found)}
 
 
 def report_of(job: Job, *, at: datetime) -> dict[str, Any]:
-    """What was erased, when and by whom.  `failed` is 0, or something is left."""
+    """What was erased, when, and who requested it.  If `failed` is above 0, something is left."""
     counts = {name: number for name, number in job.tally.counts.items() if number}
     return {
         "job": job.id,
@@ -68,7 +68,7 @@ def report_of(job: Job, *, at: datetime) -> dict[str, Any]:
 
 
 def statement_of(report: Mapping[str, Any]) -> bytes:
-    """The bytes of a report that are signed: JSON, keys sorted, no spaces, ASCII only."""
+    """The bytes of a report to sign: JSON, keys sorted, no spaces, ASCII only."""
     return json.dumps(report, sort_keys=True, separators=(",", ":")).encode()
 
 

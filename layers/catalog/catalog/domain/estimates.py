@@ -1,6 +1,6 @@
-"""What a job costs and how long it takes, from its tally: dollars and seconds a unit of each count.
+"""What a job costs and how long it takes, from its tally: dollars and seconds per unit of each count.
 
-`benchmarks/cost.py` measures the former and `benchmarks/jobs.py` both; a kind's counts are named where it is.
+`benchmarks/cost.py` measures dollars, `benchmarks/jobs.py` both.  Each kind's use case names its counts.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from catalog.domain.jobs import JobKind, Tally
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What one of a count costs, in dollars, and how long one worker is at it, in seconds."""
+    """What one unit of a count costs, in dollars, and how long it takes one worker, in seconds."""
 
     dollars: float = 0.0
     seconds: float = 0.0
@@ -20,7 +20,7 @@ class Unit:
 
 # By the name of a count; "done", "skipped" and "failed" are the tally's own.
 UNITS: Final[Mapping[JobKind, Mapping[str, Unit]]] = {
-    # A read of the original, the record and what the stream counts of it; a PUT a rendition.
+    # Reading the original, writing the record, counting by the stream; one PUT per rendition.
     JobKind.REBUILD: {
         "rebuilt": Unit(4.6e-6, 0.07),
         "renditions": Unit(6.2e-6, 0.04),
@@ -30,7 +30,7 @@ UNITS: Final[Mapping[JobKind, Mapping[str, Unit]]] = {
         "skipped": Unit(0.18e-6, 0.0005),
         "failed": Unit(0.6e-6, 0.1),
     },
-    # What is rejected or known by its bytes is read, too; what was seen is looked up.
+    # A rejected object or a duplicate is read, too.  A seen object is only looked up.
     JobKind.IMPORT: {
         "new": Unit(45e-6, 1.0),
         "duplicates": Unit(4e-6, 0.1),
@@ -38,7 +38,7 @@ UNITS: Final[Mapping[JobKind, Mapping[str, Unit]]] = {
         "not_images": Unit(0.1e-6, 0.001),
         "failed": Unit(5e-6, 0.1),
     },
-    # Of "done" 16 writes of bands are half; each candidate is read and compared on pixels.
+    # 16 writes of bands are half of "done".  Each candidate is read and compared on pixels.
     JobKind.FIND_DUPLICATES: {
         "done": Unit(23e-6, 0.3),
         "skipped": Unit(0.2e-6, 0.001),
@@ -47,8 +47,8 @@ UNITS: Final[Mapping[JobKind, Mapping[str, Unit]]] = {
         "joined": Unit(10e-6, 0.1),
     },
     JobKind.RECOUNT: {"done": Unit(0.05e-6, 0.0005), "shares_wrong": Unit(1.3e-6, 0.0005)},
-    # benchmarks/jobs_erase.py: a record goes with two index entries, its share is written in a transaction,
-    # then deleted: 6.1 write units.  Each other item is one; versions go by the thousand.
+    # benchmarks/jobs_erase.py: a record goes with two index entries; its share is written in a transaction,
+    # then deleted: 6.1 write units in all.  Every other item takes one; versions are deleted by the thousand.
     JobKind.ERASE: {
         "images": Unit(6.1 * 0.625e-6, 0.001),
         "bands": Unit(0.625e-6, 0.0005),
@@ -61,7 +61,7 @@ UNITS: Final[Mapping[JobKind, Mapping[str, Unit]]] = {
 
 
 def estimate(kind: JobKind, tally: Tally) -> Unit:
-    """Dollars, and seconds of one worker, of what the tally says."""
+    """The dollars, and the seconds of one worker, that the tally took."""
     units = UNITS[kind]
     counted = {"done": tally.done, "skipped": tally.skipped, "failed": tally.failed, **tally.counts}
     return Unit(

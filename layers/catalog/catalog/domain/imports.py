@@ -1,6 +1,7 @@
 """Imports: objects of a foreign bucket become assets, each once.
 
-An object is seen once it was dealt with; the same object, by key, ETag and size, is not read again.
+An import records every object that it has dealt with as seen.  No import reads an object again while its key,
+ETag and size stay the same.
 """
 
 import hashlib
@@ -19,14 +20,14 @@ from catalog.domain.references import NotAReferenceError, reference_name
 from catalog.domain.sources import SourceFormat
 from catalog.domain.uploads import DECLARED_TYPES, LONGEST_FILENAME, UNSTORABLE
 
-# What one step of the planner lists: 100 pages of 1,000, about 15 seconds and 20 MB.
+# One step of the planner lists 100 pages of 1,000 objects: about 15 seconds and 20 MB.
 OBJECTS_PER_STEP: Final = 100_000
-PAGES_PER_STEP: Final = 100  # whatever is on them: folders fill pages, too
+PAGES_PER_STEP: Final = 100  # folders fill pages, too
 # Keys of a listing, or whole lines of a manifest.  The planner holds each about eight times over, in 512 MB.
 BYTES_PER_STEP: Final = 25_000_000
-# One lookup of what was seen (BatchGetItem), and a minute or two of a worker.
+# One lookup of seen objects (BatchGetItem takes 100), and a minute or two of a worker.
 OBJECTS_PER_PART: Final = 100
-# A line of the map's input is an event of 256 KiB at most, and its subjects are escaped once more.
+# A line of the map's input is an event of at most 256 KiB, in which the subjects are escaped once more.
 PART_BYTES: Final = 150_000
 MOST_SAMPLED: Final = 1_000
 MOST_REFERENCES_AT_ONCE: Final = 50
@@ -81,7 +82,7 @@ class SourceObjectError(Exception):
 
 
 class SourceChangedError(SourceObjectError):
-    """The object is another than the one that was read."""
+    """The object changed after it was read."""
 
     def __init__(self) -> None:
         super().__init__(ObjectCode.CHANGING, "the object changed each time between being read and copied")
@@ -94,7 +95,7 @@ class ManifestFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ManifestOptions:
-    """An object that lists what to import.  `bucket` is where it lies; `delimiter` is of CSV."""
+    """The object `key` in `bucket` that lists the objects to import.  `delimiter` applies to CSV only."""
 
     bucket: str
     key: str
@@ -106,8 +107,9 @@ class ManifestOptions:
 class ImportOptions:
     """What to import from `bucket`: the objects under `prefix`, or those that `manifest` names.
 
-    `reference_columns` of the manifest hold one reference each, `references` several between
-    `reference_separator`; `reference_pattern` takes them from the key.  A dry run reads `sample` objects.
+    In a manifest, each of `reference_columns` holds one reference, and the column `references` holds several,
+    separated by `reference_separator`.  `reference_pattern` takes references from the key.  A dry run reads
+    about `sample` objects.
     """
 
     bucket: str
@@ -154,37 +156,37 @@ class SourceObject:
 
     @property
     def text(self) -> str:
-        """As a subject of a part."""
+        """The object as a part's subject: JSON with the fields that are known."""
         facts = {name: value for name, value in asdict(self).items() if value not in (None, ())}
         return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
 
     @property
     def name(self) -> str:
-        """What failures and progress name it by, and all that is needed to try it again."""
+        """The object's name in failures and progress, with everything that a retry needs."""
         named = SourceObject(self.key, None, None, self.filename, self.references, self.content_type)
         plain = named == SourceObject(self.key) and not self.key.startswith("{")
         return self.key if plain else named.text
 
     @property
     def declared_type(self) -> str | None:
-        """By the manifest, or by the extension of the key; None where neither says."""
+        """The content type by the manifest, or else by the key's extension; None if neither gives one."""
         extension = _EXTENSION.search(self.key)
         return self.content_type or (_OF_EXTENSION.get(extension[1].lower()) if extension else None)
 
     @property
     def is_no_image(self) -> bool:
-        """By the extension of its key: it has one, which no accepted format has."""
+        """Whether the key's extension belongs to no accepted format; False without an extension."""
         return self.declared_type is None and _EXTENSION.search(self.key) is not None
 
     def check_size(self, max_bytes: int) -> None:
-        """Raises SourceObjectError for one that is empty or too large, as far as that is known."""
+        """Raises SourceObjectError if the size is known, and 0 or above `max_bytes`."""
         if self.size_bytes is not None:
             check_size(self.size_bytes, max_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line of a manifest that names no object, counted from 1."""
+    """A line of a manifest that names no object.  `line` counts from 1."""
 
     line: int
     detail: str
@@ -202,7 +204,7 @@ Subject = SourceObject | BadLine
 
 
 def check_size(size_bytes: int, max_bytes: int) -> None:
-    """Raises SourceObjectError."""
+    """Raises SourceObjectError if the size is 0 or above `max_bytes`."""
     if size_bytes > max_bytes:
         raise SourceObjectError(ObjectCode.TOO_LARGE, f"{size_bytes} bytes; at most {max_bytes} are accepted")
     if size_bytes == 0:
@@ -210,7 +212,7 @@ def check_size(size_bytes: int, max_bytes: int) -> None:
 
 
 def subject_of(text: str) -> Subject:
-    """The subject that `text` or `name` wrote."""
+    """The subject with this `text` or `name`."""
     if not text.startswith("{"):
         return SourceObject(text)
     facts = json.loads(text)
@@ -220,7 +222,7 @@ def subject_of(text: str) -> Subject:
 
 
 def parts(subjects: Iterable[Subject]) -> Iterator[tuple[str, ...]]:
-    """The subjects' texts, as many to a part as its line has room for.  One that comes twice stands once."""
+    """The subjects' texts in parts of at most OBJECTS_PER_PART and PART_BYTES.  No part repeats a text."""
     part, length = dict[str, None](), 0
     for subject in subjects:
         text = subject.text
@@ -235,7 +237,7 @@ def parts(subjects: Iterable[Subject]) -> Iterator[tuple[str, ...]]:
 
 
 def is_folder(key: str) -> bool:
-    """Consoles make folders as empty objects of such names."""
+    """Whether the key names a folder, which consoles create as an empty object."""
     return key.endswith(_FOLDER)
 
 
@@ -244,23 +246,23 @@ def is_folder(key: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What the catalog shall know of an object besides its bytes."""
+    """What the catalog records of an object besides its bytes."""
 
     filename: str
     references: frozenset[str]
 
     @property
     def digest(self) -> str:
-        """Tells whether the references are those of last time; "" without any."""
+        """16 hex digits that differ if the references differ; "" without any."""
         if not self.references:
             return ""
         return hashlib.sha256("\n".join(sorted(self.references)).encode()).hexdigest()[:16]
 
 
 def described(source: SourceObject, pattern: KeyPattern | None) -> Described:
-    """By the manifest, the pattern over the key, or else the last part of the key.
+    """The filename by the manifest, by `pattern` or else by the key's last part, and all references.
 
-    Raises SourceObjectError where the key names a reference that none can be called.
+    Raises SourceObjectError if a reference is no valid name.
     """
     named = pattern.match(source.key) if pattern else None
     references = frozenset({*source.references, *(named.references if named else ())})
@@ -274,12 +276,12 @@ def described(source: SourceObject, pattern: KeyPattern | None) -> Described:
 
 
 def storable(filename: str) -> str:
-    """The filename without what cannot be shown, and its end where it is too long: the extension stays."""
+    """The filename with "_" for what cannot be shown; of a long one the end, to keep the extension."""
     return UNSTORABLE.sub("_", filename)[-LONGEST_FILENAME:] or "_"
 
 
 def content_type_of(source: SourceObject, stored: str | None) -> str:
-    """The type to record: by manifest or name, else as the object was stored; the content decides."""
+    """The type to record: by the manifest or key, else as S3 states it.  Ingestion trusts the content."""
     return source.declared_type or (stored if stored in DECLARED_TYPES else None) or _UNKNOWN_TYPE
 
 
@@ -296,10 +298,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An object that was dealt with: which it was, the asset with its bytes, and what became of it.
+    """An object that an import has dealt with: its ETag and size, its asset's id, and its outcome.
 
-    `by` tells the subject of the job that did.  `references` are the digests of those it got: several lines
-    of a manifest may name one object.
+    `by` is the `subject_of_job` that dealt with it.  `references` has a digest of each set of references that
+    it got: several lines of a manifest may name one object.
     """
 
     etag: str
@@ -313,21 +315,21 @@ class Seen:
         return (self.etag, self.size_bytes) == (source.etag, source.size_bytes)
 
     def referred(self, digest: str) -> Self:
-        """After it got these references, too."""
+        """The record after the object got the references with this digest, too."""
         kept = self.references if len(self.references) < MOST_REFERENCES_AT_ONCE else frozenset()
         return replace(self, references=kept | {digest} - {""})
 
 
 def object_hash(bucket: str, key: str) -> str:
-    """Names an object wherever its key would be too long, or hold what it may not: 64 hex digits."""
+    """64 hex digits that name an object where its key would be too long or have forbidden characters."""
     return hashlib.sha256(f"{bucket}/{key}".encode()).hexdigest()
 
 
 def subject_of_job(job: str, name: str) -> str:
-    """Tells a subject of a job from every other."""
+    """16 hex digits that identify one subject of one job."""
     return hashlib.sha256(f"{job}/{name}".encode()).hexdigest()[:16]
 
 
 def mark(bucket: str, key: str) -> str:
-    """The correlation id of what comes of an object: by it an import tells its own asset from another's."""
+    """The correlation id of an object's asset.  By it an import knows the assets that it created."""
     return f"import-{object_hash(bucket, key)[:32]}"

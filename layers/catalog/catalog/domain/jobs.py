@@ -1,8 +1,8 @@
 """Jobs: work over a whole catalog, cut into parts that workers carry out side by side.
 
-A job goes through steps.  A step is a list of parts; each part is a line of the state machine's map and is
-carried out by one worker.  A part may be carried out again by another worker: what it has reported is not
-done twice, and everything else is harmless when repeated.
+A job goes through steps.  A step is a list of parts.  Each part is a line of the state machine's map, and one
+worker carries it out.  Another worker may carry it out again: it skips what was reported, and repeating the
+rest is harmless.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from catalog.domain.errors import Kind as ErrorKind
 from catalog.domain.keys import TenantId
 
 JOBS_KEPT_FOR: Final = timedelta(days=400)
-# A range of ids this large takes a worker the two minutes that it has, at 0.3 s an image.  Smaller ones cost
-# more than what they find nothing to do for: a million images in 65,536 parts $2, in 4,096 $0.13.
+# At 0.3 s per image, a worker needs its two minutes for a range this large.  Smaller ranges cost more even if
+# they find nothing to do: a million images cost $2 in 65,536 parts, $0.13 in 4,096.
 IMAGES_PER_PART: Final = 400
 _FEW_RANGES: Final = 256  # a cent for their workers, reports and transitions
 _FEW_IMAGES: Final = 100
-_MOST_DIGITS: Final = 5  # 1,048,576 ranges: 95 images each of 10^8
+_MOST_DIGITS: Final = 5  # 1,048,576 ranges: with 10^8 images 95 each
 _HEX: Final = 16
 
 
@@ -36,7 +36,7 @@ class JobNotFoundError(CallerError):
 
 
 class JobStateError(CallerError):
-    """The job's state does not allow it, or not any more."""
+    """The job's state does not allow the request, or no longer does."""
 
     kind = ErrorKind.CONFLICT
     code = "job_state"
@@ -52,7 +52,7 @@ class JobAlreadyConfirmedError(CallerError):
 
 
 class PartClaimedError(Exception):
-    """Another worker has begun the part since, or has completed it; or it is not to be begun."""
+    """Another worker has taken over or completed the part, or its job begins no new part."""
 
 
 class ExecutionNotStartedError(Exception):
@@ -60,11 +60,11 @@ class ExecutionNotStartedError(Exception):
 
 
 class JobFailedError(Exception):
-    """A kind cannot plan its job any further; the message says why, to whoever asked for it."""
+    """A kind cannot plan its job any further; the job's reason shows the message."""
 
 
 class JobMovedError(Exception):
-    """The job's record is not any more as it was read."""
+    """The job's record has changed since it was read."""
 
 
 class JobKind(StrEnum):
@@ -80,7 +80,7 @@ class JobKind(StrEnum):
 class JobState(StrEnum):
     """`running -> completed` or `failed`; `pausing -> paused -> running`; `cancelling -> cancelled`.
 
-    A job that is pausing or cancelling begins no part, and completes those that were begun.
+    A job that is pausing or cancelling begins no new part, and completes the parts that were begun.
     """
 
     RUNNING = "running"
@@ -98,7 +98,7 @@ ACTIVE: Final = frozenset({JobState.RUNNING, JobState.PAUSING, JobState.CANCELLI
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A subject that could not be dealt with.  `subject` is an image's id, or the key of an object."""
+    """A subject that a worker could not deal with.  `subject` is its name: an image's id, an object's key."""
 
     subject: str
     code: str
@@ -107,7 +107,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was done, in images, and what it came to: `counts` by a name of the kind's own."""
+    """Numbers of images done, skipped and failed; `counts` has the kind's own numbers by name."""
 
     done: int = 0
     skipped: int = 0
@@ -150,7 +150,7 @@ class Done:
 class Work:
     """What a part asks of its worker: a phase of the job, over a range of ids or over named subjects.
 
-    `within` is a prefix of ids in hex, which may be empty; None: `subjects` says it all.
+    `within` is a prefix of ids in hex, which may be empty; None: `subjects` names all subjects.
     """
 
     tenant: TenantId
@@ -161,7 +161,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class FailedWork:
-    """A failure, and the tenant and phase of the work that it was part of."""
+    """A failure, with the tenant and phase of its work."""
 
     failure: Failure
     tenant: TenantId
@@ -194,10 +194,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The parts to carry out now, and where the step after it begins: None where this is the last.
+    """The parts to carry out now.  `next` is where the next step begins; None after the last step.
 
-    `images` are those it is expected to look at.  `wait_until`: nothing is to be done before; the parts are
-    carried out then.
+    `images` is the number it is expected to look at.  Workers begin at `wait_until`; None: at once.
     """
 
     works: Iterable[Work]
@@ -210,10 +209,10 @@ class Step:
 class Part:
     """How far a part has come.
 
-    `after` is the last subject that was reported.  `attempts` counts the workers that began it since the last
-    report.  `in_hand` is the subject that a careful worker is at, `held` the workers that it had in a row;
-    `suspect` is one that raised `faults` in a row.  `worker` is who began it last; only that one reports.
-    `revision` grows with every write.
+    `after` is the last reported subject.  `attempts` counts the workers that began the part since the last
+    report.  `in_hand` is the subject that a careful worker is at; `held` counts the workers in a row that had
+    it.  `suspect` is the subject that raised `faults` faults in a row.  `worker` began the part last; only
+    that worker reports.  `revision` grows with every write.
     """
 
     id: str
@@ -232,11 +231,11 @@ class Part:
 class Stage:
     """How far the planner is with the present step.
 
-    `cut`: its parts are written down, `parts` of them, in the jobs bucket's `file`, and `next` is where the
-    step after it begins.  `waiting_until`: it is not to be cut before.
-    `round` counts the rounds of this execution that were planned.  `reports` counts those of all workers,
-    `seen` says how many there were at the last round, and `idle` counts the rounds since there was one.
-    `restarts` counts the executions that the sweeper started since then.
+    `cut` means that its `parts` parts are written to `file` in the jobs bucket; `next` is then where the next
+    step begins.  Until `waiting_until` the step is not cut.
+    `round` counts the planned rounds of this execution.  `reports` counts the reports of all workers, and
+    `seen` is that count at the last round.  `idle` counts the rounds since the last report, and `restarts`
+    the executions that the sweeper has started since then.
     """
 
     cut: bool = False
@@ -253,12 +252,12 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job.  `tenant` is None where it is about all of them; `options` are those of its kind, as in JSON.
+    """One job.  `tenant` None: about all tenants.  `options` are the options of its kind, as in JSON.
 
-    `position` is where its present step begins, None behind the last; `step` counts steps; `attempt` counts
-    the executions of the state machine.  `expected` are the images of the steps planned so far.
-    `active_seconds` is the time it was carried out until `active_since`, which is None while it rests or
-    waits.  `report` is what its kind has to say at the end.  `turn` grows with every write but reports'.
+    `position` is where its present step begins, None after the last; `step` counts steps; `attempt` counts
+    executions of the state machine.  `expected` is the number of images in the steps planned so far.
+    `active_seconds` is the time it was active before `active_since`, which is None while the job rests or
+    waits.  `report` is its kind's report at the end.  `turn` grows with every write but workers' reports.
     Times are aware UTC.
     """
 
@@ -288,18 +287,18 @@ class Job:
 
     @property
     def is_at_rest(self) -> bool:
-        """Nothing happens to it unless somebody asks."""
+        """Whether the job stays as it is until a request changes it."""
         return self.state not in ACTIVE
 
     @property
     def digest(self) -> str:
-        """SHA-256 over what was asked for and what was found."""
+        """SHA-256 over the request and the tally, as hex digits."""
         tally = [self.tally.done, self.tally.skipped, self.tally.failed, dict(self.tally.counts)]
         told = [self.kind, self.tenant, dict(self.options), *tally]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     def rate(self, now: datetime) -> float | None:
-        """Images a second while it was carried out; None where it was not."""
+        """Images per second of active time; None before the first image."""
         running = (now - self.active_since).total_seconds() if self.active_since else 0.0
         seconds = self.active_seconds + max(0.0, running)
         return self.tally.images / seconds if seconds and self.tally.images else None
@@ -309,12 +308,12 @@ class Worker[S](Protocol):
     """Carries out the parts of one kind."""
 
     def subjects(self, job: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, S]]:
-        """The part's subjects by name, in a fixed order, from the one behind `after` on."""
+        """The part's subjects, each with its name, in a fixed order: those after `after`, or all."""
 
     def take(self, job: Job, work: Work, subject: S) -> Done:
-        """Deal with one; in a dry run, tell what would become of it, and write nothing.
+        """Deal with one subject; in a dry run, return what would become of it, and write nothing.
 
-        Repeating it is harmless.  What is wrong with the subject is a failure; a fault is raised, and the
+        Repeating it is harmless.  Returns a failure if the subject is bad; raises a fault otherwise, and the
         part is carried out again.
         """
 
@@ -323,13 +322,13 @@ class Steps(Protocol):
     """Plans the jobs of one kind."""
 
     def step(self, job: Job, position: str) -> Step:
-        """The step that begins at `position`, "" at first.  The same position gives the same parts."""
+        """The step that begins at `position`; "" is the first.  The same position gives the same parts."""
 
 
 def digits_for(images: int, *, per_part: int = IMAGES_PER_PART) -> int:
-    """Hex digits that cut this many images into ranges of at most `per_part` on average.
+    """The number of hex digits that cut `images` into ranges of at most `per_part` images on average.
 
-    Smaller ones where these cost nothing to speak of: so that workers have enough to share.
+    Up to 256 ranges it prefers smaller ones, of 100 images: they cost a cent, and workers share them better.
     """
 
     def is_too_coarse(ranges: int) -> bool:
@@ -340,5 +339,5 @@ def digits_for(images: int, *, per_part: int = IMAGES_PER_PART) -> int:
 
 
 def ranges(digits: int) -> Iterator[str]:
-    """All prefixes of so many hex digits, in order: ids are hashes, so each has as many images."""
+    """All prefixes of `digits` hex digits, in order.  Ids are hashes, so ranges are about equally large."""
     return (f"{number:0{digits}x}" if digits else "" for number in range(_HEX**digits))

@@ -1,6 +1,6 @@
-"""Patterns over the keys of foreign objects: `products/{reference}/{filename}`.
+"""Patterns for the keys of foreign objects, such as `products/{reference}/{filename}`.
 
-A template and no regular expression: matching takes time linear in the key, whatever the pattern.
+A pattern is a template, not a regular expression: matching takes linear time in the key's length.
 """
 
 import re
@@ -20,7 +20,7 @@ class NotAKeyPatternError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a key says by its pattern."""
+    """The references and the filename that a pattern finds in a key."""
 
     references: tuple[str, ...]
     filename: str | None
@@ -28,13 +28,13 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    """What stands between two slashes: literals around places, one literal more than places."""
+    """The text between two slashes: places with literals around them, so one more literal than places."""
 
     literals: tuple[str, ...]
     places: tuple[str, ...]
 
     def match(self, text: str) -> list[tuple[str, str]] | None:
-        """What stands in the places; each takes as little as it can, the last one what is left."""
+        """Name and text of each place, or None.  A place takes as little as it can, the last one the rest."""
         first, *others = self.literals
         if not text.startswith(first):
             return None
@@ -44,7 +44,7 @@ class _Segment:
                 end = len(text) - len(literal) if text.endswith(literal) else -1
             else:
                 end = text.find(literal, start + 1)
-            if end <= start:  # a place holds a character at least
+            if end <= start:  # a place holds at least one character
                 return None
             found.append((place, text[start:end]))
             start = end + len(literal)
@@ -53,13 +53,13 @@ class _Segment:
 
 @dataclass(frozen=True, slots=True)
 class KeyPattern:
-    """`{reference}` is a reference, `{filename}` the filename, `{*}` anything; none holds a slash.
+    """`{reference}` matches a reference, `{filename}` the filename, `{*}` any text; none matches a slash.
 
-    The segment `**`, at most once, stands for any number of folders.
+    The segment `**`, allowed once, matches any number of folders.
     """
 
     head: tuple[_Segment, ...]
-    tail: tuple[_Segment, ...] | None  # None: without `**`, the head is all
+    tail: tuple[_Segment, ...] | None  # the segments after `**`; None without `**`
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -84,7 +84,7 @@ class KeyPattern:
         return cls(tuple(map(_segment, segments[:at])), tuple(map(_segment, segments[at + 1 :])))
 
     def match(self, key: str) -> Named | None:
-        """What the key says; None where it is not of this pattern."""
+        """What the pattern finds in the key; None if the key does not match."""
         parts, tail = key.split("/"), self.tail or ()
         fits = len(parts) == len(self.head) if self.tail is None else len(parts) >= len(self.head + tail)
         if not fits:

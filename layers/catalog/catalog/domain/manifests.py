@@ -22,19 +22,19 @@ from catalog.domain.imports import (
 from catalog.domain.references import NotAReferenceError, reference_name
 from catalog.domain.uploads import DECLARED_TYPES
 
-# A record of CSV may span lines, within quotes.  Where a quote is not closed within this many bytes, its line
-# alone is bad.
+# A CSV record may span lines within quotes.  If a quote is still open after this many bytes, only its first
+# line is bad.
 LONGEST_RECORD: Final = 16 * 1024
-_LONGEST_LINE: Final = 1024 * 1024  # what has a longer one is no list of keys
+_LONGEST_LINE: Final = 1024 * 1024  # a file with a longer line is no list of keys
 _MOST_COLUMNS: Final = 256
 
 Read = Callable[[int], bytes]
-"""A block of the manifest from a byte offset on; empty behind its end."""
+"""Reads a block of the manifest from a byte offset on; empty at its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a manifest a step begins: the byte, the line (from 1), and the columns, read once, of CSV."""
+    """Where in a manifest a step begins: byte from 0, line from 1, and the CSV columns, read only once."""
 
     offset: int = 0
     line: int = 1
@@ -43,7 +43,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a record says, and where the next one begins."""
+    """The subject of a record, and where the next record begins."""
 
     subject: Subject
     then: Place
@@ -54,12 +54,12 @@ class BadRecordError(ValueError):
 
 
 Value = list[str] | Mapping[str, Any] | BadRecordError
-"""The fields of a record of CSV, an object of JSON Lines, or what is wrong; `[]` of a blank line."""
+"""The fields of a CSV record, an object of JSON Lines, or what is wrong with it; `[]` for a blank line."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """What a record says, and the bytes and lines of the manifest that it takes."""
+    """The value of a record, and the bytes and lines that it takes in the manifest."""
 
     value: Value
     size: int
@@ -67,9 +67,9 @@ class _Record:
 
 
 def entries(read: Read, place: Place, options: ImportOptions) -> Iterator[Entry]:
-    """The records of the manifest from `place` on; blank lines and folders are left out.
+    """The records of the manifest from `place` on, without blank lines and folders.
 
-    Raises ImportFailedError where it is no manifest.
+    Raises ImportFailedError if the file is no manifest.
     """
     manifest = options.manifest
     if manifest is None:
@@ -88,7 +88,7 @@ def entries(read: Read, place: Place, options: ImportOptions) -> Iterator[Entry]
 
 
 def _lines(read: Read, offset: int) -> Iterator[bytes]:
-    """Physical lines with their ends.  Raises ImportFailedError."""
+    """Physical lines, each with its line break.  Raises ImportFailedError."""
     rest = b""
     while block := read(offset):
         offset += len(block)
@@ -101,7 +101,7 @@ def _lines(read: Read, offset: int) -> Iterator[bytes]:
 
 
 def _csv_records(lines: Iterator[bytes], delimiter: str) -> Iterator[_Record]:
-    """A record each; one that cannot be read takes its first line alone."""
+    """The CSV records; a bad record takes only its first line, and the next record begins after it."""
     waiting = deque[bytes]()
     while line := waiting.popleft() if waiting else next(lines, b""):
         taken = [line]
@@ -141,10 +141,10 @@ def _said(error: Exception) -> str:
 
 
 def _columns(header: object, options: ImportOptions) -> tuple[str, ...]:
-    """Raises ImportFailedError where the first record does not name the columns that are needed."""
+    """The columns that the first record names.  Raises ImportFailedError if a required one is missing."""
     if not isinstance(header, list) or len(header) > _MOST_COLUMNS:
         raise ImportFailedError("manifest_unreadable", f"its first line names no columns: {header!s:.200}")
-    if sum(map(len, header)) > LONGEST_RECORD:  # they are kept in the job's record
+    if sum(map(len, header)) > LONGEST_RECORD:  # the job's record keeps them
         raise ImportFailedError("manifest_unreadable", f"its first line has over {LONGEST_RECORD} characters")
     columns = tuple(name.removeprefix("\ufeff").strip() for name in header)
     if lacking := [name for name in ("key", *options.reference_columns) if name not in columns]:
@@ -164,7 +164,7 @@ def _subject(value: Value, columns: tuple[str, ...], options: ImportOptions, lin
 
 
 def source_object(facts: Mapping[str, Any], options: ImportOptions) -> SourceObject:
-    """What a record says by its columns.  Raises BadRecordError."""
+    """The object that a record names, from its values by column.  Raises BadRecordError."""
     key = facts.get("key")
     if not isinstance(key, str) or not key or not 1 <= _bytes(key) <= LONGEST_KEY:
         raise BadRecordError(f"key must be 1 to {LONGEST_KEY} bytes")
@@ -182,7 +182,7 @@ def source_object(facts: Mapping[str, Any], options: ImportOptions) -> SourceObj
 
 
 def _bytes(key: str) -> int:
-    """0 for what UTF-8 cannot hold, and S3 neither."""
+    """The key's length in UTF-8; 0 if UTF-8 cannot hold it, for then S3 cannot either."""
     try:
         return len(key.encode())
     except UnicodeEncodeError:
@@ -190,7 +190,7 @@ def _bytes(key: str) -> int:
 
 
 def _references(facts: Mapping[str, Any], options: ImportOptions) -> tuple[str, ...]:
-    """Of the columns that hold one each, and of `references`.  Raises BadRecordError."""
+    """The references in the column `references` and in `reference_columns`.  Raises BadRecordError."""
     several = facts.get("references") or []
     told = several if isinstance(several, list) else str(several).split(options.reference_separator)
     told = [*told, *(facts.get(column) for column in options.reference_columns)]

@@ -1,7 +1,7 @@
-"""Rebuilding: what of an image's renditions is not as the presets are now, and which objects nothing names.
+"""Rebuilding: which renditions of an image do not match the present presets, and which objects are unnamed.
 
-A rebuild looks at every image of a tenant, perhaps several times.  The first look renders; a later one, once
-addresses that were given out may go dark, removes what no record names any more.
+A rebuild looks at every image of a tenant, perhaps several times.  The first look renders.  A later look
+removes the objects that no record names any more, once their addresses may expire.
 """
 
 import hashlib
@@ -16,19 +16,19 @@ from catalog.domain.assets import Asset, Status
 from catalog.domain.presets import Preset
 from catalog.domain.renditions import Rendition, StoredVersion
 
-ANY_REFERENCE: Final = "*"  # no reference's name: these begin with a letter or digit
+ANY_REFERENCE: Final = "*"  # never a reference's name: those begin with a letter or digit
 
 
 @dataclass(frozen=True, slots=True)
 class RebuildOptions:
-    """Which images and presets a rebuild is about; None: all.  `reference` may be ANY_REFERENCE."""
+    """The presets and the reference whose images to rebuild; None: all.  `reference` may be ANY_REFERENCE."""
 
     presets: frozenset[str] | None = None
     reference: str | None = None
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
-        """As the job has them, in JSON."""
+        """From a job's options, in JSON."""
         names = options.get("presets")
         return cls(None if names is None else frozenset(names), options.get("reference"))
 
@@ -40,7 +40,7 @@ class RebuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class Outdated:
-    """Presets that an asset lacks or has in an older version, and names of those that are no more."""
+    """Presets that an asset lacks or has in an older version, and names of its presets that were removed."""
 
     render: tuple[Preset, ...]
     drop: frozenset[str]
@@ -60,16 +60,16 @@ class Outdated:
 
     @property
     def names(self) -> frozenset[str]:
-        """Those to render."""
+        """The names of the presets to render."""
         return frozenset(preset.name for preset in self.render)
 
     def replaced(self, asset: Asset, rendered: Mapping[str, Rendition]) -> dict[str, Rendition]:
-        """All renditions of the asset, with those that were rendered for it."""
+        """All renditions of the asset by preset, with the newly rendered ones in place."""
         kept = {name: one for name, one in asset.renditions.items() if name not in self.drop}
         return kept | {name: rendered[name] for name in self.names}
 
     def expected_bytes(self, asset: Asset) -> int:
-        """About how many bytes are rendered, by the bytes a pixel of the renditions it has."""
+        """About how many bytes the new renditions take, from the bytes per pixel of the present ones."""
         pixels = sum(one.width * one.height for one in asset.renditions.values())
         if not pixels or asset.source is None:
             return 0
@@ -80,13 +80,13 @@ class Outdated:
 
 
 def digest(presets: Iterable[Preset]) -> str:
-    """Ten hex digits that differ wherever the presets do."""
+    """Ten hex digits that differ when names or versions of presets differ."""
     versions = sorted((preset.name, preset.version) for preset in presets)
     return hashlib.sha256(json.dumps(versions).encode()).hexdigest()[:10]
 
 
 def names_anothers(asset: Asset) -> bool:
-    """Whether its record names renditions of another asset, although it shares none."""
+    """Whether the asset's record names renditions of another asset although it shares none."""
     shares = asset.near_duplicate is not None and asset.near_duplicate.shares
     own = asset.key.renditions
     return not shares and any(not one.key.startswith(own) for one in asset.renditions.values())
@@ -99,22 +99,22 @@ def named_by(assets: Iterable[Asset]) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Unnamed:
-    """An object that no record names: all its versions, the present one among them."""
+    """An object that no record names: all its versions, including the present one."""
 
     versions: tuple[StoredVersion, ...]
 
     @property
     def size_bytes(self) -> int:
-        """Of the present version."""
+        """Bytes of the present version."""
         return next(one.size_bytes for one in self.versions if one.is_latest)
 
     def is_older_than(self, moment: datetime) -> bool:
-        """Whether every version is: whoever stores an object again is about to name it."""
+        """Whether every version is older.  A younger version may be about to be named."""
         return all(one.stored_at < moment for one in self.versions)
 
 
 def unnamed(stored: Iterable[StoredVersion], named: Collection[str]) -> Iterator[Unnamed]:
-    """Of the stored versions, by key, those that are objects now, and that nobody names."""
+    """The present objects among the versions (sorted by key) whose keys are not in `named`."""
     for key, versions in groupby(stored, key=lambda one: one.key):
         some = tuple(versions)
         if key not in named and any(one.is_latest for one in some):
@@ -122,10 +122,11 @@ def unnamed(stored: Iterable[StoredVersion], named: Collection[str]) -> Iterator
 
 
 def may_lose_objects(owner: Asset | None, members: Iterable[Asset], before: datetime) -> bool:
-    """Whether addresses of objects that these records do not name are older than `before`.
+    """Whether objects that these records do not name have had no address since `before`.
 
-    Nobody could have heard one since the records changed.  A `processing` asset is about to name some, one
-    that is being deleted is its purge's.  A member that is younger never named what was replaced before.
+    The API gives out no such address after the records' last change.  A `processing` asset is about to name
+    objects.  An asset that is being deleted is left to its purge.  A member that is younger than `before`
+    never named the replaced objects.
     """
     if owner is None:
         return True

@@ -1,7 +1,7 @@
-"""Recounts: a tenant's total is held against its shares, and these against its assets.
+"""Recounts: a recount compares a tenant's total with its shares, and the shares with its assets.
 
-Live traffic moves shares and the total all the while.  A recount compares them as they were at one moment,
-the one at which it began: from then on a share that moves keeps what it was.
+Live traffic moves shares and total meanwhile.  A recount compares both as they were when it began: from then
+on, a share that moves keeps its earlier value.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from typing import Final
 from catalog.domain.keys import TenantId
 from catalog.domain.usage import NOTHING, Usage
 
-# A range of so many takes about 3 seconds; of 200 it would cost more to begin than to read.
+# A range of 5,000 takes about 3 seconds.  A range of 200 would cost more to begin than to read.
 RECORDS_PER_PART: Final = 5_000
-# The share of a deleted asset is kept for 7 days, and with it what it was when a recount began.
+# A deleted asset's share, with its value at the recount's beginning, is kept for 7 days.
 RECOUNTED_WITHIN: Final = timedelta(days=6)
 
 
@@ -22,8 +22,8 @@ RECOUNTED_WITHIN: Final = timedelta(days=6)
 class Range:
     """What a recount found in a range of ids: `records` assets or shares, of which `wrong` do not agree.
 
-    `began_with` is what its shares amounted to when the recount began, `difference` what its assets amount to
-    beyond what is counted for them.
+    `began_with` is the sum of its shares when the recount began.  `difference` is the sum of its assets minus
+    the sum of their shares.
     """
 
     records: int = 0
@@ -34,9 +34,9 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """A tenant's recount.  `total` is what was counted when it began, `ranges` what was found by prefix.
+    """A tenant's recount.  `total` is the total when it began, `ranges` has the findings by prefix.
 
-    `ended`: the total was compared, and repaired if that was asked for.  `under_way`: no other has begun.
+    `ended`: the total was compared and, unless in a dry run, repaired.  `under_way`: no other one has begun.
     """
 
     tenant: TenantId
@@ -49,10 +49,10 @@ class Recount:
 
     @property
     def is_whole(self) -> bool:
-        """Whether its ranges are all there are: of two digits 256, of one 16."""
+        """Whether its ranges cover all ids: 16 prefixes of one digit, or 256 of two."""
         return sum(16.0 ** -len(prefix) for prefix in self.ranges) == 1
 
     @property
     def difference(self) -> Usage:
-        """What the shares amounted to beyond the total."""
+        """The sum of the shares minus the total, as both were when the recount began."""
         return sum((found.began_with for found in self.ranges.values()), NOTHING) - self.total

@@ -1,8 +1,8 @@
-"""Bits of a codec's headers, the highest of a byte first."""
+"""Bits of a codec's headers, the highest bit of a byte first."""
 
 
 class Bits:
-    """A reader of the first 512 bytes; past the end it raises IndexError."""
+    """Reads the bits of the first 512 bytes; raises IndexError past the end."""
 
     def __init__(self, data: bytes) -> None:
         self._value = int.from_bytes(data[:512])
@@ -15,7 +15,7 @@ class Bits:
         return self._value >> self._left & (1 << count) - 1
 
     def take_golomb(self) -> int:
-        """An Exp-Golomb number, `uvlc` of AV1 and `ue(v)` of HEVC."""
+        """An unsigned Exp-Golomb number: `uvlc` in AV1, `ue(v)` in HEVC."""
         zeros = 0
         while not self.take(1):
             zeros += 1

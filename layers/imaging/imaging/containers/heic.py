@@ -1,8 +1,8 @@
-"""HEIC (HEVC image in ISO-BMFF): the primary still, a grid of them too; never a thumbnail, depth or gain map.
+"""HEIC (HEVC image in ISO-BMFF): the primary still or grid; never a thumbnail, depth or gain map.
 
-The decoder does not see the file.  What belongs to the primary picture is taken out, checked and written into
-a new one (`written`), which has no turn, crop, profile or metadata: those are applied here, as other formats'
-are.  Of a sequence the still of its index is shown, never its track.
+The decoder never sees the file.  The parser takes out and checks the primary picture, and writes a new file
+(`written`) without turn, crop, profile or metadata.  The pipeline applies these itself, as for other formats.
+Of a sequence it shows the still in the index, never the track.
 """
 
 import struct
@@ -25,15 +25,15 @@ from imaging.containers.isobmff import (
 )
 from imaging.exif import read_exif
 
-# libheif takes files of 1,000 items.  A photo of 48 megapixels has 192 tiles.
+# libheif accepts files of at most 1,000 items.  A photo of 48 megapixels has 192 tiles.
 _MAX_TILES: Final = 900
-# Bytes decoded beyond those in the file: equal tiles may share theirs.  A megabyte takes 0.2 s.
+# Bytes to decode beyond the file's size: equal tiles may share bytes.  A megabyte takes 0.2 s.
 _MAX_SHARED_BYTES: Final = 2**20
 _ALPHA: Final = (b"urn:mpeg:hevc:2015:auxid:1", b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha")
 _CONSTANT_LUMINANCE, _NON_CONSTANT_LUMINANCE = 10, 9  # of BT.2020 (ITU-T H.273)
-_SRGB_COLOURS: Final = (1, 13)  # so that the decoder converts no colours, which we do
+_SRGB_COLOURS: Final = (1, 13)  # keeps the decoder from converting colours; the pipeline converts them
 _CORNERS: Final = "0123"  # top left, top right, bottom right, bottom left
-# EXIF's orientation by where the stored corners come to lie (EXIF 2.32, 4.6.4 A).
+# EXIF's orientation by the order of the stored corners after turning (EXIF 2.32, 4.6.4 A).
 _ORIENTATIONS: Final = {
     corners: 1 + number
     for number, corners in enumerate(("0123", "1032", "2301", "3210", "0321", "3012", "2103", "1230"))
@@ -42,7 +42,7 @@ _ORIENTATIONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What is shown of the stored pixels: left, top, right and bottom, and EXIF's orientation."""
+    """How the stored pixels are shown: left, top, right and bottom of the crop, and EXIF's orientation."""
 
     crop: tuple[int, int, int, int] | None
     orientation: int
@@ -61,7 +61,7 @@ def _coded_bytes(picture: Picture) -> int:
 
 
 class _Reader:
-    """One file; the items that its primary picture is made of."""
+    """Reads the items of one file's primary picture."""
 
     def __init__(self, index: ItemIndex) -> None:
         self._index = index
@@ -109,7 +109,7 @@ class _Reader:
         return picture
 
     def _grid(self, item: int) -> Picture:
-        """ISO 23008-12, 6.6.2.3."""
+        """The picture of a grid (ISO 23008-12, 6.6.2.3)."""
         body = self._bytes(item)
         rows, columns = body[2] + 1, body[3] + 1
         width, height = struct.unpack_from(">II" if body[1] & 1 else ">HH", body, 4)
@@ -140,7 +140,7 @@ class _Reader:
         return self._stills[key]
 
     def _bytes(self, item: int) -> bytes:
-        """The bytes of an item.  Raises IndexError without one."""
+        """The bytes of an item.  Raises IndexError if it has no location."""
         if item not in self._locations:
             raise IndexError(f"item {item} is nowhere")
         where, data = self._locations[item], self._index.data
@@ -172,7 +172,7 @@ class _Reader:
         return next((each.targets for each in found), ())
 
     def _alpha_item(self, primary: int) -> int | None:
-        """Among the auxiliary pictures of the primary one; not depth, not a gain map, not a matte."""
+        """The primary picture's alpha among its auxiliary pictures; never depth, a gain map or a matte."""
         for each in self._index.references:
             if each.kind == b"auxl" and primary in each.targets:
                 for name, start, end in self._index.properties_of(each.source):
@@ -181,7 +181,7 @@ class _Reader:
         return None
 
     def _shape(self, item: int, size: tuple[int, int]) -> _Shape:
-        """The transformations of an item in their order (ISO 23008-12, 6.5.10, 6.5.12)."""
+        """The shape that an item's transformations give, in their order (ISO 23008-12, 6.5.10, 6.5.12)."""
         crop, corners = None, _CORNERS
         for name, start, end in self._index.properties_of(item):
             if name == b"clap":
@@ -199,7 +199,7 @@ class _Reader:
         return _Shape(crop, _ORIENTATIONS[corners])
 
     def _colour_boxes(self, primary: int) -> Iterable[Box]:
-        """Of the picture, or else of its first tile."""
+        """The colour boxes of the picture, or else of its first tile."""
         for item in (primary, *self._targets(b"dimg", primary)[:1]):
             if found := [box for box in self._index.properties_of(item) if box[0] == b"colr"]:
                 return found
@@ -215,12 +215,12 @@ class _Reader:
         return next(found, b"")
 
     def _matrix(self, primary: int) -> bytes:
-        """The colour box by which the decoder makes RGB of its planes; empty: as the stream says."""
+        """The colour box that has the decoder convert its planes to RGB; empty: the stream's own values."""
         nclx = self._nclx(primary)
         if len(nclx) < 7:
             return b""
         matrix = int.from_bytes(nclx[4:6])
-        if matrix == _CONSTANT_LUMINANCE:  # libheif knows no such matrix; the nearest it knows
+        if matrix == _CONSTANT_LUMINANCE:  # libheif lacks this matrix: take the nearest it has
             matrix = _NON_CONSTANT_LUMINANCE
         return struct.pack(">HHHB", *_SRGB_COLOURS, matrix, nclx[6] & 0x80)
 

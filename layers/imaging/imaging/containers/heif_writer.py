@@ -1,4 +1,4 @@
-"""A new HEIC of pictures that were checked, and of nothing else (ISO 23008-12)."""
+"""Writes a new HEIC of checked pictures, and of nothing else (ISO 23008-12)."""
 
 import itertools
 import struct
@@ -34,9 +34,9 @@ class _Item:
 
 
 def written(colour: Picture, alpha: Picture | None, nclx: bytes) -> tuple[bytes, ...]:
-    """The pieces of a file whose primary picture is `colour`, with `alpha` of the same size.
+    """The pieces of a file with the primary picture `colour`, and `alpha` of the same size.
 
-    `nclx` is the body of a colour box behind its type; empty is none.
+    `nclx` is the body of a colour box after its type; empty for none.
     """
     coloured = (_box(b"colr", b"nclx" + nclx),) if nclx else ()
     items = list(_items(colour, coloured))
@@ -45,7 +45,7 @@ def written(colour: Picture, alpha: Picture | None, nclx: bytes) -> tuple[bytes,
         item = 1 + len(items)
         items += _items(alpha, (_box(b"auxC", _ALPHA_TYPE),))
         references += _tiles(item, 1 + len(items) - item) + _reference(b"auxl", item, 1)
-    bodies = dict.fromkeys(each.body for each in items)  # tiles may be the same bytes: they are written once
+    bodies = dict.fromkeys(each.body for each in items)  # tiles with the same bytes are written once
     start = _box(b"ftyp", b"heic" + bytes(4) + b"mif1heic")
     at = len(start) + len(_meta(items, references, dict.fromkeys(bodies, 0))) + 8
     places = dict(zip(bodies, itertools.accumulate(map(len, bodies), initial=at), strict=False))
@@ -65,7 +65,7 @@ def _items(picture: Picture, properties: tuple[bytes, ...]) -> Iterator[_Item]:
 
 
 def _tiles(item: int, count: int) -> bytes:
-    """The reference of a grid to the items behind it; nothing of a picture that is one item."""
+    """The reference of a grid to the items after it; empty for a picture of one item."""
     return _reference(b"dimg", item, *range(item + 1, item + count)) if count > 1 else b""
 
 

@@ -1,7 +1,7 @@
-"""HEVC stills (ITU-T H.265): what a decoder will allocate for one, and nothing else in the stream.
+"""HEVC stills (ITU-T H.265): how much a decoder allocates for one, and a stream with nothing but its picture.
 
-An item of a HEIC is a configuration (`hvcC`, ISO 14496-15, 8.3.3.1) and slices.  Both are taken apart into
-NAL units, and put together again of the parameter sets and the slices of one picture that needs no other.
+An item of a HEIC is a configuration (`hvcC`, ISO 14496-15, 8.3.3.1) and slices.  The reader splits both into
+NAL units, and rebuilds them from the parameter sets and slices of one picture that needs no other.
 """
 
 import struct
@@ -13,19 +13,19 @@ from imaging.containers.container import corrupt, unsupported
 
 _VIDEO, _SEQUENCE, _PICTURE = 32, 33, 34  # parameter sets
 _SLICES: Final = range(32)
-_STILL_SLICES: Final = range(16, 22)  # of pictures that decoding may start at: IRAP (7.4.2.2)
+_STILL_SLICES: Final = range(16, 22)  # of pictures at which decoding may start: IRAP (7.4.2.2)
 _MAX_SETS, _MAX_SET_BYTES = 64, 4096  # an encoder writes three of some 20 bytes
 _MAX_UNITS: Final = 1000  # of an item: slices, SEI and anything else
 _DEPTHS: Final = (8, 10, 12)
-# Header of hvcC, of which a reader takes the chroma format and the depths; the rest is as of Main, level 3.
+# Header of hvcC.  A reader uses only its chroma format and depths; the rest is that of Main, level 3.
 _HEADER: Final = bytes((1, 1, 0x60, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 90, 0xF0, 0, 0xFC))
 
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """One picture.  `width` x `height` are pixels shown, `coded_pixels` those a decoder allocates.
+    """One picture.  `width` x `height` are the shown pixels, `coded_pixels` those that a decoder allocates.
 
-    `configuration` is the body of an `hvcC`, `slices` are NAL units behind four bytes of length each.
+    `configuration` is the body of an `hvcC`; `slices` are NAL units, each after its length in four bytes.
     """
 
     width: int
@@ -38,7 +38,10 @@ class Still:
 
 
 def read_still(hvcc: bytes, item: bytes) -> Still:
-    """Raises ImageRejectedError(corrupt | unsupported_format); IndexError where a header ends early."""
+    """Read the picture of an item with the configuration `hvcc`.
+
+    Raises ImageRejectedError(corrupt | unsupported_format); IndexError if a header ends early.
+    """
     sets = _parameter_sets(hvcc)
     slices = _slices(item, 1 + (hvcc[21] & 3), sets)
     sequences = [unit for kind, unit in sets if kind == _SEQUENCE]
@@ -53,7 +56,7 @@ def read_still(hvcc: bytes, item: bytes) -> Still:
 
 
 def _parameter_sets(hvcc: bytes) -> list[tuple[int, bytes]]:
-    """Kind and bytes of each."""
+    """Kind and bytes of each parameter set, without repetition."""
     sets: list[tuple[int, bytes]] = []
     at = 23
     for _ in range(hvcc[22]):
@@ -68,7 +71,7 @@ def _parameter_sets(hvcc: bytes) -> list[tuple[int, bytes]]:
 
 
 def _slices(item: bytes, length_size: int, sets: list[tuple[int, bytes]]) -> bytes:
-    """The slices of the one picture in an item.  What else is there, SEI for one, is left out."""
+    """The slices of the one picture in an item, without other units such as SEI."""
     found: list[bytes] = []
     at = 0
     for _ in range(_MAX_UNITS):
@@ -118,7 +121,7 @@ def _sequence(unit: bytes) -> tuple[int, int, int, int, int]:
 
 
 def _skip_profile(bits: Bits, sub_layers: int) -> None:
-    """7.3.3."""
+    """Skip the profile, tier and level (7.3.3)."""
     bits.take(88 + 8)
     present = [(bits.take(1), bits.take(1)) for _ in range(sub_layers)]
     bits.take(2 * (8 - sub_layers) if sub_layers else 0)

@@ -1,6 +1,6 @@
 """ISO base media files of still images (ISO 14496-12, 23008-12): boxes, and the items that an index lists.
 
-AVIF and HEIC are this, with pictures of AV1 or HEVC.
+AVIF holds AV1 pictures in this format, HEIC holds HEVC pictures.
 """
 
 import struct
@@ -12,21 +12,21 @@ from typing import Final
 from imaging.coded_colours import coded_profile
 from imaging.containers.container import MAX_PARTS, corrupt, truncated, unsupported
 
-# Of what lists the items of a file.  A grid of 256 tiles takes 12 KB.  libavif looks each item up among all
-# before: 100,000 (1 MB) cost it 23 s.
+# Boxes that list items, and their largest size in all.  A grid of 256 tiles takes 12 KB.  For each item,
+# libavif searches all earlier ones: 100,000 items (1 MB) took it 23 s.
 _LISTS: Final = frozenset((b"iloc", b"iinf", b"iref", b"grpl", b"ipma"))
 _MAX_LIST_BYTES: Final = 2**16
-_IN_IDAT: Final = 1  # of iloc's construction methods
+_IN_IDAT: Final = 1  # a construction method of `iloc`
 
 Box = tuple[bytes, int, int]
-"""Type, start and end of its body."""
+"""Type, and start and end of the body."""
 Extents = tuple[tuple[int, int], ...]
-"""Offset and length of each piece of an item; length 0 is all there is."""
+"""Offset and length of each piece of an item, in bytes; length 0 extends to the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An item of the index; `kind_at` is where in the file its kind stands."""
+    """An item of the index; `kind_at` is the file's offset of its kind."""
 
     item: int
     kind: bytes
@@ -55,9 +55,9 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class ItemIndex:
-    """A file and what its `meta` says of its items.  `primary` is 0, no item's id, where none is named.
+    """A file, and the index of items in its `meta` box.  `primary` is 0, no item's id, if none is named.
 
-    `bodies` is the start and end of each box in `meta`; `properties` are those that items share.
+    `bodies` has the start and end of each box's body in `meta`; `properties` are the boxes that items share.
     """
 
     data: bytes
@@ -71,7 +71,7 @@ class ItemIndex:
     references: tuple[Reference, ...]
 
     def properties_of(self, item: int) -> Iterator[Box]:
-        """In the order in which they are associated (ISO 23008-12, 9.3)."""
+        """The item's properties in the order of their association (ISO 23008-12, 9.3)."""
         if self.associations_at is None:
             return
         for number in _associated(self.data, self.associations_at, item):
@@ -79,11 +79,14 @@ class ItemIndex:
                 yield self.properties[number - 1]
 
     def locations(self) -> Iterator[Location]:
-        """Extents that items share, as equal tiles of a grid may, count once against the file's bytes."""
+        """The items' locations.  Raises ImageRejectedError(corrupt) if they exceed twice the file's bytes.
+
+        Shared extents, as of equal tiles of a grid, count once.
+        """
         return _locations(self.data, *self.bodies[b"iloc"])
 
     def nclx_at(self, item: int) -> int:
-        """Where the values of an item's last colour box of type `nclx` are; 0 without one."""
+        """The file's offset of the values in the item's last `nclx` colour box; 0 without one."""
         found = 0
         for name, start, _ in self.properties_of(item):
             if name == b"colr" and self.data[start : start + 4] == b"nclx":
@@ -92,9 +95,10 @@ class ItemIndex:
 
 
 def read_index(data: bytes) -> ItemIndex:
-    """Raises ImageRejectedError(truncated | corrupt | unsupported_format), the last without a still image.
+    """The index of a file.
 
-    IndexError or struct.error where the index does not hold together.
+    Raises ImageRejectedError(truncated | corrupt | unsupported_format), the last if it has no still image;
+    IndexError or struct.error if the index contradicts itself.
     """
     boxes = tuple(walk(data, 0, len(data)))
     complete = all(end <= len(data) for _, _, end in boxes)
@@ -127,7 +131,7 @@ def read_index(data: bytes) -> ItemIndex:
 
 
 def walk(data: bytes, at: int, stop: int) -> Iterator[Box]:
-    """The boxes in `data[at:stop]`; the stated end of the last may lie beyond it."""
+    """The boxes in `data[at:stop]`; the stated end of the last box may lie beyond `stop`."""
     for _ in range(MAX_PARTS):
         if at + 8 > stop:
             return
@@ -143,7 +147,7 @@ def walk(data: bytes, at: int, stop: int) -> Iterator[Box]:
 
 
 def clean_aperture(clap: bytes, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of what is shown (ISO 14496-12, 12.1.4)."""
+    """Left, top, right and bottom of the shown pixels (ISO 14496-12, 12.1.4)."""
     edges = []
     values = struct.unpack(">IIIIiIiI", clap)
     for have, kept, offset in ((size[0], values[0:2], values[4:6]), (size[1], values[2:4], values[6:8])):
@@ -151,7 +155,7 @@ def clean_aperture(clap: bytes, size: tuple[int, int]) -> tuple[int, int, int, i
             raise corrupt("a crop by zero")
         wide = Fraction(*kept)
         start = Fraction(have, 2) + Fraction(*offset) - wide / 2
-        # Halves happen where one side is odd: the pixel that is mostly seen.
+        # Halves occur if only one of the two sides is odd; then round to a whole pixel.
         first, last = round(start), round(start + wide)
         if not 0 <= first < last <= have:
             raise corrupt(f"a crop to {wide} from {start} of {have} pixels")
@@ -160,19 +164,19 @@ def clean_aperture(clap: bytes, size: tuple[int, int]) -> tuple[int, int, int, i
 
 
 def profile_of(nclx: bytes) -> bytes:
-    """The ICC profile of the values of a colour box; empty where they mean sRGB, or nothing known."""
+    """The ICC profile for the values of a colour box; empty if they mean sRGB or are unknown."""
     if len(nclx) < 7:
         return b""
     return coded_profile(int.from_bytes(nclx[:2]), int.from_bytes(nclx[2:4])) or b""
 
 
 def exif_block(item: bytes) -> bytes:
-    """The TIFF block of an Exif item: its first four bytes say how far behind them it is."""
+    """The TIFF block of an Exif item, whose first four bytes give the offset of the block behind them."""
     return item[4 + int.from_bytes(item[:4]) :].removeprefix(b"Exif\0\0")  # ISO 23008-12, A.2.1
 
 
 def _bodies(boxes: list[Box]) -> dict[bytes, tuple[int, int]]:
-    """Of boxes of one type the first counts."""
+    """Start and end of each box's body by type; of several boxes of one type, the first counts."""
     return {name: (start, end) for name, start, end in reversed(boxes)}
 
 
@@ -184,7 +188,7 @@ def _primary(data: bytes, bodies: dict[bytes, tuple[int, int]]) -> int:
 
 
 def _entries(data: bytes, start: int, end: int) -> Iterator[Entry]:
-    """Each item (ISO 14496-12, 8.11.6)."""
+    """The items of `iinf` (ISO 14496-12, 8.11.6)."""
     start += 6 if data[start] == 0 else 8
     for _, entry, _ in walk(data, start, end):
         wide = data[entry] > 2
@@ -194,7 +198,7 @@ def _entries(data: bytes, start: int, end: int) -> Iterator[Entry]:
 
 
 def _references(data: bytes, start: int, end: int) -> Iterator[Reference]:
-    """ISO 14496-12, 8.11.12."""
+    """The references of `iref` (ISO 14496-12, 8.11.12)."""
     size = 2 if data[start] == 0 else 4
     for name, at, stop in walk(data, start + 4, end):
         source, count = int.from_bytes(data[at : at + size]), int.from_bytes(data[at + size : at + size + 2])
@@ -219,7 +223,7 @@ def _associated(data: bytes, at: int, item: int) -> list[int]:
 
 
 def _locations(data: bytes, at: int, stop: int) -> Iterator[Location]:
-    """ISO 14496-12, 8.11.3."""
+    """The locations of `iloc` (ISO 14496-12, 8.11.3)."""
     version, sizes, more = data[at], data[at + 4], data[at + 5]
     offset_size, length_size, base_size = sizes >> 4, sizes & 15, more >> 4
     index_size = more & 15 if version else 0
