@@ -1,4 +1,4 @@
-"""State machine of jobs -> erase_worker: parts of a job that erases a tenant, or one image."""
+"""State machine of jobs -> erase_worker: one part of a job that erases a tenant, or one image."""
 
 from functools import partial
 

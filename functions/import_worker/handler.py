@@ -20,7 +20,7 @@ from imaging.renditions import render
 
 originals = CopiedOriginals(settings.originals_bucket())
 renders = renderers.rendering(partial(render, limits=settings.pixel_limits()))
-# One decode for all presets: nobody waits for one of them here.
+# One decode for all presets: no client waits for a single preset here.
 plan = replace(renders.plan, presets_per_job=len(renders.plan.presets))
 completion = replace(renders.completion, originals=originals, plan=plan, renders_at_once=True)
 intake = Intake(

@@ -30,7 +30,10 @@ planning = Planning(
 
 
 def turn_of(event: dict[str, Any]) -> Turn:
-    """The state machine's own input at first, then the last answer; with an error if there was one."""
+    """The turn in the state machine's input, at first its own, then the planner's last answer.
+
+    `error` is there if a state failed.
+    """
     error = event.get("error")
     told = f"{error['Error']}: {error['Cause'][:1000]}" if error else None
     return Turn(event["job"], event["attempt"], event["round"], event.get("next") == Next.WORK, told)
@@ -49,7 +52,7 @@ def answer(turn: Turn, plan: Plan) -> dict[str, Any]:
 
 
 def _instant(moment: datetime) -> str:
-    """As Amazon States Language has it: whole seconds will do."""
+    """A timestamp of Amazon States Language, in whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -1,4 +1,4 @@
-"""Every ten minutes -> job_sweeper: jobs that should be carried out and are not."""
+"""Every ten minutes -> job_sweeper: starts every active job that has no running execution."""
 
 from typing import Any
 

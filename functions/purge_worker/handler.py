@@ -1,4 +1,4 @@
-"""Purge queue -> purge_worker: each job names a run to carry on with, or a tenant to purge."""
+"""Purge queue -> purge_worker: each message names a run to continue, or a tenant to purge."""
 
 from typing import Any
 

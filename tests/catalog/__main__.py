@@ -2,10 +2,10 @@
 
     python -m tests.catalog [--photos 1000] [--folder FOLDER]
 
-Starts an emulator of its own, deploys the same template with IAM on, and tells the story (tests/catalog/
-story.py) of so many photos, drawn or made of those in FOLDER: imported, imported again, a preset changed,
-rebuilt while its executions are stopped, near-duplicates found, recounted, erased.  Each chapter is printed
-with its figures; exits with 1 where one breaks a promise.
+Starts its own emulator, deploys the same template with IAM on, and tells the story (tests/catalog/story.py)
+of so many photos, drawn or made from those in FOLDER.  The story imports them, imports them again, changes a
+preset, rebuilds while it stops executions, finds near-duplicates, recounts and erases.  Prints each chapter
+with its figures; exits with 1 if a chapter breaks a promise.
 """
 
 import os
@@ -76,7 +76,7 @@ def told(emulator: Emulator, photos: int, folder: Path | None) -> list[str]:
 
 
 class _Teller:
-    """A line now and then while a job runs."""
+    """Prints a line about every 10 seconds while a job runs."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

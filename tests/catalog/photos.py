@@ -1,4 +1,4 @@
-"""What an old shop's bucket holds: photos, some of them twice, some smaller, a few broken."""
+"""The objects in an old shop's bucket: photos, exact copies, half-size copies and broken files."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from infra.local.photos import Photo, collect, upright
 from infra.pictures.images import half_of, jpeg_bytes, noisy_scene, webp_bytes
 
 _SIZES: Final = ((640, 480), (480, 640), (720, 540), (600, 600))
-_EVERY: Final = 20  # objects, of which one is a copy and one a smaller picture
+_EVERY: Final = 20  # of so many objects, one is an exact copy and one a half-size copy
 _BROKEN_EVERY: Final = 100
 _PREFIX: Final = "media/catalog"
 
@@ -32,7 +32,7 @@ class Sort(StrEnum):
 class Laid:
     """An object of the old bucket.  Its key names an SKU: `media/catalog/<sku>/<name>`.
 
-    `picture` says which have the same one.
+    Objects with the same `picture` show the same picture.
     """
 
     key: str
@@ -55,7 +55,7 @@ class Laid:
 
 
 def laid(count: int, folder: Path | None = None) -> Iterator[Laid]:
-    """So many objects, drawn, or made of the images in `folder`; the same ones every time."""
+    """`count` objects, drawn or made from the images in `folder`; the same objects every time."""
     pictures = _drawn() if folder is None else _taken(folder)
     group: list[tuple[Image.Image, Laid]] = []
     for number in range(count):
@@ -85,7 +85,7 @@ def _drawn() -> Iterator[tuple[Image.Image, bytes]]:
 
 
 def _taken(folder: Path) -> Iterator[tuple[Image.Image, bytes]]:
-    """The folder's images as JPEGs; once they are used up, cut narrower each time, which makes new ones."""
+    """The folder's images as JPEGs; after the last image again from the first, cut narrower each time."""
     photos = [photo for photo in collect(folder) if isinstance(photo, Photo)]
     for time in itertools.count():
         taken = list(_cut(photos, time))

@@ -1,12 +1,12 @@
-"""The life of a catalog, chapter by chapter: what each does, and which promises it breaks.
+"""The life of a catalog, chapter by chapter: what each chapter does, and which promises it breaks.
 
     story = Story(deployment, "acme", catalog, admin, objects)
     for chapter in story.told():
         print(chapter.title, chapter.facts)
         assert chapter.broken == ()
 
-Imported from an old bucket, imported again, a preset changed, rebuilt while its executions are stopped,
-near-duplicates found, recounted, erased.  Presets and near-duplicates are switched as a deployment would.
+The story imports an old bucket, imports it again, changes a preset, rebuilds while it stops executions, finds
+near-duplicates, recounts and erases.  It switches presets and near-duplicates as a deployment does.
 """
 
 import json
@@ -32,12 +32,12 @@ OLD_BUCKET: Final = "old-shop-of-a-story"
 _PATTERN: Final = "media/catalog/{reference}/{filename}"
 _THREADS: Final = 4
 _NOT_LONG: Final = timedelta(seconds=10)
-_COUNTED_WITHIN_SECONDS: Final = 90.0  # the stream gathers changes for 5 s before they are counted
+_COUNTED_WITHIN_SECONDS: Final = 90.0  # the stream gathers changes for 5 s before it counts them
 
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """What happened: figures to show, and promises that were broken."""
+    """What happened: the figures to show, and the broken promises."""
 
     title: str
     facts: Mapping[str, Any]
@@ -48,9 +48,9 @@ class Chapter:
 class Story:
     """One tenant and the bucket it comes from.
 
-    `catalog` is the tenant's client; `admin` another's, with the scope catalog/admin: an erased tenant has no
-    clients.  `job_seconds`: how long a job may take; `watch` sees each of its states.  Unless `patient`, an
-    erasure's waits are cut short.
+    `catalog` is the tenant's client.  `admin` is another tenant's, with the scope catalog/admin, since an
+    erasure deletes the tenant's clients.  A job may take `job_seconds`; `watch` gets each of its states.
+    Unless `patient`, the story cuts an erasure's waits short.
     """
 
     deployment: Deployment
@@ -95,7 +95,7 @@ class Story:
         return Chapter("laid in the old bucket", facts)
 
     def _import(self) -> Chapter:
-        """Every object is an image with its SKUs, or rejected; the dry run has foretold it."""
+        """Every object becomes an image that is ready with its SKUs, or rejected.  A dry run comes first."""
         asked = {"bucket": OLD_BUCKET, "reference_pattern": _PATTERN}
         foretold = self._run("import", dry_run=True, **asked)
         job = self._run("import", dry_run=False, **asked)
@@ -117,7 +117,7 @@ class Story:
         return self._told("imported", [foretold, job], faults)
 
     def _import_again(self) -> Chapter:
-        """Nothing happens twice: nothing is read, stored, written, or counted as a duplicate."""
+        """The second import skips every object, and stores, writes and counts nothing."""
         before = self._everything()
         job = self._run("import", dry_run=False, bucket=OLD_BUCKET, reference_pattern=_PATTERN)
         faults = [] if job.done == 0 else [f"{job.done} images were imported a second time"]
@@ -134,7 +134,7 @@ class Story:
         return name, json.dumps(presets)
 
     def _rebuild(self, name: str) -> Chapter:
-        """Its execution is stopped at once, and again when images have changed; the sweeper heals it."""
+        """Stop the rebuild's execution at once, and again after an image changed; the sweeper restarts it."""
         foretold = self._run("rebuild", dry_run=True)
         before = self._stored("RenditionsBucket", "renditions/")
         version = {image.id: _rendition(image, name).id for image in self._ready()}
@@ -154,7 +154,7 @@ class Story:
             for image in self._ready()
             if _rendition(image, name).id == version[image.id]
         ]
-        # An image that a stopped worker had brought about, and not reported, is skipped by the next one.
+        # The next worker skips an image that a stopped worker rebuilt but did not report.
         if foretold.done + foretold.skipped != job.done + job.skipped or not job.done:
             faults.append(f"{foretold.done} images of {foretold.expected} were foretold, {job.done} rebuilt")
         again = self._run("rebuild", dry_run=False)
@@ -164,7 +164,7 @@ class Story:
         return self._told("rebuilt with another preset", [foretold, job, again], faults, facts)
 
     def _stop(self, job: Job) -> int:
-        """Stop the job's executions, and send the sweeper; how many there were."""
+        """Stop the job's executions, run the sweeper, and return how many were stopped."""
         stopped = self.deployment.stop_executions(job.id)
         self.deployment.sweep_jobs()
         return stopped
@@ -172,7 +172,7 @@ class Story:
     # --- Near-duplicates, counters ------------------------------------------------------------------------
 
     def _find_duplicates(self) -> Chapter:
-        """The half-size copies that came while it was off join their photos."""
+        """Half-size copies that came while near-duplicates were off join their photos."""
         foretold = self._run("find-duplicates", dry_run=True)
         if any(image.near_duplicate_of for image in self._ready()):
             return self._told("near-duplicates", [foretold], ["the dry run joined some"])
@@ -188,7 +188,7 @@ class Story:
         return self._told("near-duplicates found", [foretold, job, again], faults, facts)
 
     def _recount(self) -> Chapter:
-        """A total that somebody broke is what it was."""
+        """Falsify the total; the recount restores it."""
         right = self._usage()
         self.deployment.stack.client("dynamodb").update_item(
             TableName=self.deployment.output("UsageTable"),
@@ -206,7 +206,7 @@ class Story:
     # --- Erase ------------------------------------------------------------------------------------------
 
     def _erase(self) -> Chapter:
-        """Nothing is left under the tenant's name in any table or bucket."""
+        """Erase the tenant; nothing is left under its name in any table or bucket."""
         foretold = self._run("erase", dry_run=True)
         token = foretold.document["confirm_token"]
         started = self.admin.start_job("erase", dry_run=False, tenant=self.tenant, confirm_token=token)
@@ -214,7 +214,7 @@ class Story:
         return self._told("erased", [foretold, job], self._left())
 
     def _hasten(self, job: Job) -> None:
-        """Let the time come for which the job waits: late uploads and workers end within 5 minutes."""
+        """End the job's waits early: it waits up to 5 minutes for late uploads and workers to end."""
         self.watch(job)
         until = job.document["progress"]["waiting_until"]
         if self.patient or until is None or datetime.fromisoformat(until) < datetime.now(UTC) + _NOT_LONG:
@@ -233,7 +233,7 @@ class Story:
         self._stop(job)
 
     def _left(self) -> list[str]:
-        """What is left under the tenant's name in any table or bucket, but for the records of jobs."""
+        """Everything under the tenant's name in any table or bucket, except the records of jobs."""
         stack = self.deployment.stack
         pages = stack.client("cloudformation").get_paginator("list_stack_resources")
         resources = [
@@ -277,7 +277,7 @@ class Story:
     def _told(
         self, title: str, jobs: Sequence[Job], faults: Sequence[str], facts: Mapping[str, Any] | None = None
     ) -> Chapter:
-        """The chapter, with the jobs' figures and what is stored held to the guarantees."""
+        """The chapter, with the jobs' figures; a job that did not complete is a broken promise."""
         told: dict[str, Any] = dict(facts or {})
         found = [*faults]
         for number, job in enumerate(jobs, start=1):
@@ -291,13 +291,13 @@ class Story:
         return list(self.catalog.images(status="ready"))
 
     def _stored(self, bucket: str, prefix: str) -> list[tuple[str, str]]:
-        """Keys and versions of the tenant's objects, current ones first or not."""
+        """Keys and versions of all the tenant's objects below `prefix`."""
         pages = self.deployment.stack.client("s3").get_paginator("list_object_versions")
         found = pages.paginate(Bucket=self.deployment.output(bucket), Prefix=f"{prefix}{self.tenant}/")
         return [(one["Key"], one["VersionId"]) for page in found for one in page.get("Versions", [])]
 
     def _everything(self) -> list[Any]:
-        """Of the tenant, by its name for each version of an object, and for each write of a record."""
+        """Everything of the tenant that a write changes: records, versions of objects, counters."""
         records = sorted((image.id, image.document["updated_at"]) for image in self.catalog.images())
         return [
             records,

@@ -1,7 +1,7 @@
-"""The rest of the API, shown act by act on the demo's photos by public calls.
+"""The rest of the API: each act shows a part of it on the demo's photos, by public calls.
 
-The demo's tenant only gets references.  Images that are merged or deleted belong to a second tenant, which
-every tour empties first.
+The demo's tenant only gets references.  Images to merge or delete belong to a second tenant, which every tour
+empties first.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ from infra.local.tour.referring import references
 def tour(
     demo: CatalogClient, cleanup: CatalogClient, *, rows: Sequence[Row], photos: Sequence[Photo]
 ) -> Iterator[Act]:
-    """Every act, as soon as it is done.  If no photo became ready, only those that need none.
+    """Every act, as soon as it is done; without a ready photo only the acts that need none.
 
     `cleanup` needs the scope catalog/admin.  Raises CatalogError.
     """
@@ -42,7 +42,7 @@ def tour(
 def catalog_jobs(
     shop: Shop, photos: Sequence[Photo], write: Callable[[list[Change]], object]
 ) -> Iterator[Act]:
-    """The acts about a whole catalog; `write` shows what a preset changed.
+    """The acts about a whole catalog.  `write` gets the changes that a changed preset made.
 
     Raises CatalogError and DeploymentError.
     """

@@ -17,7 +17,7 @@ _NAME_LENGTH: Final = 24  # characters of a file's name in a table
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something the API did: its name, a table that shows it, and broken promises."""
+    """What a part of the API did: its title and call, a table, a sentence, and the promises that it broke."""
 
     title: str
     call: str
@@ -43,5 +43,5 @@ def table(*columns: str | tuple[str, str]) -> Table:
 
 
 def short(name: str) -> Text:
-    """A file's name or the like, short enough for a table on 80 columns."""
+    """A name that is short enough for a table on 80 columns."""
     return Text(shortened(name, _NAME_LENGTH))

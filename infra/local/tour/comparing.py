@@ -1,4 +1,4 @@
-"""Compare: what every preset would make of one photo."""
+"""Compare: the renditions that every preset would make of one photo."""
 
 import time
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from infra.local.photos import Photo, printable
 from infra.local.report import Row, byte_size
 from infra.local.tour.acts import Act, table
 
-_COMPARED_BYTES: Final = 4_500_000  # what a request carries
+_COMPARED_BYTES: Final = 4_500_000  # the most that a request carries
 _COMPARED_PIXELS: Final = 4_000_000  # three presets in four formats take 2-4 s at 12 megapixels
 
 
 def showpieces(ready: Sequence[Row], photos: Sequence[Photo]) -> list[Photo]:
-    """Photos small enough for one request; first the largest JPEGs that take at most two seconds."""
+    """Photos small enough for one request, best first: JPEGs of at most 4 megapixels, the largest first."""
 
     def rank(row: Row) -> tuple[bool, bool, int]:
         pixels = (row.width or 0) * (row.height or 0)
@@ -31,7 +31,7 @@ def showpieces(ready: Sequence[Row], photos: Sequence[Photo]) -> list[Photo]:
 
 
 def comparison(catalog: CatalogClient, photo: Photo) -> Act:
-    """What every preset would make of one photo, in every format; nothing is stored."""
+    """Compare the renditions that each preset would make of one photo, in every format; store nothing."""
     started = time.monotonic()
     found = catalog.compare(photo.read(), content_type=photo.content_type)
     seconds = time.monotonic() - started

@@ -1,4 +1,4 @@
-"""Catalog jobs: started, watched, and shown side by side."""
+"""Catalog jobs: starts them, watches them, and shows them side by side."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Shop:
 
 
 def side_by_side(jobs: Mapping[str, Job]) -> Table:
-    """A column a job, a line a figure; jobs by what to call them."""
+    """A table with one column per job, under its name in `jobs`, and one line per figure."""
     shown = table("", *((name, "right") for name in jobs))
     counts = dict.fromkeys(name for job in jobs.values() for name in job.counts)
     lines: dict[str, Callable[[Job], str]] = {
@@ -70,7 +70,7 @@ def side_by_side(jobs: Mapping[str, Job]) -> Table:
 
 
 def seconds(job: Job) -> float:
-    """From its start to its end, by the API's clock."""
+    """Seconds from the job's start to its end, by the API's clock."""
     started, ended = (datetime.fromisoformat(job.document[name]) for name in ("created_at", "ended_at"))
     return (ended - started).total_seconds()
 
@@ -84,7 +84,7 @@ def not_completed(jobs: Mapping[str, Job]) -> list[str]:
 
 
 def paths(images: Iterable[Image]) -> set[str]:
-    """Paths of all renditions' URLs, without signatures."""
+    """The paths of all renditions' URLs, without signatures."""
     return {urlsplit(rendition.url).path for image in images for rendition in image.renditions}
 
 

@@ -22,9 +22,9 @@ _TRIED: Final = 3
 
 
 def near_duplicates(catalog: CatalogClient, photos: Sequence[Photo]) -> Act:
-    """A photo, and its half-size WebP copy, which shows the renditions of the first.
+    """Upload a photo and its half-size WebP copy, which shows the photo's renditions.
 
-    If the pixels leave a doubt, as for one photo in forty, the next photo is tried.
+    If the pixels leave a doubt, as for one photo in forty, try the next photo.
     """
     shown = table("Image", ("Pixels", "right"), ("Bytes", "right"), ("Ready in", "right"), "Renditions")
     said, broken = "", []
@@ -38,7 +38,7 @@ def near_duplicates(catalog: CatalogClient, photos: Sequence[Photo]) -> Act:
         original, original_seconds = _sent(catalog, photo.read(), photo.content_type, photo.filename)
         half, half_seconds = _sent(catalog, half_data, "image/webp", half_name)
         for image in (original, half):
-            catalog.refer(image.id, sku(image.id))  # keep them from the purge that follows
+            catalog.refer(image.id, sku(image.id))  # the next act's purge keeps them
         shared = half.near_duplicate_of == original.id and half.shares_renditions
         linked = half.near_duplicate_of == original.id
         shown.add_row(*_facts(original), f"{original_seconds:.2f} s", _own(original))
@@ -99,7 +99,7 @@ def _stored(renditions: Iterable[Rendition]) -> set[str]:
 
 
 def _sent(catalog: CatalogClient, data: bytes, content_type: str, filename: str) -> tuple[Image, float]:
-    """The image at its end, and the seconds from its PUT to there by the API's clock."""
+    """The finished image, and the seconds from its PUT (local clock) to its last change (the API's clock)."""
     announced = catalog.announce(
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),

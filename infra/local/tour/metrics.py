@@ -1,4 +1,4 @@
-"""Metrics: counters that equal a count."""
+"""Metrics: the counters equal a count of the images."""
 
 import time
 from collections import Counter
@@ -15,7 +15,7 @@ _POLL_SECONDS: Final = 0.25
 
 
 def usage(tenants: Mapping[str, CatalogClient], *, patience: float = COUNT_SECONDS) -> Act:
-    """Each tenant's counters, polled until they equal a count of its images or the time is up."""
+    """Poll each tenant's counters until they equal a count of its images, or `patience` seconds are over."""
     started = time.monotonic()
     found: dict[str, Metrics] = {}
     behind = []
@@ -74,5 +74,5 @@ def counted(images: Iterable[Image]) -> Count:
 
 
 def _countable(metrics: Metrics) -> Count:
-    images = sum(metrics.assets.values())  # one tenant's: its own client has asked
+    images = sum(metrics.assets.values())  # of one tenant: its own client made the request
     return Count(images, metrics.rejected, metrics.bytes_originals, dict(metrics.bytes_per_preset))

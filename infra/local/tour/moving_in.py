@@ -1,4 +1,4 @@
-"""Import: a shop's old bucket is taken over, and taken over again."""
+"""Import: a shop's old bucket is imported, and imported again."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -14,7 +14,7 @@ _TAKEN: Final = 60  # photos at most
 
 
 def moving_in(shop: Shop, photos: Sequence[Photo]) -> Act:
-    """Lay photos in a bucket that stands for the shop's old one, and import them twice."""
+    """Put photos into a bucket that stands for the shop's old one, and import them twice."""
     taken = photos[:_TAKEN]
     bucket = lay(shop, taken)
     asked: dict[str, Any] = {"bucket": bucket, "prefix": _PREFIX}
@@ -39,7 +39,7 @@ def moving_in(shop: Shop, photos: Sequence[Photo]) -> Act:
 
 
 def lay(shop: Shop, photos: Sequence[Photo]) -> str:
-    """The photos as objects of the old bucket; its name."""
+    """Put the photos into the old bucket as objects, and return its name."""
     s3, bucket = shop.stack.client("s3"), f"{OLD_BUCKET}-{shop.stack.emulator.account}"
     s3.create_bucket(Bucket=bucket)
     for photo in photos:
@@ -52,9 +52,9 @@ def _key(photo: Photo) -> str:
 
 
 def _missing(shop: Shop, photos: Sequence[Photo], job: Job) -> list[str]:
-    """Photos that are neither an image that is ready or rejected, nor a failure of the job.
+    """The names of photos that became neither a ready or rejected image, nor a failure of the job.
 
-    What is no image by its name is not read.
+    Leaves out files that are no image by their type: an import does not read them.
     """
     listed = {image.id for image in shop.catalog.images() if image.is_finished}
     refused = {failure["subject"] for failure in shop.catalog.failures_of(job.id)}

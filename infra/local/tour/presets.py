@@ -1,4 +1,4 @@
-"""A preset changes: a dry run, the rebuild, what it leaves behind, and the way back."""
+"""A preset changes: a dry run, the rebuild, a check of what is left, and the way back."""
 
 import json
 import time
@@ -21,7 +21,7 @@ Renditions = Mapping[str, tuple[Rendition, ...]]
 def change_of_a_preset(shop: Shop) -> tuple[Act, list[Change]]:
     """Deploy another shape for one preset, rebuild the shop's images, and go back.
 
-    Needs an image that is ready.  Raises CatalogError and DeploymentError.
+    Needs a ready image.  Raises CatalogError and DeploymentError.
     """
     parameters = shop.stack.parameters()
     name, presets = other_shape(json.loads(parameters["Presets"]))
@@ -66,7 +66,7 @@ def change_of_a_preset(shop: Shop) -> tuple[Act, list[Change]]:
 
 
 def other_shape(presets: list[dict[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
-    """The presets with another shape for the middle one, and its name: 4:3, or square if it is that."""
+    """The middle preset's name, and the presets with another shape for it: 4:3, or square if it is 4:3."""
     chosen = sorted(presets, key=itemgetter("width"))[len(presets) // 2]
     width = chosen["width"]
     height = width * (_BOX_PARTS - 1) // _BOX_PARTS
@@ -77,7 +77,7 @@ def other_shape(presets: list[dict[str, Any]]) -> tuple[str, list[dict[str, Any]
 
 
 def orphans(shop: Shop) -> list[str]:
-    """Rendition objects of the shop that no image shows, and those that an image shows and are not there."""
+    """The shop's rendition objects that no image shows, and the shown ones that are not stored."""
     named = {_key(path) for path in paths(shop.catalog.images())}
     stored = set(shop.stored("RenditionsBucket", "renditions/"))
     return [f"{key} is stored, and no image shows it" for key in sorted(stored - named)] + [
@@ -87,7 +87,7 @@ def orphans(shop: Shop) -> list[str]:
 
 @dataclass
 class Watch:
-    """Watches one image during a rebuild: it is never dark, and its old address works `seconds` more."""
+    """Watches one image during a rebuild: its old address must work for `seconds` after it is replaced."""
 
     shop: Shop
     id: str
@@ -97,7 +97,7 @@ class Watch:
     _old_shown_at: float = field(default_factory=time.monotonic)
 
     def look(self, _: Job) -> None:
-        """Complains only while the old rendition was shown less than `seconds` ago."""
+        """Record a fault if the old address fails less than `seconds` after the image last showed it."""
         asked = time.monotonic()
         if _named(self.shop.catalog.get(self.id).renditions, self.old.preset).id == self.old.id:
             self._old_shown_at = asked
@@ -106,7 +106,7 @@ class Watch:
             self.broken.append(f"the old address of {self.id} went dark too soon")
 
     def afterwards(self) -> list[str]:
-        """Once the rebuild is over."""
+        """After the rebuild: the fault if the old address still works."""
         return ["the old address works for ever"] if self._works() else []
 
     def _works(self) -> bool:
@@ -118,7 +118,7 @@ class Watch:
 
 
 def _shown(shop: Shop) -> dict[str, tuple[Rendition, ...]]:
-    """What each ready image shows, by id, those with renditions of their own first."""
+    """The renditions of each ready image by id; images with renditions of their own come first."""
     ready = sorted(shop.catalog.images(status="ready"), key=lambda image: image.shares_renditions)
     return {image.id: image.renditions for image in ready}
 
@@ -132,5 +132,5 @@ def _named(renditions: Sequence[Rendition], preset: str) -> Rendition:
 
 
 def _key(path: str) -> str:
-    """The object's key in a URL's path, with or without the bucket in it."""
+    """The object's key in a URL's path, which may begin with the bucket."""
     return path[path.index("/renditions/") + 1 :]

@@ -1,4 +1,4 @@
-"""Purge: what nobody uses goes, and nothing else."""
+"""Purge: it deletes the images that nobody uses, and no others."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from infra.local.report import byte_size
 from infra.local.tour.acts import FINISH_SECONDS, Act, short, table
 from infra.pictures.demo_photos import draw_throwaways
 
-_PASSES: Final = 5  # of emptying a tenant: a duplicate goes first, and then what it was a duplicate of
+_PASSES: Final = 5  # of emptying a tenant: near-duplicates go first, their canonical images after
 
 
 def purge(catalog: CatalogClient) -> Act:

@@ -15,7 +15,7 @@ _SHOWN: Final = 5  # images in the table
 
 
 def references(catalog: CatalogClient, ready: Sequence[Row]) -> Act:
-    """One reference a file: an image that two files show is used twice."""
+    """Take one reference per file, so that an image with two files is used twice."""
     names, files = files_by_id(ready), dict[str, list[str]]()
     for row in ready:
         files.setdefault(str(row.id), []).append(row.file)
