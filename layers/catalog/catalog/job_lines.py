@@ -1,4 +1,4 @@
-"""What every worker of jobs does with an event, a line of the map: a part of a job, or a lane of several."""
+"""The handler of every job worker.  Its event is a line of the map: one part of a job, or a lane of parts."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ type Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 def line_handler(parts: Callable[[], Parts]) -> Handler:
-    """The handler of a worker; `parts` gives what carries its kind's parts out.
+    """The handler of a worker; `parts` gives the Parts of its kind.
 
-    A fault is raised; the planner sends the part again.
+    The handler raises faults; the planner then sends the part again.
     """
 
     def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:

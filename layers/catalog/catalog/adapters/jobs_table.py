@@ -367,7 +367,7 @@ class Jobs:
             )
         )
 
-    # --- What is erased -------------------------------------------------------------------------------------
+    # --- Erasures -------------------------------------------------------------------------------------------
 
     def of_tenant(self, tenant: TenantId) -> Iterator[Job]:
         """Every job about the tenant or about all of them, by id: a read each."""

@@ -241,7 +241,7 @@ def is_folder(key: str) -> bool:
     return key.endswith(_FOLDER)
 
 
-# --- What is taken over -------------------------------------------------------------------------------------
+# --- Descriptions -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +285,7 @@ def content_type_of(source: SourceObject, stored: str | None) -> str:
     return source.declared_type or (stored if stored in DECLARED_TYPES else None) or _UNKNOWN_TYPE
 
 
-# --- What was seen ------------------------------------------------------------------------------------------
+# --- Seen objects -------------------------------------------------------------------------------------------
 
 
 class Outcome(StrEnum):

@@ -1,7 +1,7 @@
 """Rebuilding: which renditions of an image do not match the present presets, and which objects are unnamed.
 
 A rebuild looks at every image of a tenant, perhaps several times.  The first look renders.  A later look
-removes the objects that no record names any more, once their addresses may expire.
+removes the objects that no record names any more, once their addresses have expired.
 """
 
 import hashlib

@@ -1,10 +1,11 @@
 """Erasing a tenant: everything under its name, in any table and bucket, with all versions, for good.
 
-The tenant is closed first.  Then everything is swept by ranges of ids, and once more when uploads that were
-allowed before cannot arrive any more.  Whatever workers and streams left behind the last sweep is looked for
-in whole tables, until there is nothing.  The tenant's record goes last, and a signed report says what went.
+The job first closes the tenant.  Then it sweeps everything by ranges of ids, and sweeps again once uploads
+that were allowed before can no longer arrive.  Then it checks whole tables for what workers and streams wrote
+after the last sweep, until a check finds nothing.  It deletes the tenant's record last, and signs a report of
+what it deleted.
 
-Everything may be repeated, and is: what is gone is not met again.
+Every part may be repeated: it lists only what is left.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ if TYPE_CHECKING:
     from catalog.domain.tenants import Client
     from catalog.use_cases.tenants import ClientAdministration
 
-# An image takes a worker about 20 ms; a range that takes longer than its worker lives is gone on with.
+# An image takes a worker about 20 ms.  If a range takes longer than its worker has, the next one continues.
 _IMAGES_PER_PART: Final = 2_000
-_MOST_DIGITS: Final = 3  # 4,096 ranges: 24,400 images each of 10^8
+_MOST_DIGITS: Final = 3  # 4,096 ranges: with 10^8 images 24,400 each
 _AT_ONCE: Final = 25  # images: their bands are 400 items
-# Of the scan that looks for bands without a record: 16 GB each of the table of 10^8 images.
+# Segments of the scan for bands without a record: with 10^8 images, each has 16 GB of the table.
 SEGMENTS: Final = 16
 
 
@@ -57,7 +58,7 @@ class Phase:
     """What a part does."""
 
     CLOSE: Final = "close"
-    STAND: Final = "stand"  # of a dry run: what a confirmation is compared with
+    STAND: Final = "stand"  # of a dry run: the counts that a confirmation is compared with
     RANGES: Final = "ranges"
     REST: Final = "rest"
     RANGES_AGAIN: Final = "ranges-again"
@@ -68,21 +69,21 @@ class Phase:
 
 
 class Store(Protocol):
-    """A place where something of a tenant is kept."""
+    """A place that keeps something of a tenant."""
 
     def pages(self, tenant: TenantId, within: str | None, *, after: str | None) -> Iterator[tuple[str, Any]]:
-        """What is there of a range of ids, or at all (None), in pages; each with a name to go on after."""
+        """Pages of a range of ids, or of all (None), each with its name; `after` continues after a name."""
 
     def counts(self, page: Any) -> Mapping[str, int]:
-        """What a page comes to."""
+        """The job's counts for a page."""
 
     def delete(self, tenant: TenantId, page: Any) -> tuple[Failure, ...]:
-        """Delete a page.  Repeating it is harmless."""
+        """Delete a page, and return what could not be deleted.  Repeating it is harmless."""
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Records and their bands.  Bands first: the record says which they are."""
+    """Records and their bands.  Bands go first, since only the record names them."""
 
     assets: Assets
     bands: HashBands
@@ -133,10 +134,10 @@ class Objects:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A table whose keys begin with the tenant.
+    """A table whose hash key is the tenant.
 
-    `of_ids` are what its other keys begin with before an id; keys that begin otherwise are in no range.
-    `beside`: those keys, from the first to the last; all, if there are no others.
+    `of_ids` are the beginnings of sort keys that continue with an id; other sort keys are in no range.
+    `beside` has spans of these other keys, from first to last; by default one span of all keys.
     """
 
     name: str
@@ -196,7 +197,7 @@ class Clients:
 
 @dataclass(frozen=True, slots=True)
 class JobTraces:
-    """What other jobs wrote down of the tenant's images: failures, parts and lines.  Their records stay."""
+    """What jobs recorded of the tenant's images: failures, parts and lines.  The jobs' records stay."""
 
     jobs: Jobs
     lines: ObjectVersions
@@ -225,7 +226,7 @@ class JobTraces:
 
 @dataclass(frozen=True, slots=True)
 class TenantErasureSteps:
-    """close -> sweep -> [late uploads end] again -> [workers end] check until nothing is found -> finish."""
+    """close -> sweep -> [late uploads end] again -> [workers end] check until it finds nothing -> finish."""
 
     tenants: Tenants
     assets: Assets
@@ -252,7 +253,7 @@ class TenantErasureSteps:
         return self._check(job, job.tenant, *map(int, told.split("/")))
 
     def _check(self, job: Job, tenant: TenantId, number: int, seen: int) -> Step:
-        """Look once more, unless the look before has found nothing, or too many have found something."""
+        """Check once more, unless the last check found nothing, or MOST_CHECKS checks found something."""
         found = job.tally.counts.get(LATE, 0)
         if number > MOST_CHECKS or (number > 1 and found == seen):
             return Step([Work(tenant, Phase.FINISH, None, (STILL_FOUND,) if found != seen else ())], 0, None)
@@ -277,9 +278,9 @@ class TenantErasureSteps:
 
 @dataclass(frozen=True, slots=True)
 class TenantErasure:
-    """Carries the parts out.  `of_ranges` hold something a range of ids, `rest` something a tenant.
+    """Carries out the parts of a tenant's erasure.  Sweeps `of_ranges` by ranges of ids, `rest` as a whole.
 
-    `counters` follow the stream, and so go with the second sweep.
+    `counters` follow the stream, so only the second sweep deletes them.
     """
 
     tenants: Tenants
@@ -294,7 +295,7 @@ class TenantErasure:
     clock: Clock = utc_now
 
     def subjects(self, job: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, Any]]:
-        """Pages of what is there; None, once, where this job does not erase the tenant (any more)."""
+        """Pages of the stores; one None if the part has no pages, or this job does not erase the tenant."""
         if work.phase in {Phase.CLOSE, Phase.STAND, Phase.FINISH} or not self._may(job, work):
             return iter(() if after else [("1", None)])
         if work.phase == Phase.INDEX:
@@ -326,7 +327,7 @@ class TenantErasure:
         return Done(done=images, failures=failures, counts=counts)
 
     def _may(self, job: Job, work: Work) -> bool:
-        """Whether this job erases the tenant: one that was made since, of the same name, is another."""
+        """Whether this job erases the tenant.  A tenant created since under the same name is another one."""
         if job.dry_run:
             return True
         try:
@@ -335,7 +336,7 @@ class TenantErasure:
             return False
 
     def _pages(self, work: Work, after: str | None) -> Iterator[tuple[str, Any]]:
-        """`<number of the store>/<name of the page in it>`."""
+        """Pages of the phase's stores, named `<number of the store>/<name of the page>`."""
         begun, _, name = (after or "").partition("/")
         for number, store in enumerate(self._stores(work.phase)):
             if begun and number < int(begun):
@@ -372,8 +373,8 @@ class TenantErasure:
         return Done(counts={"clients": self.clients.revoke_all(tenant)})
 
     def _finish(self, job: Job, tenant: TenantId, *, still_found: bool) -> Done:
-        """The tenant's record goes, unless something of it is left; then the report is signed."""
-        with suppress(TenantNotFoundError):  # this job removed it, and died before it said so
+        """Delete the tenant's record, unless something of it is left; then sign the report."""
+        with suppress(TenantNotFoundError):  # a worker of this job deleted it, and died before its report
             found = self.tenants.get(tenant)
             if found.erased_by != job.id:
                 return Done(failures=(Failure(tenant, "not_erasing", "another job erases this tenant"),))
@@ -381,7 +382,7 @@ class TenantErasure:
                 why = "something of this tenant is left, or still comes: see the other failures, and retry"
                 return Done(failures=(Failure(tenant, "not_erased", why),))
             self.tenants.forget(found)
-        # What the stream told in between; from now on it is told of a tenant that is not there.
+        # Delete what the stream has counted since the check; without a tenant it counts nothing more.
         for store in self.counters[:1]:
             for _, page in store.pages(tenant, None, after=None):
                 store.delete(tenant, page)
@@ -392,7 +393,7 @@ class TenantErasure:
 
 @dataclass(frozen=True, slots=True)
 class _Bands:
-    """Bands of no record, which a scan has found."""
+    """Bands without a record, which a scan has found."""
 
     bands: HashBands
 

@@ -1,7 +1,7 @@
 """Erasing one image: its record, objects with all versions, bands, pairs and decisions, for good.
 
-Near-duplicates that show its renditions get their own first.  Its record stays, `deleting`, until uploads
-that were allowed before cannot arrive any more: S3 would take them, and ingest make the image anew.
+Near-duplicates that show its renditions get their own first.  The record stays `deleting` until uploads that
+were allowed before can no longer arrive: without a record, a late upload would create the image anew.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     type Stored = tuple[Objects, tuple[StoredVersion, ...]]
 
 _ATTEMPTS: Final = 10
-# Keys of pairs a worker reads in a second: 10,000; a range of more takes it longer.
+# A worker reads 10,000 keys of pairs in a second; a range with more keys takes it longer.
 _IMAGES_PER_PART: Final = 20_000
 _MOST_DIGITS: Final = 3
 
@@ -74,7 +74,7 @@ class ImageErasureSteps:
     def step(self, job: Job, position: str) -> Step:
         tenant, id_ = job.tenant, image_of(job.options)
         assert tenant is not None, "an erasure is of one tenant"  # noqa: S101  the request had one
-        assert id_ is not None, "of one image"  # noqa: S101  whoever chose these steps looked
+        assert id_ is not None, "of one image"  # noqa: S101  ErasureSteps has checked it
         phase, _, told = position.partition(":")
         if job.dry_run:
             return Step([Work(tenant, Phase.IMAGE, "", (id_,)), *self._pairs(tenant)], 1, None)
@@ -103,7 +103,7 @@ class ImageErasureSteps:
 
 @dataclass(frozen=True, slots=True)
 class ImageErasure:
-    """Carries the parts out."""
+    """Carries out the parts of one image's erasure."""
 
     assets: Assets
     groups: Groups
@@ -144,7 +144,7 @@ class ImageErasure:
         return self._finish(job, still_found=STILL_FOUND in work.subjects)
 
     def _naming(self, job: Job, work: Work, after: str | None) -> Iterator[tuple[str, Any]]:
-        """Imports of a range that became the image; pairs and entries that name it on either side."""
+        """Pages of a range: imports whose asset is the image, then pairs that name it on either side."""
         id_ = str(image_of(job.options))
         begun, _, name = (after or "").partition("/")
         if begun != "pairs":
@@ -158,7 +158,7 @@ class ImageErasure:
                 yield f"pairs/{found}", (self.pairs, naming)
 
     def _forget_pairs(self, job: Job, store: Items, keys: list[str]) -> Done:
-        """Unless the image is kept: then its members, pairs and decisions are, too."""
+        """Delete a page, unless the erasure keeps the image, and with it its members, pairs and decisions."""
         if not job.dry_run:
             asset = self.assets.find(self._key(job))
             if asset is not None and not _is_erased(asset, job):
@@ -196,7 +196,7 @@ class ImageErasure:
         return Done(done=1, counts=self._delete_objects(self._stored(key)) | erased)
 
     def _take_out_of_use(self, asset: Asset, job: Job) -> Asset:
-        """`deleting`, with nobody left who shows its renditions.
+        """Mark the asset `deleting`, once no other asset shows its renditions.
 
         Raises OriginalMissingError, ImageRejectedError.
         """
@@ -210,7 +210,7 @@ class ImageErasure:
             asset = self.assets.get(asset.key)
         raise AssetStateError(asset.id)
 
-    # --- Those that show its renditions ---------------------------------------------------------------
+    # --- Members that show its renditions -------------------------------------------------------------
 
     def _give_own(self, key: AssetKey, member: AssetKey) -> Done:
         try:
@@ -219,9 +219,9 @@ class ImageErasure:
             return Done(failures=(Failure(member.id, "not_rendered", str(error)[:1000]),))
 
     def _free(self, key: AssetKey, member: AssetKey) -> int:
-        """Give a near-duplicate that shares renditions of its own, and take it out of the group, at once.
+        """Give a sharing near-duplicate its own renditions and take it out of the group, in one transaction.
 
-        1 where it had none.  Raises OriginalMissingError, ImageRejectedError.
+        Returns 1, or 0 if it shared none.  Raises OriginalMissingError, ImageRejectedError.
         """
         for _ in range(_ATTEMPTS):
             former, asset = self.assets.get(key), self.assets.find(member)
@@ -229,7 +229,7 @@ class ImageErasure:
                 return 0
             presets = {preset.name for preset in self.rendering.plan.presets}
             own = self.rendering.render_at_once(member, presets)
-            with suppress(AssetStateError):  # it is changing: look again
+            with suppress(AssetStateError):  # an asset changed: read both again
                 self.groups.separate(asset, former, own=own, now=self.clock())
                 return 1
         raise AssetStateError(member.id)
@@ -237,7 +237,7 @@ class ImageErasure:
     # --- Its end --------------------------------------------------------------------------------------
 
     def _forget(self, job: Job) -> Done:
-        """What came late, and the record."""
+        """Delete late objects, the record, and the entries of jobs that name the image."""
         key = self._key(job)
         asset = self.assets.find(key)
         if asset and not _is_erased(asset, job):
@@ -255,7 +255,10 @@ class ImageErasure:
         return Done(counts=counts | {"job_entries": sum(len(entries) for _, entries in traces)})
 
     def _check(self, job: Job) -> Done:
-        """What workers and the stream left behind.  A counter goes once the stream has told of the end."""
+        """Delete and count what workers and the stream left behind.
+
+        Deletes the image's share of the counters once the stream has counted the deletion.
+        """
         key = self._key(job)
         counts = self._delete_strays(key)
         if self.assets.find(key) is not None:
@@ -285,12 +288,15 @@ class ImageErasure:
                 yield store, page
 
     def _delete_strays(self, key: AssetKey) -> dict[str, int]:
-        """Delete objects without a record.  Listed before that is looked for: none is of a later upload."""
+        """Delete objects without a record.
+
+        Lists them before it reads the record, so that none belongs to a later upload.
+        """
         stored = list(self._stored(key))
         return {} if self.assets.find(key) is not None else self._delete_objects(stored)
 
     def _delete_objects(self, stored: Iterable[Stored]) -> dict[str, int]:
-        """What there was.  Raises ObjectsNotErasedError where S3 refuses some."""
+        """Delete these, and return their counts.  Raises ObjectsNotErasedError if S3 refuses any."""
         counts: dict[str, int] = {}
         for store, page in stored:
             if failures := store.versions.delete(page):
@@ -309,7 +315,7 @@ class ObjectsNotErasedError(Exception):
 
 
 def _is_erased(asset: Asset, job: Job) -> bool:
-    """Whether it is out of use, by this job."""
+    """Whether this job has marked the asset `deleting`."""
     return asset.status is Status.DELETING and asset.purge_run == job.id
 
 

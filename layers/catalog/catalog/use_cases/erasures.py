@@ -1,4 +1,4 @@
-"""Erasures: a tenant's, or one image's, as the job's options say; and whether one may begin."""
+"""Erasures: a job's options choose between a tenant and one image; requests check whether one may begin."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ErasureSteps:
-    """Plans both."""
+    """Plans the erasures of tenants and of single images."""
 
     tenants: Steps
     images: Steps
@@ -42,7 +42,7 @@ class ErasureSteps:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Carries out both."""
+    """Carries out the erasures of tenants and of single images."""
 
     tenants: Worker[Any]
     images: Worker[Any]
@@ -59,7 +59,7 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True)
 class ErasureRequests:
-    """Looks before an erasure begins."""
+    """Checks whether an erasure may begin."""
 
     jobs: Jobs
     assets: Assets
@@ -67,14 +67,14 @@ class ErasureRequests:
     tenants: Tenants
 
     def allow(self, tenant: TenantId, image: AssetId | None, *, asked_by: TenantId) -> None:
-        """Raises OwnTenantError, AssetNotFoundError."""
+        """Check a request for an erasure.  Raises OwnTenantError, AssetNotFoundError."""
         if image is None and tenant == asked_by:
             raise OwnTenantError(tenant)
         if image is not None:
             self.assets.get(AssetKey(tenant, image))
 
     def begin(self, dry_run: Job) -> None:
-        """Before what a dry run has found is erased.  Raises DryRunOutdatedError, TenantHasJobsError."""
+        """Check that a confirmed erasure may begin.  Raises DryRunOutdatedError, TenantHasJobsError."""
         assert dry_run.tenant is not None, "an erasure is of one tenant"  # noqa: S101  the request had one
         found = self._standing(dry_run.tenant, image_of(dry_run.options))
         if any(dry_run.tally.counts.get(name, 0) != number for name, number in found.items()):
@@ -82,10 +82,10 @@ class ErasureRequests:
         self._alone(dry_run.tenant)
 
     def again(self, failed: Job) -> None:
-        """Before an erasure is tried again: its token confirmed nothing that was made or uploaded since.
+        """Check that a failed erasure may be retried.  Its token confirmed no tenant or image created since.
 
-        Raises TenantNotFoundError, DryRunOutdatedError, TenantHasJobsError; JobNotFoundError where the
-        confirmed job is forgotten.
+        Raises TenantNotFoundError, DryRunOutdatedError, TenantHasJobsError; JobNotFoundError if the confirmed
+        job's record has expired.
         """
         assert failed.tenant is not None, "an erasure is of one tenant"  # noqa: S101  the request had one
         confirmed, image = failed, image_of(failed.options)

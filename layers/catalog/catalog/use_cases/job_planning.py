@@ -1,7 +1,7 @@
 """Planning: what an execution of the state machine does next for its job.
 
-It asks before each round.  The record alone says how far the job is: asked twice, by two executions, or after
-a death anywhere, the planner answers so that nothing is lost, and what is done is not done again.
+An execution asks the planner before each round.  The planner relies on the job's record alone.  So it loses
+and repeats no work if it is asked twice, by two executions, or after a crash at any point.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
     from catalog.adapters.jobs_table import Jobs
     from catalog.domain.jobs import Job, Step, Steps
 
-# A map returns what its children do, 3 bytes each here, and may return 256 KiB.
+# A map returns its children's results, here 3 bytes each, and at most 256 KiB.
 MOST_PARTS: Final = 10_000
-LONGEST_LINE: Final = 250_000  # bytes; a child's input may have 262,144
-# A round adds about 15 events to an execution's history, which may have 25,000.
+LONGEST_LINE: Final = 250_000  # bytes; a child's input has at most 262,144
+# A round adds about 15 events to an execution's history, which holds at most 25,000.
 ROUNDS_PER_EXECUTION: Final = 1_000
 MOST_IDLE_ROUNDS: Final = 5
-_TRIES: Final = 10  # of planning, where requests or another planner wrote the record meanwhile
+_TRIES: Final = 10  # of planning: requests or another planner may write the record meanwhile
 _LONGEST_PAUSE: Final = timedelta(seconds=60)
 
 
 class StepTooLargeError(Exception):
-    """A step has more parts than one map carries out, or a line is too long: its kind plans wrongly."""
+    """A step has more than MOST_PARTS parts or too long a line: a defect of its kind's planning."""
 
 
 class PlanningContendedError(Exception):
@@ -67,9 +67,9 @@ class Next(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """An execution's question: `round` of its job's attempt, after what it did last.
+    """An execution's question: what to do in `round` of its job's `attempt`.
 
-    `error`: why the execution cannot go on.
+    `worked`: it has just carried out lines.  `error` says why it cannot continue; None if it can.
     """
 
     job: str
@@ -81,7 +81,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The answer.  `key` names the lines in the jobs bucket; `ended`: the job is in this state since now."""
+    """The answer.  `key` names the file of `lines` lines in the jobs bucket; `ended` is the final state."""
 
     next: Next
     key: str | None = None
@@ -92,7 +92,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """Plans jobs of every kind.  `most_at_once` is what the state machine's map carries out at once."""
+    """Plans jobs of every kind.  `most_at_once` is the number of workers that the machine's map runs."""
 
     jobs: Jobs
     files: JobFiles
@@ -104,7 +104,10 @@ class Planning:
     clock: Clock = utc_now
 
     def plan(self, turn: Turn) -> Plan:
-        """Raises JobNotFoundError, StepTooLargeError, EventRefusedError, PlanningContendedError, faults."""
+        """Answer the turn, and record how far the job is.
+
+        Raises JobNotFoundError, StepTooLargeError, EventRefusedError, PlanningContendedError, and faults.
+        """
         for _ in range(_TRIES):
             with suppress(JobMovedError):
                 return self._plan(self.jobs.get(turn.job), turn)
@@ -139,7 +142,7 @@ class Planning:
         return self._cut(job, turn, job.position)
 
     def _unfinished(self, job: Job, lines: list[str]) -> list[str]:
-        """Those of the present step that are not completed."""
+        """The lines of the present step whose parts are not completed."""
         completed = self.jobs.completed_parts(job, job.step)
         return [text for text in lines if json.loads(text)["part"] not in completed]
 
@@ -149,11 +152,11 @@ class Planning:
         return self.jobs.save(job, moved, now=self.clock())
 
     def _cut(self, job: Job, turn: Turn, position: str) -> Plan:
-        """Write the parts of the step down, before it is recorded that they are."""
+        """Write the step's parts to a file, then record the file."""
         now = self.clock()
         if job.stage.waiting_until is not None and now < job.stage.waiting_until:
             return Plan(Next.WAIT, until=job.stage.waiting_until)
-        # An erasure begins anew: what is gone already is not met again.
+        # A retried erasure begins anew: it lists only what is left.
         retries = job.retry_of is not None and job.kind is not JobKind.ERASE
         try:
             step = (self.retries if retries else self.steps[job.kind]).step(job, position)
@@ -172,7 +175,7 @@ class Planning:
             for number, work in enumerate(step.works)
         )
         texts = _fitting(lines)
-        # A name of its own: another planner may list other objects at the same position.
+        # A unique name: another planner may list other objects at the same position.
         key = f"jobs/{job.id}/steps/{job.step:06d}-{uuid.uuid4()}.jsonl"
         self.files.write(key, texts)
         now = self.clock()
@@ -182,7 +185,7 @@ class Planning:
 
     def _round(self, job: Job, turn: Turn, texts: list[str]) -> Plan:
         stage = job.stage
-        if turn.round >= stage.round:  # otherwise its answer was lost: the same question again
+        if turn.round >= stage.round:  # otherwise an answer was lost, and the same question comes again
             progress = stage.reports != stage.seen
             idle = (0 if progress else stage.idle + 1) if turn.worked else stage.idle
             if idle >= MOST_IDLE_ROUNDS:
@@ -198,7 +201,7 @@ class Planning:
             job = self.jobs.save(job, replace(_started(job, now), stage=counted), now=now)
             if turn.worked and idle:
                 return Plan(Next.WAIT, until=now + min(_LONGEST_PAUSE, timedelta(seconds=2.5 * 2**idle)))
-        # The map's own bound is the deployment's; a lower one of the job's is kept by as many lanes.
+        # The map limits workers for the whole deployment.  A job with a lower limit gets that many lanes.
         lines = texts if job.concurrency >= self.most_at_once else _lanes(job, texts)
         key = f"jobs/{job.id}/rounds/{job.attempt}-{turn.round}-{uuid.uuid4()}.jsonl"
         self.files.write(key, lines)
@@ -207,9 +210,9 @@ class Planning:
     # --- Ends -----------------------------------------------------------------------------------------------
 
     def _settle(self, job: Job, turn: Turn) -> Plan:
-        """Complete what was begun; then pause or cancel, unless nothing is left to do."""
+        """Complete the parts that were begun, then pause or cancel; after the last step, complete the job."""
         if job.position is None:
-            return self._complete(job)  # its end may have been told already
+            return self._complete(job)  # its event may have been sent already
         begun = self.jobs.begun_parts(job, job.step) if job.stage.cut else set()
         if left := [text for text in self._lines(job) if json.loads(text)["part"] in begun]:
             return self._round(job, turn, left)
@@ -225,15 +228,15 @@ class Planning:
     def _end(self, job: Job, state: JobState, reason: str | None = None) -> Plan:
         now = self.clock()
         ended = replace(_stopped(job, now), state=state, reason=reason, ended_at=now)
-        # First, since nobody would send it for a job that has ended: at least once.
+        # Send the event first: after a crash, nothing would send it for a job that has ended.
         if self.bus.put([job_event(ended)]) == 0:
             raise EventRefusedError(job.id)
         return Plan(Next.END, ended=self.jobs.save(job, ended, now=now).state)
 
     def _hand_over(self, job: Job) -> Plan:
-        """Another execution goes on, with a history of its own."""
+        """Continue the job in another execution, whose history is empty."""
         job = self.jobs.save(job, next_attempt(job), now=self.clock())
-        with suppress(ExecutionNotStartedError):  # the sweeper's
+        with suppress(ExecutionNotStartedError):  # the sweeper starts it later
             self.executions.start(job)
         return Plan(Next.END)
 
@@ -242,14 +245,14 @@ class Planning:
 
 
 def settled(job: Job, now: datetime) -> Job:
-    """The job at rest, after it was pausing or cancelling."""
+    """The job at rest: paused if it was pausing, otherwise cancelled."""
     if job.state is JobState.PAUSING:
         return replace(_stopped(job, now), state=JobState.PAUSED)
     return replace(_stopped(job, now), state=JobState.CANCELLED, ended_at=now)
 
 
 def next_attempt(job: Job) -> Job:
-    """The job as another execution takes it up."""
+    """The job with its next attempt, for another execution."""
     return replace(job, attempt=job.attempt + 1, stage=replace(job.stage, round=0))
 
 
@@ -265,7 +268,7 @@ def _stopped(job: Job, now: datetime) -> Job:
 
 
 def _lanes(job: Job, texts: list[str]) -> list[str]:
-    """The lines dealt out to as many workers as the job may have, who take them one behind the other."""
+    """Deal the lines out to as many lanes as the job may have workers; a worker takes one lane in order."""
     lanes = []
     for first in range(min(job.concurrency, len(texts))):
         dealt: list[str] = []
@@ -273,7 +276,7 @@ def _lanes(job: Job, texts: list[str]) -> list[str]:
         for text in texts[first :: job.concurrency]:
             length += len(text.encode()) + 1
             if dealt and length > LONGEST_LINE:
-                break  # a later round's
+                break  # a later round takes the rest
             dealt.append(text)
         lanes.append(f'{{"kind":"{job.kind}","lines":[{",".join(dealt)}]}}')
     return lanes

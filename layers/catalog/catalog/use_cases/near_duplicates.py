@@ -1,7 +1,7 @@
-"""Near-duplicates: an asset finds those that show the same picture, and joins the nearest.
+"""Near-duplicates: an asset finds other assets with the same picture, and joins the nearest.
 
-The asset is indexed first and searches after, with consistent reads: of two that arrive at one moment at
-least one finds the other.
+A search first indexes the asset, then reads the index consistently.  If two assets arrive at one moment, at
+least one of them finds the other.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from catalog.adapters.pairs_table import Pairs
     from catalog.use_cases.grouping import Grouping
 
-# Candidates whose records are read, up to two items each.  Duplicates of one asset are compared once, and
-# count one by one here.
+# Candidates whose records a search reads, up to two items each.  Duplicates of one asset count one by one,
+# although their canonical asset is compared only once.
 MOST_CONSIDERED: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The result of a search: the asset afterwards, and figures for the log.
+    """The result of a search: the asset after it, and figures for the log.
 
-    `capped` buckets of the index were read in part; `unseen` candidates were near, and not looked at.
-    `joined` assets became near-duplicates, which need `bytes_saved` of renditions of their own no more.
+    The search read `capped` buckets of the index only in part, and left `unseen` near candidates out.
+    `joined` assets became near-duplicates, which saves `bytes_saved` of their own renditions.
     """
 
     asset: Asset
@@ -53,7 +53,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class NearDuplicateSearch:
-    """Searches the assets of one tenant; `action` says what to do with what it finds."""
+    """Searches among the assets of the same tenant.  `action` says what to do with near-duplicates."""
 
     action: NearDuplicateAction
     assets: Assets
@@ -65,10 +65,10 @@ class NearDuplicateSearch:
     clock: Clock = utc_now
 
     def search(self, asset: Asset, inspection: Inspection) -> Search:
-        """Index the asset, and join it to the nearest one that shows the same picture; or that one to it.
+        """Index the asset, and unite it with the nearest one of the same picture; the smaller one joins.
 
-        While it is the larger one the search goes on: it may resemble several assets that do not resemble
-        each other.  Raises every fault; the caller then renders the asset on its own.
+        The search continues while the asset is the larger one: it may resemble several assets that do not
+        resemble each other.  Raises every fault; the caller then renders the asset on its own.
         """
         if self.action is NearDuplicateAction.OFF or inspection.near_blank:
             return Search(asset)
@@ -114,14 +114,14 @@ class NearDuplicateSearch:
     def _twice(
         self, asset: Asset, candidates: Sequence[Candidate], moved: list[Candidate]
     ) -> Iterator[tuple[Candidate, Asset]]:
-        """The canonical assets of the candidates; again of those that had moved when they were joined."""
+        """The candidates' canonical assets; then again for candidates that moved before they were joined."""
         yield from self._joinable(asset, candidates)
         yield from self._joinable(asset, moved)
 
     def _joinable(self, asset: Asset, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Asset]]:
-        """The canonical asset of each candidate, once, in their order; what cannot be joined is left out.
+        """Each candidate with its canonical asset, in order; each asset once, and only if it can be joined.
 
-        Looks no further than MOST_CONSIDERED.
+        Considers at most MOST_CONSIDERED candidates.
         """
         seen: set[AssetId] = {asset.id}
         for candidate in candidates[:MOST_CONSIDERED]:
