@@ -56,12 +56,13 @@ def recorded_changes() -> Iterator[list[dict[str, Any]]]:
     def recorded(self: Any, operation: str, arguments: Any) -> Any:
         written = written_by(operation, arguments)
         before = [image(*one) for one in written]
-        answer = make(self, operation, arguments)
-        for (table, key), old in zip(written, before, strict=True):
-            new = image(table, key)
-            if old != new:
-                records.append(_record(table, len(records), key, old, new))
-        return answer
+        try:
+            return make(self, operation, arguments)
+        finally:  # a write whose answer was lost is told of, too, although its repetition is refused
+            for (table, key), old in zip(written, before, strict=True):
+                new = image(table, key)
+                if old != new:
+                    records.append(_record(table, len(records), key, old, new))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.client.BaseClient, "_make_api_call", recorded)

@@ -35,7 +35,7 @@ from tests.functional.test_erase import (
 from tests.functional.test_lost_answers import answer_lost_for_good, every_answer_lost_once
 
 READS = re.compile(":(Get|BatchGet|Query|Scan|List|Head)")
-EITHER = pytest.mark.parametrize("image", [None], ids=["tenant"])
+EITHER = pytest.mark.parametrize("image", [None, id_of(PHOTO)], ids=["tenant", "image"])
 
 
 @pytest.fixture(autouse=True)
@@ -88,11 +88,14 @@ def assert_erased(cloud: Cloud, run: JobRun, image: str | None, untouched: dict[
 
 
 def stored_now(cloud: Cloud) -> Any:
-    """What is stored, but for what a job says of itself; with every version and delete marker."""
+    """What is stored, but for what a job says of itself; with whatever has a version or a delete marker.
+
+    How many versions is not compared: a near-duplicate's own rendition may be stored twice.
+    """
     now = cloud.moment()
     stored = now.stored()
     versions = {
-        f"{bucket}/{key}": len(found)
+        f"{bucket}/{key}"
         for bucket in (cloud.originals, cloud.renditions)
         for key, found in now.versions[bucket].items()
         if found
@@ -110,10 +113,10 @@ def in_one_go(cloud: Cloud, line: dict[str, Any]) -> list[str]:
 # --- Killed, and not answered ------------------------------------------------------------------------------
 
 
-@EITHER
-def test_killed_at_any_call_a_part_is_completed_by_the_next_worker(cloud: Cloud, image: str | None) -> None:
+def test_killed_at_any_call_a_part_is_completed_by_the_next_worker(cloud: Cloud) -> None:
+    """One image's walk is in test_erase.py."""
     untouched = a_group(cloud)
-    run, walked = confirmed(cloud, image), set[str]()
+    run, walked = confirmed(cloud), set[str]()
 
     def killed_everywhere(line: dict[str, Any]) -> None:
         beginning, recorded = cloud.moment(), len(cloud.records)
@@ -136,7 +139,7 @@ def test_killed_at_any_call_a_part_is_completed_by_the_next_worker(cloud: Cloud,
     each_line(cloud, run, killed_everywhere)
 
     assert len(walked) > 5
-    assert_erased(cloud, run, image, untouched)
+    assert_erased(cloud, run, None, untouched)
 
 
 @EITHER
@@ -184,12 +187,11 @@ def test_an_answer_that_never_comes_changes_nothing(cloud: Cloud, image: str | N
 # --- What failed, again -------------------------------------------------------------------------------------
 
 
-@EITHER
 def test_what_could_not_be_deleted_is_named_and_erased_by_a_retry(
-    cloud: Cloud, image: str | None, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     untouched = a_group(cloud)
-    run = confirmed(cloud, image)
+    run = confirmed(cloud)
     with monkeypatch.context() as patch:
         refuse_deletions(cloud, patch)
         to_the_end(cloud, run)
@@ -204,7 +206,7 @@ def test_what_could_not_be_deleted_is_named_and_erased_by_a_retry(
     retried.wait_until(datetime.now(UTC) + run.passed)
     to_the_end(cloud, retried)
     count_changes(cloud)
-    assert_erased(cloud, retried, image, untouched)
+    assert_erased(cloud, retried, None, untouched)
     assert told(cloud, retried)["report"]["report"]["failed"] == 0
 
 
@@ -238,28 +240,29 @@ def a_decision(cloud: Cloud) -> Callable[[], Any]:
     return lambda: cloud.call("duplicates", "PUT", path, body={"decision": "distinct"})
 
 
-OTHERS = {
-    "an upload": an_upload,
-    "a decision": a_decision,
-}
+def a_reference(cloud: Cloud) -> Callable[[], Any]:
+    return lambda: cloud.reference("PUT", id_of(PHOTO), "sku-2")
 
 
-@EITHER
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize(
+    ("begin", "image"),
+    [(an_upload, None), (a_decision, None), (a_reference, id_of(PHOTO))],
+    ids=["an upload", "a decision", "a reference to the one image"],
+)
 def test_whatever_goes_on_beside_it_nothing_is_left(
-    cloud: Cloud, scheduler: Scheduler, image: str | None, name: str
+    cloud: Cloud, scheduler: Scheduler, begin: Callable[[Cloud], Callable[[], Any]], image: str | None
 ) -> None:
     cloud.announce(OTHER)
     untouched = a_group(cloud)
     run = confirmed(cloud, image)
     beginning, recorded = cloud.moment(), len(cloud.records)
-    for function in ("erase_worker", "ingest", "duplicates"):
+    for function in ("erase_worker", "ingest", "duplicates", "references"):
         cloud.function(function)
-    for turns in ORDERS[::5]:
+    for turns in ORDERS[::10]:
         beginning.restore()
         del cloud.records[recorded:]
         run = JobRun(cloud, run.id)
-        beside(cloud, scheduler, run, OTHERS[name](cloud), [turn for turn in turns for _ in range(3)])
+        beside(cloud, scheduler, run, begin(cloud), [turn for turn in turns for _ in range(3)])
         assert_erased(cloud, run, image, untouched)
 
 
