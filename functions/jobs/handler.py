@@ -98,7 +98,7 @@ def cancel(call: Call, id_: str) -> Answer:
 
 @app.route("POST", "/jobs/<id_>/retry")
 def retry(call: Call, id_: str) -> Answer:
-    job = requests.retry(path_job_id(id_), requested_by=call.client_id)
+    job = requests.retry(path_job_id(id_), requested_by=call.client_id, asked_by=call.tenant)
     return ordered(call, "job tried again", job)
 
 

@@ -424,7 +424,25 @@ def made_again(cloud: Cloud, image: str | None) -> None:
     )
 
 
+def test_no_client_tries_again_to_erase_the_tenant_it_acts_for(cloud: Cloud) -> None:
+    run = failed_at_its_beginning(cloud)
+
+    refused = cloud.job("POST", f"/{run.id}/retry", client_id="client-of-acme")
+
+    assert (refused.status, refused.json["error"]["code"]) == (409, "own_tenant")
+
+
 def test_an_erasure_is_not_tried_again_beside_another_of_the_same_tenant(cloud: Cloud) -> None:
+    run = failed_at_its_beginning(cloud)
+
+    assert cloud.job("POST", f"/{run.id}/retry").status == 202
+    beside = cloud.job("POST", f"/{run.id}/retry")
+
+    assert (beside.status, beside.json["error"]["code"]) == (409, "tenant_has_jobs")
+
+
+def failed_at_its_beginning(cloud: Cloud) -> JobRun:
+    """An erasure of acme that found another tenant of this name, and may be tried again."""
     cloud.upload(OTHER)
     count_changes(cloud)
     token = dry_run(cloud)["confirm_token"]
@@ -437,11 +455,7 @@ def test_an_erasure_is_not_tried_again_beside_another_of_the_same_tenant(cloud: 
         UpdateExpression="SET created_at = :before",
         ExpressionAttributeValues={":before": {"S": "2026-01-01T00:00:00.000000Z"}},
     )
-
-    assert cloud.job("POST", f"/{run.id}/retry").status == 202
-    beside = cloud.job("POST", f"/{run.id}/retry")
-
-    assert (beside.status, beside.json["error"]["code"]) == (409, "tenant_has_jobs")
+    return run
 
 
 # --- One image -------------------------------------------------------------------------------------------

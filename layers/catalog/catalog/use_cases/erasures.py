@@ -68,8 +68,7 @@ class ErasureRequests:
 
     def allow(self, tenant: TenantId, image: AssetId | None, *, asked_by: TenantId) -> None:
         """Check a request for an erasure.  Raises OwnTenantError, AssetNotFoundError."""
-        if image is None and tenant == asked_by:
-            raise OwnTenantError(tenant)
+        _refuse_own(tenant, image, asked_by)
         if image is not None:
             self.assets.get(AssetKey(tenant, image))
 
@@ -81,14 +80,17 @@ class ErasureRequests:
             raise DryRunOutdatedError(dry_run.id)
         self._alone(dry_run.tenant)
 
-    def again(self, failed: Job) -> None:
+    def again(self, failed: Job, *, asked_by: TenantId) -> None:
         """Check that a failed erasure may be retried.  Its token confirmed no tenant or image created since.
 
-        Raises TenantNotFoundError, DryRunOutdatedError, TenantHasJobsError; JobNotFoundError if the confirmed
-        job's record has expired.
+        Raises OwnTenantError; unless it is a dry run also TenantNotFoundError, DryRunOutdatedError,
+        TenantHasJobsError, and JobNotFoundError if the confirmed job's record has expired.
         """
         assert failed.tenant is not None, "an erasure is of one tenant"  # noqa: S101  the request had one
         confirmed, image = failed, image_of(failed.options)
+        _refuse_own(failed.tenant, image, asked_by)
+        if failed.dry_run:
+            return
         while confirmed.retry_of is not None:
             confirmed = self.jobs.get(confirmed.retry_of)
         there: Tenant | Asset | None = self.tenants.get(failed.tenant)
@@ -109,3 +111,9 @@ class ErasureRequests:
             return standing([asset] if asset else [])
         usage = self.counters.total(tenant).usage
         return {IMAGES_COUNTED: usage.assets + usage.rejected, BYTES_COUNTED: usage.bytes_stored}
+
+
+def _refuse_own(tenant: TenantId, image: AssetId | None, asked_by: TenantId) -> None:
+    """Whoever erases its own tenant revokes itself; one image it may erase."""
+    if image is None and tenant == asked_by:
+        raise OwnTenantError(tenant)

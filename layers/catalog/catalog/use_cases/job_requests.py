@@ -101,8 +101,8 @@ class JobRequests:
             raise JobAlreadyConfirmedError(job.id)
         return self._start(job)
 
-    def retry(self, job_id: str, *, requested_by: str) -> Job:
-        """Start a new job over the failures of a job that has ended.
+    def retry(self, job_id: str, *, requested_by: str, asked_by: TenantId) -> Job:
+        """Start a new job over the failures of a job that has ended, for a client of the tenant `asked_by`.
 
         Raises JobNotFoundError, JobStateError; for an erasure also the errors of ErasureRequests.again.
         """
@@ -111,8 +111,8 @@ class JobRequests:
             raise JobStateError(job_id)
         if failed.kind is JobKind.FIND_DUPLICATES and failed.dry_run:
             raise JobStateError(job_id)  # its groups are found over all images or not at all
-        if failed.kind is JobKind.ERASE and not failed.dry_run:
-            self.erasures.again(failed)
+        if failed.kind is JobKind.ERASE:
+            self.erasures.again(failed, asked_by=asked_by)
         now = self.clock()
         job = Job(
             id=_new_id(now),
