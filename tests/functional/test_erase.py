@@ -281,6 +281,20 @@ def test_what_a_worker_leaves_behind_the_last_sweep_is_found_and_swept(cloud: Cl
     assert (run.job.state, left_of(cloud, "acme")) == ("completed", [])
 
 
+def test_a_tenant_has_its_end_when_no_worker_of_the_last_check_can_be_left(cloud: Cloud) -> None:
+    """It could sweep a tenant that is made again under the name."""
+    cloud.upload(OTHER)
+    count_changes(cloud)
+    token = dry_run(cloud)["confirm_token"]
+    run = started(cloud, dry_run=False, confirm_token=token)
+    rounds = []
+    while (said := run.round()) != "end":
+        rounds.append(said if said == "wait" else run.lines()[0]["work"]["phase"])
+        count_changes(cloud)
+
+    assert rounds[-4:] == ["wait", "check", "wait", "finish"]
+
+
 @pytest.mark.parametrize("image", [None, id_of(OTHER)], ids=["tenant", "image"])
 def test_what_never_ceases_to_come_is_no_end_of_an_erasure(cloud: Cloud, image: str | None) -> None:
     """Each look finds something: nobody signs that nothing is left."""

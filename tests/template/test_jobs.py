@@ -9,6 +9,7 @@ import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
+from catalog.domain.erase import WORKERS_END_AFTER
 from catalog.domain.jobs import JobKind
 from catalog.use_cases.job_parts import WORK_FOR
 from catalog.use_cases.job_planning import LONGEST_LINE, MOST_PARTS, ROUNDS_PER_EXECUTION, Next
@@ -209,3 +210,13 @@ def test_only_workers_of_jobs_slow_down_for_long_where_they_are_throttled() -> N
         variables = function.get("Environment", {}).get("Variables", {})
         told = (variables.get("AWS_RETRY_MODE"), variables.get("AWS_MAX_ATTEMPTS"))
         assert told == (("adaptive", "5") if name in workers else (None, None)), name
+
+
+def test_an_erasure_looks_again_when_every_function_that_stores_something_has_ended() -> None:
+    """The planner stores only the lines of its own job, and none of a tenant that is erased is planned."""
+    timeouts = {
+        name: function.get("Timeout", 0) for name, function in FUNCTIONS.items() if name != "JobPlanner"
+    }
+
+    assert max(timeouts.values()) >= WORK_FOR.total_seconds()
+    assert {name for name, lasts in timeouts.items() if lasts > WORKERS_END_AFTER.total_seconds()} == set()

@@ -11,9 +11,9 @@ from catalog.domain.jobs import Job
 from catalog.domain.keys import AssetId
 from catalog.domain.purge import stored_bytes
 
-# By then every function that began before the last sweep has ended: none outlives its 60 s, and the stream
-# counts what it left within seconds.
-WORKERS_END_AFTER: Final = timedelta(seconds=90)
+# By then every function that began before has ended: none that stores or deletes something outlives the 180 s
+# of a job's worker, and the stream counts what it left within seconds.
+WORKERS_END_AFTER: Final = timedelta(seconds=180)
 # A check after the last sweep sweeps what it finds.  After this many checks the job reports that, and stops.
 MOST_CHECKS: Final = 5
 STILL_FOUND: Final = "still-found"  # tells the last part that the last check still found something

@@ -226,7 +226,10 @@ class JobTraces:
 
 @dataclass(frozen=True, slots=True)
 class TenantErasureSteps:
-    """close -> sweep -> [late uploads end] again -> [workers end] check until it finds nothing -> finish."""
+    """close -> sweep -> [late uploads end] again -> [workers end] check until it finds nothing.
+
+    Then: [workers end] finish.
+    """
 
     tenants: Tenants
     assets: Assets
@@ -255,13 +258,16 @@ class TenantErasureSteps:
     def _check(self, job: Job, tenant: TenantId, number: int, seen: int) -> Step:
         """Check once more, unless the last check found nothing, or MOST_CHECKS checks found something."""
         found = job.tally.counts.get(LATE, 0)
+        workers_end = self.clock() + WORKERS_END_AFTER
         if number > MOST_CHECKS or (number > 1 and found == seen):
-            return Step([Work(tenant, Phase.FINISH, None, (STILL_FOUND,) if found != seen else ())], 0, None)
+            # Until then a worker of the last check could sweep a tenant that is made again under the name.
+            finish = Work(tenant, Phase.FINISH, None, (STILL_FOUND,) if found != seen else ())
+            return Step([finish], 0, None, workers_end)
         works = [
             Work(tenant, Phase.CHECK),
             *(Work(tenant, Phase.INDEX, subjects=(str(segment),)) for segment in range(SEGMENTS)),
         ]
-        return Step(works, 0, f"check:{number + 1}/{found}", self.clock() + WORKERS_END_AFTER)
+        return Step(works, 0, f"check:{number + 1}/{found}", workers_end)
 
     def _sweep(self, tenant: TenantId, of_ranges: str, rest: str) -> list[Work]:
         digits = min(_MOST_DIGITS, digits_for(self.assets.estimated(tenant), per_part=_IMAGES_PER_PART))
