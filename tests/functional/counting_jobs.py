@@ -1,4 +1,4 @@
-"""A kind of job that only counts, in place of recount: what the engine does shows in its totals."""
+"""A kind of job that only counts, in place of recount: its totals show what the engine does."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ PHASES = ("first", "second")
 
 @dataclass(frozen=True)
 class Counted:
-    """Steps and worker of a kind that counts names of two digits, by their first one, in two phases.
+    """Steps and worker of a kind that counts names of two digits, in parts by first digit, in two phases.
 
-    `bad` are failures, `deadly` kill whoever takes them, `broken` raise a fault each time and `faulty` once.
+    `bad` names are failures, `deadly` ones kill their worker, `broken` ones raise a fault each time, `faulty`
+    ones once.
     """
 
     images: tuple[str, ...] = IMAGES
@@ -69,14 +70,14 @@ class Counted:
         return Done(done=1, counts={"value": 1 + int(subject, 16)})
 
     def play(self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Counted:
-        """From now on recount jobs do this."""
+        """Have recount jobs use this kind from now on."""
         planner, worker = cloud.function("job_planner"), cloud.function("recount_worker")
         monkeypatch.setattr(planner, "planning", replace(planner.planning, steps={JobKind.RECOUNT: self}))
         monkeypatch.setattr(worker, "parts", Parts(Jobs("JobsTable"), self))
         return self
 
     def is_all_counted(self, run: JobRun) -> bool:
-        """The job is completed, each image counts once in each phase, and each bad one is named in each."""
+        """Whether the job is complete, and counted each image, or named it as bad, once in each phase."""
         bad = self.bad | self.deadly | self.broken
         job, good = run.job, [name for name in self.images if name not in bad]
         tally, lost = job.tally, len(self.phases) * len(bad)
@@ -100,13 +101,13 @@ def started(cloud: Cloud, **asked: Any) -> JobRun:
 
 
 def order(cloud: Cloud, run: JobRun, what: str) -> Any:
-    """The state after a request; an error's code where it was refused."""
+    """The job's state after a request, or the error's code if it was refused."""
     answer = cloud.job("POST", f"/{run.id}/{what}")
     return answer.json["state"] if answer.status == 202 else answer.json["error"]["code"]
 
 
 def events(monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> list[dict[str, Any]]:
-    """What is put on the bus from now on."""
+    """The events that are put on the bus from now on."""
     told: list[dict[str, Any]] = []
     bus = cloud.function("job_planner").planning.bus
     put = type(bus)._entry

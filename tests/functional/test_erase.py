@@ -1,4 +1,4 @@
-"""Erasing a tenant, or one image of it: for good, with a report, and nothing else is touched."""
+"""Erasing a tenant or one image: everything of it goes for good, with a report, and nothing else changes."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Near-duplicates among images that are here: found later, they end in the groups in which new ones would."""
+"""Near-duplicates among stored images: a job puts them into the same groups as live traffic would."""
 
 import hashlib
 import itertools

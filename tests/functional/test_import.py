@@ -1,4 +1,4 @@
-"""Imports: objects of another bucket become assets, each once, whatever is in the way."""
+"""Imports: objects of another bucket become assets, each once, despite faults and bad objects."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Jobs whose functions are killed at every AWS call, whose answers are lost, and whose functions interleave.
 
-What comes after a death: the machine asks the planner again and plans a worker's part again; a client says
-its order again, or the sweeper finds what it left.  Whatever died, each image counts once.
+After a crash the machine asks the planner again, and the planner plans a worker's part again.  A client
+repeats its request, or the sweeper starts the job.  Each image counts once, whichever function crashed.
 """
 
 from __future__ import annotations

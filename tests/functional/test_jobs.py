@@ -1,4 +1,4 @@
-"""Jobs: planned, carried out, paused, resumed, cancelled and tried again, by a kind that only counts."""
+"""Jobs are planned, carried out, paused, resumed, cancelled and retried, by a kind that only counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rebuild jobs: after a change of presets every image has what they say, and no object is left over."""
+"""Rebuild jobs: after a change of presets every image matches them, and no unnamed object is left."""
 
 from __future__ import annotations
 

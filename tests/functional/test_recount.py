@@ -1,4 +1,4 @@
-"""Recounts: whatever damage is done to the counters, and whatever happens meanwhile, they are exact after."""
+"""Recounts: they make damaged counters exact again, even beside live traffic."""
 
 import hashlib
 from collections import Counter

@@ -48,7 +48,7 @@ class JobGroups:
         self._model = bind(_Entry, table_name)
 
     def keep(self, job: Job, member: GroupMember) -> bool:
-        """Record a member; whether it is the first of its group.  Repeating this says the same."""
+        """Record a member; return whether it is the first of its group.  A repetition returns the same."""
         expires_at = int((job.created_at + JOBS_KEPT_FOR).timestamp())
         group = f"{member.tenant}#{member.canonical}"
         join = member.join
@@ -73,7 +73,7 @@ class JobGroups:
         return True
 
     def page(self, job_id: str, asked: PageRequest) -> Page[GroupMember]:
-        """Members, those of one group behind each other.  Raises InvalidCursorError."""
+        """A page of members, sorted by group.  Raises InvalidCursorError."""
         items: Any = self._model.query(
             job_id,
             self._model.entry.startswith(_MEMBERS),

@@ -312,6 +312,7 @@ class Seen:
     references: frozenset[str] = frozenset()
 
     def is_of(self, source: SourceObject) -> bool:
+        """Whether the object still has the ETag and size that were seen."""
         return (self.etag, self.size_bytes) == (source.etag, source.size_bytes)
 
     def referred(self, digest: str) -> Self:

@@ -215,6 +215,7 @@ class Rebuilding:
         return _side_by_side(work.tenant, assets, stored)
 
     def take(self, job: Job, work: Work, subject: Seen | None) -> Done:
+        """Bring one image to the present presets, then remove its unnamed objects.  Raises faults."""
         if subject is None:
             return Done(counts={INTERRUPTED: 1})
         look = Look.of(work)
