@@ -228,7 +228,7 @@ class JobTraces:
 class TenantErasureSteps:
     """close -> sweep -> [late uploads end] again -> [workers end] check until it finds nothing.
 
-    Then: [workers end] finish.
+    Then [workers end] finish.  The brackets name what a step waits for.
     """
 
     tenants: Tenants
@@ -260,7 +260,7 @@ class TenantErasureSteps:
         found = job.tally.counts.get(LATE, 0)
         workers_end = self.clock() + WORKERS_END_AFTER
         if number > MOST_CHECKS or (number > 1 and found == seen):
-            # Until then a worker of the last check could sweep a tenant that is made again under the name.
+            # Earlier, a worker of the last check might still sweep a new tenant of the same name.
             finish = Work(tenant, Phase.FINISH, None, (STILL_FOUND,) if found != seen else ())
             return Step([finish], 0, None, workers_end)
         works = [

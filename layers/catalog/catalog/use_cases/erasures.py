@@ -114,6 +114,6 @@ class ErasureRequests:
 
 
 def _refuse_own(tenant: TenantId, image: AssetId | None, asked_by: TenantId) -> None:
-    """Whoever erases its own tenant revokes itself; one image it may erase."""
+    """Refuse a client that would erase its own tenant, and so revoke itself.  It may erase single images."""
     if image is None and tenant == asked_by:
         raise OwnTenantError(tenant)

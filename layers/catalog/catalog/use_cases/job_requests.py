@@ -110,7 +110,7 @@ class JobRequests:
         if failed.ended_at is None or failed.tally.failed == 0:
             raise JobStateError(job_id)
         if failed.kind is JobKind.FIND_DUPLICATES and failed.dry_run:
-            raise JobStateError(job_id)  # its groups are found over all images or not at all
+            raise JobStateError(job_id)  # a dry run must search all images to find its groups
         if failed.kind is JobKind.ERASE:
             self.erasures.again(failed, asked_by=asked_by)
         now = self.clock()
