@@ -11,7 +11,7 @@ import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 from PIL import Image, ImageFilter
 
-from catalog.adapters import sdk
+from catalog.adapters import jobs_table, sdk
 from catalog.adapters.object_versions import ObjectVersions
 from catalog.adapters.tables import timestamp
 from catalog.domain.erase import statement_of
@@ -341,6 +341,32 @@ def test_an_object_that_s3_fails_to_delete_once_is_deleted_at_the_next_try(
     assert failed
     assert (run.job.tally.failed, left_of(cloud, "acme")) == (0, [])
     assert verified(cloud, told(cloud, run)["report"])
+
+
+def test_failures_of_a_large_job_are_erased_by_pages_and_those_of_another_tenant_stay(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job over all tenants may fail at 10^6 images: a worker holds a page, and reports on the way."""
+    monkeypatch.setattr(jobs_table, "_TRACES_AT_ONCE", 2)
+    job = cloud.job("POST", body={"kind": "recount", "tenant": "*"}).json["id"]
+    owners = ["acme"] * 3 + ["globex"] * 6 + ["acme"] * 2
+    for number, owner in enumerate(owners):
+        entry = {"job": job, "entry": f"failure#000001/{number:02}", "tenant": owner}
+        entry |= {"subject": id_of(PHOTO), "code": "worker_failed", "detail": "", "phase": "recount"}
+        cloud.dynamodb.put_item(
+            TableName="JobsTable", Item={name: {"S": text} for name, text in entry.items()}
+        )
+    traces = cloud.function("erase_worker").parts.worker.tenants.rest[-1]
+    acme = tenant_id("acme")
+
+    pages = list(traces.pages(acme, None, after=None))
+
+    assert [traces.counts(page)["job_entries"] for _, page in pages] == [2, 1, 0, 0, 1, 1]
+    for number, (name, page) in enumerate(pages):
+        assert list(traces.pages(acme, None, after=name)) == pages[number + 1 :]
+        traces.delete(acme, page)
+    failures = cloud.job("GET", f"/{job}/failures").json["failures"]
+    assert len(failures) == 6
 
 
 def test_events_that_come_after_the_end_leave_no_counter(cloud: Cloud) -> None:

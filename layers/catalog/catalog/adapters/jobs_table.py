@@ -57,6 +57,7 @@ _COUNT: Final = "count#"
 _CONFLICTS: Final = 12
 _CONFLICT: Final = "TransactionConflict"
 _FAILURES_AT_ONCE: Final = 98  # a transaction's 100 items, less the part and the record
+_TRACES_AT_ONCE: Final = 1_000  # a megabyte of failures, which one query reads
 _JOB_ID: Final = matching("[0-9A-Za-z-]{1,64}")
 
 
@@ -376,22 +377,24 @@ class Jobs:
             with suppress(JobNotFoundError):  # its 400 days ended at this moment
                 yield self.get(job_id)
 
-    def traces(self, job: Job, tenant: TenantId, *, image: AssetId | None = None) -> list[str]:
-        """The entries of a job that name images of a tenant, or the one `image`.
+    def traces(
+        self, job: Job, tenant: TenantId, *, image: AssetId | None = None, after: str | None = None
+    ) -> Iterator[tuple[str, list[str]]]:
+        """Pages of the entries of a job that name images of a tenant, or one image, and names to go on after.
 
-        These are failures, groups that a dry run found, and the parts of a job about that tenant alone.
+        Those are failures, groups that a dry run found, and the parts of a job of that tenant alone.  A page
+        has 1,000 entries at most, and none where that many name others.
         """
-        failures = [item for item in self._entries(job.id, _FAILURE) if item.tenant == tenant]
-        groups = [
-            item.entry
-            for kind in _GROUPS
-            for item in self._entries(job.id, f"{kind}{tenant}#")
-            if image is None or image in item.entry
-        ]
-        named = [item.entry for item in failures if image is None or item.subject == image]
+        failures = {"tenant": str(tenant)} | ({"subject": str(image)} if image else {})
+        kinds = [(_FAILURE, failures), *((f"{kind}{tenant}#", {}) for kind in sorted(_GROUPS))]
         if image is None and job.tenant == tenant:
-            named += [item.entry for item in self._entries(job.id, _PART)]
-        return named + groups
+            kinds.append((_PART, {}))
+        for beginning, having in kinds:
+            begun = after is not None and after.startswith(beginning)
+            if after is not None and after > beginning and not begun:
+                continue
+            for name, entries in self._pages(job.id, beginning, having, after if begun else None):
+                yield name, [entry for entry in entries if having or image is None or image in entry]
 
     def forget_entries(self, job: Job, entries: Iterable[str]) -> None:
         """Delete these.  Repeating it is harmless."""
@@ -399,8 +402,29 @@ class Jobs:
             for entry in entries:
                 batch.delete(self._model(job.id, entry))
 
-    def _entries(self, job_id: str, beginning: str) -> Iterator[_Entry]:
-        return self._model.query(job_id, self._model.entry.startswith(beginning), consistent_read=True)
+    def _pages(
+        self, job_id: str, beginning: str, having: Mapping[str, str], after: str | None
+    ) -> Iterator[tuple[str, list[str]]]:
+        wanted = " AND ".join(f"#{name} = :{name}" for name in having)
+        asked = {
+            "TableName": self._table,
+            "KeyConditionExpression": "job = :job AND begins_with(#entry, :beginning)",
+            "ProjectionExpression": "#entry",
+            "ExpressionAttributeNames": {"#entry": "entry"} | {f"#{name}": name for name in having},
+            "ExpressionAttributeValues": {":job": {"S": job_id}, ":beginning": {"S": beginning}}
+            | {f":{name}": {"S": value} for name, value in having.items()},
+            "Limit": _TRACES_AT_ONCE,
+            "ConsistentRead": True,
+            **({"FilterExpression": wanted} if wanted else {}),
+        }
+        key = _key(job_id, after) if after is not None else None
+        while True:
+            answer = client("dynamodb").query(**asked, **({"ExclusiveStartKey": key} if key else {}))
+            entries, key = [item["entry"]["S"] for item in answer["Items"]], answer.get("LastEvaluatedKey")
+            if entries or key:
+                yield (key["entry"]["S"] if key else entries[-1]), entries
+            if key is None:
+                return
 
     # --------------------------------------------------------------------------------------------------------
 

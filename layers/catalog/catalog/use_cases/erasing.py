@@ -52,6 +52,7 @@ _MOST_DIGITS: Final = 3  # 4,096 ranges: with 10^8 images 24,400 each
 _AT_ONCE: Final = 25  # images: their bands are 400 items
 # Segments of the scan for bands without a record: with 10^8 images, each has 16 GB of the table.
 SEGMENTS: Final = 16
+_FILES: Final = "~"  # names of a job's files follow those of its entries
 
 
 class Phase:
@@ -203,22 +204,29 @@ class JobTraces:
     lines: ObjectVersions
 
     def pages(self, tenant: TenantId, _: str | None, *, after: str | None) -> Iterator[tuple[str, Any]]:
+        """Each is of one job: `<job>/<entry>`, behind them `<job>/~<version>`."""
+        begun, _, name = (after or "").partition("/")
         for job in self.jobs.of_tenant(tenant):
-            own = job.tenant == tenant
-            if (after is None or job.id > after) and (job.is_at_rest or not own):
-                entries = self.jobs.traces(job, tenant)
-                lines = list(self.lines.pages(f"{job.id}/")) if own else []
-                if entries or lines:
-                    yield job.id, (job, entries, lines)
+            if job.id >= begun and (job.is_at_rest or job.tenant != tenant):
+                yield from self._of_job(job, tenant, name if job.id == begun else "")
+
+    def _of_job(self, job: Job, tenant: TenantId, name: str) -> Iterator[tuple[str, Any]]:
+        if not name.startswith(_FILES):
+            for found, entries in self.jobs.traces(job, tenant, after=name or None):
+                yield f"{job.id}/{found}", (job, entries, ())
+        if job.tenant == tenant:
+            behind = name.removeprefix(_FILES) if name.startswith(_FILES) else None
+            for found, versions in self.lines.pages(f"{job.id}/", after=behind):
+                yield f"{job.id}/{_FILES}{found}", (job, (), versions)
 
     def counts(self, page: Any) -> Mapping[str, int]:
-        _, entries, lines = page
-        return {"job_entries": len(entries), "job_files": sum(len(versions) for _, versions in lines)}
+        _, entries, versions = page
+        return {"job_entries": len(entries), "job_files": len(versions)}
 
     def delete(self, _: TenantId, page: Any) -> tuple[Failure, ...]:
-        job, entries, lines = page
+        job, entries, versions = page
         self.jobs.forget_entries(job, entries)
-        return tuple(failure for _, versions in lines for failure in self.lines.delete(versions))
+        return self.lines.delete(versions) if versions else ()
 
 
 # --- Steps ------------------------------------------------------------------------------------------------

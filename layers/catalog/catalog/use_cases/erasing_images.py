@@ -246,13 +246,15 @@ class ImageErasure:
         if asset:
             self.grouping.release(asset)
             self.assets.forget(key)
-        traces = [
-            (each, self.jobs.traces(each, key.tenant, image=key.id))
-            for each in self.jobs.of_tenant(key.tenant)
-        ]
-        for other, entries in traces:
-            self.jobs.forget_entries(other, entries)
-        return Done(counts=counts | {"job_entries": sum(len(entries) for _, entries in traces)})
+        return Done(counts=counts | {"job_entries": self._forget_traces(key)})
+
+    def _forget_traces(self, key: AssetKey) -> int:
+        forgotten = 0
+        for job in self.jobs.of_tenant(key.tenant):
+            for _, entries in self.jobs.traces(job, key.tenant, image=key.id):
+                self.jobs.forget_entries(job, entries)
+                forgotten += len(entries)
+        return forgotten
 
     def _check(self, job: Job) -> Done:
         """Delete and count what workers and the stream left behind.
