@@ -851,9 +851,9 @@ def found(cloud: Cloud, kind: Counted) -> str:
     return job.id
 
 
-def erase(cloud: Cloud, token: str, **asked: Any) -> Any:
+def erase(cloud: Cloud, token: str, *, client_id: str = "client-of-globex", **asked: Any) -> Any:
     body = {"kind": "erase", "tenant": "acme", "dry_run": False, "confirm_token": token} | asked
-    answer = cloud.job("POST", body=body)
+    answer = cloud.job("POST", client_id=client_id, body=body)
     return answer.json["id"] if answer.status == 202 else answer.json["error"]["code"]
 
 
@@ -862,7 +862,7 @@ def test_what_a_dry_run_of_erase_found_is_confirmed_by_its_token_once(cloud: Clo
     token = shown["confirm_token"]
     assert shown["confirm_token_expires_at"] > shown["ended_at"]
 
-    assert erase(cloud, token, tenant="globex") == "invalid_confirm_token"
+    assert erase(cloud, token, client_id="client-of-acme", tenant="globex") == "invalid_confirm_token"
     assert erase(cloud, token[:-2] + "AA") == "invalid_confirm_token"
     assert erase(cloud, token) == f"{found}-confirmed"
     assert erase(cloud, token) == "confirm_token_used"
