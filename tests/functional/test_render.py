@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -45,6 +46,23 @@ def test_an_asset_is_ready_when_and_only_when_every_preset_is_stored(cloud: Clou
     assert cloud.objects(cloud.renditions) == sorted(
         f"renditions/acme/{ID}/{preset.name}-{preset.version}.jpg" for preset in parse_presets(PRESETS)
     )
+
+
+def test_a_preset_that_changes_after_it_was_rendered_is_rendered_again_and_the_asset_gets_ready(
+    cloud: Cloud,
+) -> None:
+    cloud.ingest(cloud.store(PHOTO))
+    thumb, card, zoom = cloud.take_jobs()
+    cloud.render(thumb)
+    presets = json.loads(PRESETS)
+    cloud.configure(PRESETS=json.dumps([presets[0] | {"quality": 60}, *presets[1:]]))
+
+    cloud.render(card)
+    cloud.render(zoom)
+    cloud.drain()
+
+    assert cloud.asset(ID).status == "ready"
+    assert not cloud.asset(ID).missing(parse_presets(os.environ["PRESETS"]))
 
 
 def test_what_the_record_says_of_a_rendition_is_true_of_its_object(cloud: Cloud) -> None:

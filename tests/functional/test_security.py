@@ -179,9 +179,11 @@ def _confirmation(world: World) -> list[tuple[Request, Request]]:
     ]
 
 
+JOB: Final = "20261130T120000-00000000"
 WALL: Final[dict[str, Reach]] = {
     "listImages": _by_cursor("list_images", "/images", "images"),
     "getImage": _by_id("get_image", "GET", "/images/{id}"),
+    "deleteImage": _by_id("purge", "DELETE", "/images/{id}"),
     "takeReference": _by_id("references", "PUT", "/images/{id}/references/sku-1"),
     "releaseReference": _by_id("references", "DELETE", "/images/{id}/references/sku-1"),
     "decidePair": _by_id("duplicates", "PUT", "/images/{id}/duplicates/{other}", {"decision": "same"}),
@@ -203,6 +205,15 @@ ADMINISTRATION: Final = {
     "addClient": Request("tenants", "POST", "/tenants/acme/clients", {}, scope=ADMIN),
     "listClients": Request("tenants", "GET", "/tenants/acme/clients", scope=ADMIN),
     "revokeClient": Request("tenants", "DELETE", "/tenants/acme/clients/client-of-acme", scope=ADMIN),
+    "createJob": Request("jobs", "POST", "/jobs", {"kind": "recount", "tenant": "acme"}, scope=ADMIN),
+    "listJobs": Request("jobs", "GET", "/jobs", query={"tenant": "acme"}, scope=ADMIN),
+    "getJob": Request("jobs", "GET", f"/jobs/{JOB}", scope=ADMIN),
+    "listJobFailures": Request("jobs", "GET", f"/jobs/{JOB}/failures", scope=ADMIN),
+    "listJobGroups": Request("jobs", "GET", f"/jobs/{JOB}/groups", scope=ADMIN),
+    "pauseJob": Request("jobs", "POST", f"/jobs/{JOB}/pause", scope=ADMIN),
+    "resumeJob": Request("jobs", "POST", f"/jobs/{JOB}/resume", scope=ADMIN),
+    "cancelJob": Request("jobs", "POST", f"/jobs/{JOB}/cancel", scope=ADMIN),
+    "retryJob": Request("jobs", "POST", f"/jobs/{JOB}/retry", scope=ADMIN),
 }
 
 

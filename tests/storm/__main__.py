@@ -39,7 +39,7 @@ from tests.storm.clients import Journal, PatientClient, Turns, foreign_ids
 from tests.storm.faults import FaultProxy, Weather
 from tests.storm.jobs import CatalogJobs
 from tests.storm.plan import TENANTS, Plan, Sort, plan, tenant_of
-from tests.storm.verdict import GUARANTEES, Evidence, Kill, blamed
+from tests.storm.verdict import GUARANTEES, Evidence, Kill, blamed, deployed_anew
 
 # In the template a message comes back after 6 minutes and dies after 5 receives; a storm has not the time.
 HIDDEN_SECONDS: Final = 12
@@ -325,7 +325,14 @@ def weathered(emulator: Emulator, weather: Weather, options: Any) -> bool:
             Journal(),
         )
     seen = Evidence.gathered(
-        deployment, thrown, journal, faults, fate.kills, presets_of(deployment), readers, jobs
+        deployment,
+        thrown,
+        journal,
+        faults,
+        [*fate.kills, *deployed_anew(jobs.deployed_at)],
+        presets_of(deployment),
+        readers,
+        jobs,
     )
     verdicts = {"queues drain, dead letters are explained and redriven": left + unburied + unburied_later}
     for name, guarantee in GUARANTEES:

@@ -42,6 +42,7 @@ class CatalogJobs:
     rng: random.Random
     objects: tuple[Laid, ...] = field(default_factory=lambda: tuple(laid(OBJECTS)))
     happened: Counter[str] = field(default_factory=Counter)
+    deployed_at: float = 0.0
 
     def lay(self) -> None:
         """Put objects into the bucket to import."""
@@ -90,6 +91,7 @@ class CatalogJobs:
         """Change the presets during traffic, as a deployment does."""
         _, presets = other_shape(json.loads(self.deployment.variable("RenderFunction", "PRESETS")))
         self.deployment.configure(PRESETS=json.dumps(presets))
+        self.deployed_at = time.time()
 
     def look_after(self) -> list[Job]:
         """Resume failed jobs and run the sweeper; return the jobs that have not ended."""

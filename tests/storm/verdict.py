@@ -347,6 +347,11 @@ def failures_were_injected(seen: Evidence) -> Iterable[str]:
             yield f"{bad.method} {bad.path}: {bad.status} {bad.code} ({bad.request_id}) at {bad.began:.1f}"
 
 
+def deployed_anew(at: float) -> list[Kill]:
+    """The kills of a deployment: the emulator starts every function's workers anew, AWS lets them finish."""
+    return [Kill(at, function) for function in sorted({function for _, function in _ROUTES})]
+
+
 def blamed(seen: Evidence) -> list[tuple[Bad, str | None]]:
     """Each bad answer with its cause; None where there is none that the storm knows of."""
     logged: dict[str, str] = defaultdict(str)

@@ -6,6 +6,7 @@ from typing import Final
 
 from catalog.domain.assets import Asset
 from catalog.domain.fingerprints import Indexed, PHashAlgorithm
+from catalog.domain.jobs import JobFailedError
 from catalog.domain.keys import AssetId, TenantId
 from catalog.domain.near_duplicates import NearDuplicate
 
@@ -15,7 +16,7 @@ REHEARSALS_LAST: Final = timedelta(days=14)
 IMAGES_PER_GROUPING: Final = 20_000
 
 
-class NearDuplicatesOffError(Exception):
+class NearDuplicatesOffError(JobFailedError):
     """This deployment does not join near-duplicates: change NearDuplicateAction, then resume the job."""
 
 

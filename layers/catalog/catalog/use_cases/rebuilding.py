@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from catalog.domain.assets import Asset, AssetStateError, RenderJob, Status
 from catalog.domain.clock import Clock, utc_now
-from catalog.domain.jobs import Done, Failure, Step, Work
+from catalog.domain.jobs import Done, Failure, JobFailedError, Step, Work
 from catalog.domain.keys import AssetId, AssetKey
 from catalog.domain.rebuilding import (
     Outdated,
@@ -68,7 +68,7 @@ _MOST_REPEATS: Final = 20
 _ATTEMPTS: Final = 5
 
 
-class PresetsDisagreeError(Exception):
+class PresetsDisagreeError(JobFailedError):
     """The planner and workers have had different presets for ten minutes: deploy again."""
 
 
@@ -158,7 +158,9 @@ class RebuildSteps:
         changed, left, interrupted = _counted(job)
         if at.presets != digest(self.presets) or interrupted > at.interrupted:
             if at.repeats == _MOST_REPEATS:
-                raise PresetsDisagreeError(job.id)
+                raise PresetsDisagreeError(
+                    "planner and workers have had different presets for ten minutes: deploy again"
+                )
             wait = _DEPLOYED_WITHIN if interrupted > at.interrupted else None
             return self._looking(job, self._beginning(job, at.look, at.repeats + 1), wait)
         goes_on = changed > at.changed or left > at.left
@@ -220,7 +222,7 @@ class Rebuilding:
             return Done(counts={INTERRUPTED: 1})
         look = Look.of(work)
         asset, options = subject.asset, RebuildOptions.of(job.options)
-        brought = self._brought(job, asset, options) if asset else Done()
+        brought = self._brought(job, look, asset, options) if asset else Done()
         whole = brought + self._cleared(job, look, subject)
         if asset is None or whole.failures:
             return whole
@@ -229,9 +231,9 @@ class Rebuilding:
 
     # --- To the present presets -----------------------------------------------------------------------------
 
-    def _brought(self, job: Job, asset: Asset, options: RebuildOptions) -> Done:
+    def _brought(self, job: Job, look: Look, asset: Asset, options: RebuildOptions) -> Done:
         if asset.status is Status.PROCESSING:
-            return self._completed(job, asset)
+            return self._completed(job, look, asset)
         if asset.status is not Status.READY:
             return Done()
         if asset.group != asset.id:
@@ -309,15 +311,17 @@ class Rebuilding:
         )
         return replace(done, failures=tuple(failures))
 
-    def _completed(self, job: Job, asset: Asset) -> Done:
+    def _completed(self, job: Job, look: Look, asset: Asset) -> Done:
         """Complete an image that live traffic has lost, or that names another asset's objects.
 
-        Leave every other one to live traffic.
+        Leave every other one to live traffic; one from before the job until the second look.
         """
         if asset.awaits_canonical:
             return Done()
-        if not (asset.stalled(self.clock()) or names_anothers(asset)):
-            return Done(counts={AGAIN: 1}) if asset.updated_at < job.created_at else Done()
+        waits = asset.updated_at < job.created_at
+        lost = asset.stalled(self.clock()) or (waits and look.number > 0)
+        if not (lost or names_anothers(asset)):
+            return Done(counts={AGAIN: 1}) if waits else Done()
         if job.dry_run:
             return Done(counts={COMPLETED: 1})
         presets = tuple(preset.name for preset in self.rendering.plan.presets)

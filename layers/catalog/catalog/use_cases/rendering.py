@@ -124,7 +124,16 @@ class Rendering:
                 asset = self._reject(asset, refusal)
         if asset.is_complete(self.plan.presets):
             asset = self.completion.make_ready(asset.key)
+        self._ask_again_for_outdated(asset, job)
         return Rendered(outcome, asset, tuple(written))
+
+    def _ask_again_for_outdated(self, asset: Asset, job: RenderJob) -> None:
+        """Enqueue the presets that a deployment changed after they were rendered: their jobs are spent."""
+        outdated = {p.name for p in asset.missing(self.plan.presets) if p.name in asset.renditions}
+        if asset.status is Status.PROCESSING and outdated:
+            self.completion.queue.send(
+                [one for one in self.plan.jobs(asset) if outdated & set(one.presets)], after=job
+            )
 
     def _wanted(self, asset: Asset, job: RenderJob) -> set[str]:
         """What the job names and the asset lacks.  Raises AssetStateError where nothing is to be rendered."""
