@@ -18,6 +18,7 @@ from catalog.domain.jobs import Job, Line
 from catalog.domain.keys import tenant_id
 from catalog.use_cases import job_ranges
 from catalog.use_cases.rebuilding import MOST_LOOKS
+from infra.pictures.images import jpeg_bytes, noisy_scene
 from tests.functional.cloud import Cloud, Killed
 from tests.functional.interleaving import Scheduler
 from tests.functional.jobs import JobRun, Lines
@@ -469,12 +470,13 @@ def test_an_image_whose_render_jobs_were_lost_is_completed(catalog: Cloud) -> No
 
 def test_an_image_whose_jobs_knew_other_presets_is_completed_by_the_second_look(catalog: Cloud) -> None:
     catalog.drain()
-    ingested(OTHER)(catalog)
+    data = jpeg_bytes(noisy_scene(99, (120, 90)))
+    ingested(data)(catalog)
     catalog.take_jobs()
     catalog.configure(PRESETS=NEW)
 
     assert counts(rebuilt(catalog))["completed"] == 1
-    assert catalog.asset(id_of(OTHER)).status == "ready"
+    assert catalog.asset(id_of(data)).status == "ready"
     is_whole(catalog)
 
 
