@@ -19,6 +19,7 @@ from catalog.domain.assets import AssetNotFoundError, AssetStateError, Inspectio
 from catalog.domain.fingerprints import Fingerprint, PHashAlgorithm
 from catalog.domain.jobs import Job, Work
 from catalog.domain.keys import AssetKey, TenantId, asset_id, tenant_id
+from catalog.domain.limits import NO_LIMITS
 from catalog.domain.near_duplicates import DecidedBy, Likeness, NearDuplicate, Verdict
 from catalog.domain.presets import DEFAULT_PRESETS
 from catalog.domain.rejections import Rejection, RejectionCode
@@ -247,6 +248,8 @@ class History(RuleBasedStateMachine):
         """Every history has tenants of its own, and so an account of its own."""
         History.examples += 1
         self.example = History.examples
+        for tenant in ("north", "south"):  # nothing is counted for a tenant that is not there
+            self.cloud.tenants.add(tenant_id(f"{tenant}-{self.example}"), NO_LIMITS, now=NOW)
         self.records.clear()
         self.undelivered: set[int] = set()
         self.recounting: dict[str, tuple[Job, list[str]]] = {}
