@@ -424,7 +424,7 @@ def test_after_any_history_of_uploads_purges_and_replays_the_counters_equal_a_re
     run_state_machine_as_test(
         lambda: History(cloud, records),
         settings=settings(
-            max_examples=60,
+            max_examples=25,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
