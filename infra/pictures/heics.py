@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+import infra.operator  # noqa: F401 - puts the layers on the path
 from imaging.containers.isobmff import read_index
 
 FOLDER: Final = Path(__file__).parent / "heics"
