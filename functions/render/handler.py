@@ -10,15 +10,20 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from catalog import settings
 from catalog.adapters.queues import render_job
 from catalog.batches import QueueBatches
-from catalog.composition import renderers
+from catalog.composition import deciding, renderers
+from catalog.domain.keys import AssetKey
 from catalog.telemetry import count, logger, metrics
 from imaging.renditions import render
 
 rendering = renderers.rendering(partial(render, limits=settings.pixel_limits()))
+decisions = deciding.decisions()
 
 
 def render_message(record: SQSRecord) -> None:
     job = render_job(record.body)
+    if job.decided_with is not None:
+        decisions.complete(AssetKey(job.tenant, job.id), job.decided_with)
+        return
     rendered = rendering.render(job)
     logger.info(
         str(rendered.outcome),

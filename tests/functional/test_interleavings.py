@@ -338,8 +338,11 @@ class Catalog(RuleBasedStateMachine):
                 case "uploads":
                     return on_clock(self.cloud.function("ingest").ingestion, self.clock).ingest(message.body)
                 case "render":
-                    rendering = on_clock(self.cloud.function("render").rendering, self.clock)
-                    return rendering.render(render_job(message.body))
+                    render, job = self.cloud.function("render"), render_job(message.body)
+                    if job.decided_with:
+                        decisions = on_clock(render.decisions, self.clock)
+                        return decisions.complete(AssetKey(job.tenant, job.id), job.decided_with)
+                    return on_clock(render.rendering, self.clock).render(job)
             return on_clock(self.cloud.function("purge_worker").purging, self.clock).work(
                 purge_job(message.body)
             )

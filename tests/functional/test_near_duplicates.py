@@ -272,7 +272,7 @@ def test_distinct_gives_a_merged_asset_renditions_of_its_own_and_is_remembered(c
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_whenever_a_persons_distinct_dies_the_image_is_ready_though_nobody_says_it_again(
+def test_whenever_a_persons_distinct_dies_it_holds_though_nobody_says_it_again(
     cloud: Cloud, after: bool
 ) -> None:
     upload_both(cloud)
@@ -285,12 +285,15 @@ def test_whenever_a_persons_distinct_dies_the_image_is_ready_though_nobody_says_
         cloud.cold_start()
         with pytest.raises(Killed), cloud.watched_calls(kill_at=number, after=after):
             decide(cloud, HALF, PHOTO, "distinct")
-        with cloud.later(RENDERED_AFTER):
-            render_all(cloud)
+        for rounds in (1, 2):  # the job of the decision, and the render jobs it sends
+            with cloud.later(rounds * RENDERED_AFTER):
+                render_all(cloud)
 
-        image = cloud.asset(id_of(HALF))
-        assert image.status == "ready", calls.made[number]
+        image, call = cloud.asset(id_of(HALF)), calls.made[number]
+        assert image.status == "ready", call
         assert {stored.key for stored in image.renditions.values()} <= set(cloud.objects(cloud.renditions))
+        distinct = cloud.call("duplicates", "GET", "/duplicates").json["duplicates"][0]["decision"]
+        assert (image.near_duplicate is None) == (distinct == "distinct"), call
 
 
 def test_same_joins_what_the_pixels_kept_apart(cloud: Cloud) -> None:

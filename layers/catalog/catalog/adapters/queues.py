@@ -86,6 +86,7 @@ def _message(job: RenderJob, hops: int) -> str:
             "correlation_id": job.correlation_id,
             "hops": hops,
             **({} if job.members is None else {"members": job.members}),
+            **({} if job.decided_with is None else {"decided_with": job.decided_with}),
         }
     )
 
@@ -100,4 +101,5 @@ def render_job(message: str) -> RenderJob:
         body.get("correlation_id"),
         int(body.get("hops", 0)),
         body.get("members"),
+        asset_id(body["decided_with"]) if "decided_with" in body else None,
     )

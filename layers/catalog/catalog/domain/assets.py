@@ -240,6 +240,7 @@ class RenderJob:
 
     `hops` render jobs came before it, each of which caused the next (catalog.domain.hops).
     With `members`: the near-duplicates of the asset whose ids begin so follow it; nothing is rendered.
+    With `decided_with`: what a person said of it and that asset is applied; nothing is rendered.
     """
 
     tenant: TenantId
@@ -248,3 +249,4 @@ class RenderJob:
     correlation_id: str | None = None
     hops: int = 0
     members: str | None = None
+    decided_with: AssetId | None = None

@@ -21,8 +21,9 @@ JOBS_KEPT_FOR: Final = timedelta(days=400)
 # At 0.3 s per image, a worker needs its two minutes for a range this large.  Smaller ranges cost more even if
 # they find nothing to do: a million images cost $2 in 65,536 parts, $0.13 in 4,096.
 IMAGES_PER_PART: Final = 400
-_FEW_RANGES: Final = 256  # a cent for their workers, reports and transitions
-_FEW_IMAGES: Final = 100
+# So many images in each of so few ranges are cut further: workers share them better, and 256 ranges cost a
+# cent.  A worker rebuilds 640 images in two minutes.
+_FEW_IMAGES: Final = {1: 100, 16: 640}
 _MOST_DIGITS: Final = 5  # 1,048,576 ranges: with 10^8 images 95 each
 _HEX: Final = 16
 
@@ -326,14 +327,11 @@ class Steps(Protocol):
 
 
 def digits_for(images: int, *, per_part: int = IMAGES_PER_PART) -> int:
-    """The number of hex digits that cut `images` into ranges of at most `per_part` images on average.
-
-    Up to 256 ranges it prefers smaller ones, of 100 images: they cost a cent, and workers share them better.
-    """
+    """The number of hex digits that cut `images` into ranges of at most `per_part` images on average, and of
+    fewer where there are few."""
 
     def is_too_coarse(ranges: int) -> bool:
-        shared_better = ranges * _HEX <= _FEW_RANGES and images > _FEW_IMAGES * ranges
-        return images > per_part * ranges or shared_better
+        return images > min(per_part, _FEW_IMAGES.get(ranges, per_part)) * ranges
 
     return next(d for d in range(_MOST_DIGITS + 1) if d == _MOST_DIGITS or not is_too_coarse(_HEX**d))
 

@@ -1,7 +1,7 @@
 """Decisions: a person says that two assets show the same product, or distinct ones, and may take it back.
 
-A decision is recorded first and applied after.  Repeating it after a crash completes it; a separated asset
-is rendered even without that.  No object is deleted: the address of a rendition works until its asset is
+A decision is recorded first and applied after.  A job that was enqueued before both completes it where the
+request dies in between.  No object is deleted: the address of a rendition works until its asset is
 purged, or a rebuild removes what nobody has shown for long.
 
 Assets that a person called distinct never share renditions, not even through a third.  Assets that a person
@@ -10,17 +10,19 @@ called the same do; where they do not, `apart` says why.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from catalog.domain.assets import Asset, AssetStateError, Status
+from catalog.domain.assets import Asset, AssetNotFoundError, AssetStateError, RenderJob, Status
 from catalog.domain.clock import Clock, utc_now
 from catalog.domain.keys import AssetId, AssetKey
 from catalog.domain.near_duplicates import (
     Apart,
     DecidedBy,
     Decision,
+    DuplicatePairNotFoundError,
     NearDuplicate,
     NearDuplicateAction,
     Pair,
@@ -73,14 +75,27 @@ class Decisions:
         one, two = self._both(key, other)
         if decision is Decision.SAME and {one.status, two.status} != {Status.READY}:
             raise AssetStateError(key.id)
+        late = RenderJob(key.tenant, key.id, presets=(), decided_with=other)
+        self.queue.send([late], delay=RENDERED_AFTER)
         self.groups.decide(key, other, decision, by=by, now=self.clock())
+        return self._decided(self._apply(key, other))
+
+    def complete(self, key: AssetKey, other: AssetId) -> None:
+        """Apply what a person said of two assets, in case the request died; repeating it changes nothing.
+
+        Raises AssetStateError where both keep changing.
+        """
+        with suppress(AssetNotFoundError, DuplicatePairNotFoundError):  # deleted since, or never recorded
+            self._apply(key, other)
+
+    def _apply(self, key: AssetKey, other: AssetId) -> Pair:
+        # Both are read after the decision: who joined them before it was recorded did not see it.
         pair = self.pairs.get(key.tenant, key.id, other)
-        # Read both again: who joined them before the decision was recorded did not see it.
-        if decision is Decision.DISTINCT:
+        if pair.decision is Decision.DISTINCT:
             self._separate(key, other)
-        else:
+        elif pair.decision is Decision.SAME:
             self._unite(pair)
-        return self._decided(pair)
+        return pair
 
     def undo(self, key: AssetKey, other: AssetId) -> Decided:
         """Forget a person's decision on two assets.  Other decisions, or the pixels' verdict, apply again.
