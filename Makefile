@@ -47,15 +47,18 @@ lint: environments ## Format and lint, in seconds (.pre-commit-config.yaml)
 	$(DEV)/ruff format --check .
 	$(DEV)/ruff check .
 
-check: lint ## Format, lint, types, import rules, templates, IAM policies, licences, documents
+check: lint ## Format, lint, types, import rules, templates, IAM policies, licences, documents, client's wheel
 	$(DEV)/mypy layers functions
+	for version in 3.11 3.14; do $(DEV)/mypy --python-version $$version clients/python/src/catalog_images || exit 1; done
+	$(DEV)/python -m infra.python_client --check
 	$(DEV)/pytest -q tests/unit/test_architecture.py tests/unit/test_licences.py tests/template/test_policies.py
 	$(DEV)/cfn-lint $(TEMPLATES)
 	$(SAM) validate --lint --region us-east-1
 	$(DEV)/python -m infra.documents --check
 	$(DEV)/python -m infra.wheels --allow-offline
 
-documents: environments ## Write the tables that documents take from code, template and contract
+documents: environments ## Write what documents and the Python client take from code, template and contract
+	$(DEV)/python -m infra.python_client
 	$(DEV)/python -m infra.documents
 
 audit: environments ## Known vulnerabilities of every pinned package; fails where it could not ask

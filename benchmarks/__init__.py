@@ -3,5 +3,5 @@
 import sys
 from pathlib import Path
 
-for layer in ("catalog", "imaging"):
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "layers" / layer))
+for source in ("layers/catalog", "layers/imaging", "clients/python/src"):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / source))

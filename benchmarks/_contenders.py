@@ -26,8 +26,8 @@ from catalog.adapters import sdk
 from catalog.domain.fingerprints import Indexed, PHashAlgorithm, places
 from catalog.domain.keys import AssetId, TenantId
 from catalog.domain.tenants import Scope
+from catalog_images import CatalogClient, Credentials, Image
 from infra.local import environments
-from infra.local.client import CatalogClient, Credentials, Image
 from infra.local.deploy import Stack, ensure_deployed
 from infra.local.emulator import Emulator
 from infra.operator.tenants import create_tenant_client

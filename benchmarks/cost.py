@@ -35,7 +35,7 @@ from benchmarks._report import Goal, report
 from benchmarks._units import READS, Index, indexes, read_units, write_units
 from benchmarks.pipeline import pictures
 from catalog.domain.assets import Status
-from infra.local.client import CatalogClient, Image
+from catalog_images import CatalogClient, Image
 from infra.local.emulator import Emulator, arguments
 from infra.local.proxy import Call, Passage, Proxy
 

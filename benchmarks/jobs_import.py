@@ -34,7 +34,7 @@ from catalog.domain.keys import asset_id, tenant_id
 from catalog.domain.tenants import Scope
 from catalog.use_cases.importing import Importing, ImportSteps
 from catalog.use_cases.intake import Intake
-from infra.local.client import CatalogClient, Credentials
+from catalog_images import CatalogClient, Credentials
 from infra.local.emulator import Emulator, arguments
 from infra.operator.tenants import create_tenant_client
 

@@ -30,7 +30,7 @@ from benchmarks._report import Goal, report
 from benchmarks._windows import NO_JOB, Window, interval, of, quantile, ratio, times
 from benchmarks.pipeline import milliseconds, pictures
 from catalog.domain.tenants import Scope
-from infra.local.client import CatalogClient, Credentials
+from catalog_images import CatalogClient, Credentials
 from infra.local.emulator import Emulator, arguments
 from infra.local.photos import content_type_of
 from infra.operator.tenants import create_tenant_client

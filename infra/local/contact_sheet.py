@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image, ImageCms
 
-from infra.local.client import Pair, Rendition
+from catalog_images import Pair, Rendition
 from infra.local.photos import Photo, printable, upright
 from infra.local.report import SENTENCES, End, Figures, Row, byte_size, figures, files_by_id, presets_of
 

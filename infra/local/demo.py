@@ -26,8 +26,7 @@ from typing import Final
 from rich.console import Console
 from rich.markup import escape
 
-from infra.local import environments
-from infra.local.client import (
+from catalog_images import (
     ApiError,
     CatalogClient,
     CatalogError,
@@ -38,6 +37,8 @@ from infra.local.client import (
     TokenRefusedError,
     UnreachableError,
 )
+from catalog_images.tokens import write_private
+from infra.local import environments
 from infra.local.contact_sheet import Change, ContactSheet, RenditionDiffersError
 from infra.local.deploy import DeploymentError, Stack, ensure_deployed
 from infra.local.emulator import Emulator, EmulatorError
@@ -177,7 +178,7 @@ def send_all(photos: Sequence[Photo], journey: Journey, *, console: Console) -> 
                 rows += done.result()
                 advance(len(rows), len(photos))
     except KeyboardInterrupt:
-        journey.catalog.close()
+        journey.catalog.interrupt()
         return rows, True
     finally:
         pool.shutdown(cancel_futures=True)
@@ -200,13 +201,30 @@ def unlisted(catalog: CatalogClient, rows: Sequence[Row]) -> list[str]:
 def tenant_credentials(stack: Stack, file: Path, *, tenant: str, scopes: Sequence[str] = ()) -> Credentials:
     """The tenant's client in `file`, or a new one if the stack does not know it.
 
-    Without `scopes` it reads and writes.  Raises TenantError.
+    `file` is for `catalog-images login`.  Without `scopes` it reads and writes.  Raises TenantError.
     """
-    if file.exists():
-        stored = dict(line.split("=", 1) for line in file.read_text().splitlines())
-        credentials = Credentials(stored["CLIENT_ID"], stored["CLIENT_SECRET"])
-        if _is_known(stack, credentials):
-            return credentials
+    stored = _stored(file)
+    if stored is not None and _is_known(stack, stored):
+        credentials = stored
+    else:
+        credentials = _created(stack, tenant, scopes)
+    write_private(
+        file,
+        f"API={stack.api_url}\nTOKEN_URL={stack.token_url}\n"
+        f"CLIENT_ID={credentials.client_id}\nCLIENT_SECRET={credentials.client_secret}\n",
+    )
+    return credentials
+
+
+def _stored(file: Path) -> Credentials | None:
+    if not file.exists():
+        return None
+    stored = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    return Credentials(stored["CLIENT_ID"], stored["CLIENT_SECRET"])
+
+
+def _created(stack: Stack, tenant: str, scopes: Sequence[str]) -> Credentials:
+    """A new client, as the operator makes it."""
     created = subprocess.run(
         [
             *(sys.executable, "-m", "infra.operator.tenants", "create", tenant, "--stack", stack.name),
@@ -221,12 +239,7 @@ def tenant_credentials(stack: Stack, file: Path, *, tenant: str, scopes: Sequenc
     if created.returncode:
         raise TenantError(f"no client for the tenant {tenant}: {created.stderr.strip()}")
     answer = json.loads(created.stdout)
-    credentials = Credentials(answer["client_id"], answer["client_secret"])
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.unlink(missing_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as private:
-        private.write(f"CLIENT_ID={credentials.client_id}\nCLIENT_SECRET={credentials.client_secret}\n")
-    return credentials
+    return Credentials(answer["client_id"], answer["client_secret"])
 
 
 def _is_known(stack: Stack, credentials: Credentials) -> bool:
@@ -288,7 +301,7 @@ def run(emulator: Emulator, chosen: Path | None, out: Path, console: Console) ->
             broken += show(tour(catalog, cleanup, rows=rows, photos=photos), console=console)
         broken += _shop(stack, sheet, photos, lambda changes: sheet.write(rows, pairs, changes), console)
     emulator.save()  # so that a crash loses nothing of the demo
-    console.print(_next_steps(stack, credentials_file), highlight=False, markup=False, soft_wrap=True)
+    console.print(_next_steps(credentials_file), highlight=False, markup=False, soft_wrap=True)
     console.print(summary(figures(rows)), style="bold", highlight=False)
     for promise in broken:
         console.print(f"BROKEN PROMISE: {promise}", style="bold red", markup=False, highlight=False)
@@ -345,14 +358,12 @@ def _found(chosen: Path | None, out: Path, console: Console) -> list[Photo | Unr
     return found
 
 
-def _next_steps(stack: Stack, credentials_file: Path) -> str:
-    relative = os.path.relpath(credentials_file)
+def _next_steps(credentials_file: Path) -> str:
     return f"""
 call the API yourself
-  . {relative if relative.startswith(".") else f"./{relative}"}
-  TOKEN=$(curl -s -u "$CLIENT_ID:$CLIENT_SECRET" -d grant_type=client_credentials {stack.token_url} \\
-    | sed 's/.*"access_token": *"\\([^"]*\\)".*/\\1/')
-  curl -s -H "Authorization: Bearer $TOKEN" "{stack.api_url}/images?limit=2"
+  pip install ./clients/python
+  catalog-images login {os.path.relpath(credentials_file)}
+  catalog-images list
 """
 
 

@@ -14,16 +14,9 @@ from typing import Final
 import pi_heif
 from PIL import Image, ImageOps
 
+from catalog_images.photos import content_type_of as sniffed
+
 _NAMED_TYPES: Final = mimetypes.MimeTypes()  # the built-in table: a machine's own mime.types changes nothing
-_MAGIC: Final = (
-    ("image/jpeg", 0, b"\xff\xd8\xff"),
-    ("image/png", 0, b"\x89PNG\r\n\x1a\n"),
-    ("image/gif", 0, (b"GIF87a", b"GIF89a")),
-    ("image/tiff", 0, (b"II*\0", b"MM\0*")),
-    ("image/webp", 8, b"WEBP"),
-    ("image/avif", 4, (b"ftypavif", b"ftypavis")),
-    ("image/heic", 4, (b"ftypheic", b"ftypheix", b"ftypmif1")),
-)
 pi_heif.register_heif_opener()  # for previews; an iPhone's photos are HEIC
 _SNIFFED_BYTES: Final = 16
 _MAX_FILENAME: Final = 255  # characters the API takes
@@ -106,7 +99,7 @@ def content_type_of(name: str, head: bytes) -> str:
     named, encoding = _NAMED_TYPES.guess_file_type(name, strict=False)
     if named and not encoding:
         return named
-    return _sniffed(head)
+    return sniffed(head)
 
 
 def printable(text: str) -> str:
@@ -139,10 +132,3 @@ def _examined(path: Path, name: str) -> Photo | Unreadable:
 
 def _code(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, "unreadable").lower()
-
-
-def _sniffed(head: bytes) -> str:
-    for media_type, offset, magic in _MAGIC:
-        if head.startswith(magic, offset):
-            return media_type
-    return "application/octet-stream"

@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from infra.local.client import Rendition
+from catalog_images import Rendition
 from infra.local.photos import printable, shortened
 
 

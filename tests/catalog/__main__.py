@@ -18,8 +18,8 @@ from rich.console import Console
 
 from catalog.adapters import sdk
 from catalog.domain.tenants import Scope
+from catalog_images import Job
 from infra.local import environments
-from infra.local.client import Job
 from infra.local.deploy import ensure_deployed
 from infra.local.emulator import Emulator, arguments
 from tests.catalog.photos import laid

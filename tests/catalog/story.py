@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from catalog.adapters.usage_table import Counters
 from catalog.domain.keys import tenant_id
-from infra.local.client import CatalogClient, Image, Job
+from catalog_images import CatalogClient, Image, Job
 from infra.local.tour.jobs import seconds
 from infra.local.tour.presets import other_shape
 from tests.catalog.photos import Laid, Sort

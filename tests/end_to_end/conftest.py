@@ -7,8 +7,8 @@ import pytest
 
 from catalog.adapters import sdk
 from catalog.domain.tenants import Scope
+from catalog_images import CatalogClient
 from infra.local import environments
-from infra.local.client import CatalogClient
 from infra.local.deploy import ensure_deployed
 from infra.local.emulator import Emulator
 from tests.end_to_end.deployment import Deployment

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.domain.tenants import Scope
-from infra.local.client import CatalogClient, Credentials, Image, Ticket
+from catalog_images import CatalogClient, Credentials, Image, Ticket
 from infra.local.deploy import Stack
 from infra.operator.tenants import create_tenant_client
 

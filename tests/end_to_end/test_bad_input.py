@@ -8,7 +8,7 @@ import pytest
 import requests
 from botocore.config import Config
 
-from infra.local.client import ApiError, CatalogClient, UploadRefusedError
+from catalog_images import ApiError, CatalogClient, UploadRefusedError
 from infra.pictures.images import half_of, html_named_jpg, jpeg_bytes, png_bomb, product_photo, webp_bomb
 from tests.end_to_end.deployment import Deployment, announced, settled, ticket_for
 

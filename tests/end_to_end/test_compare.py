@@ -3,31 +3,28 @@
 import hashlib
 from typing import Any
 
+import httpx
 import pytest
-import requests
 
 from catalog.api.inputs.comparisons import MAX_BODY_BYTES
-from infra.local.client import CatalogClient
+from catalog_images import CatalogClient
 from infra.pictures.images import jpeg_bytes, noisy_scene, png_bytes, product_cutout, product_photo
 from tests.end_to_end.deployment import Deployment, settled
 
 PHOTO = jpeg_bytes(product_photo(60, (1800, 1350)))
 
 
-def compare(catalog: CatalogClient, data: bytes, content_type: str = "image/jpeg") -> requests.Response:
+def compare(catalog: CatalogClient, data: bytes, content_type: str = "image/jpeg") -> httpx.Response:
     return catalog.call("POST", "/compare", data=data, headers={"Content-Type": content_type})
 
 
-def compare_form(catalog: CatalogClient, data: bytes) -> requests.Response:
-    """As a browser or `curl -F` sends it; `requests` draws the boundary."""
-    prepared = requests.Request(
-        "POST", catalog.api_url, files={"file": ("photo.jpg", data, "image/jpeg")}
-    ).prepare()
-    assert isinstance(prepared.body, bytes)
-    return compare(catalog, prepared.body, prepared.headers["Content-Type"])
+def compare_form(catalog: CatalogClient, data: bytes) -> httpx.Response:
+    """As a browser or `curl -F` sends it; httpx draws the boundary."""
+    drawn = httpx.Request("POST", catalog.api_url, files={"file": ("photo.jpg", data, "image/jpeg")})
+    return compare(catalog, drawn.read(), drawn.headers["Content-Type"])
 
 
-def error_of(answer: requests.Response) -> tuple[int, str]:
+def error_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+import httpx
 import pytest
-import requests
 import schemathesis
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
@@ -40,7 +40,7 @@ from schemathesis.specs.openapi.checks import (
 
 from catalog.domain.tenants import Scope
 from catalog.domain.uploads import DECLARED_TYPES
-from infra.local.client import CatalogClient
+from catalog_images import CatalogClient
 from infra.pictures.images import half_of, jpeg_bytes, png_bomb, product_photo
 from tests.end_to_end.deployment import Deployment, settled
 
@@ -137,7 +137,7 @@ def world(deployment: Deployment) -> Iterator[World]:
         cursor = other.page(limit=1).cursor
         assert cursor is not None
         made = client.call("POST", "/tenants", json={"tenant": "contract-changes"})
-        assert made.status_code == requests.codes.created, made.text
+        assert made.status_code == httpx.codes.CREATED, made.text
         job = client.start_job("recount", tenant="contract-changes").id
         yield World(client, (images[0].id, images[1].id), "contract-changes", job, foreign[0].id, cursor)
 
@@ -253,7 +253,7 @@ BODY_TRICKS: Final = {
 CONTENT_TYPES: Final = ["application/json", "image/jpeg", "multipart/form-data", "\u00e9" * 200]
 
 
-def refusal(answer: requests.Response | tuple[int, bytes], method: str, template: str) -> tuple[int, str]:
+def refusal(answer: httpx.Response | tuple[int, bytes], method: str, template: str) -> tuple[int, str]:
     """The status and code of an answer that must be documented for the call; no code with a success."""
     status, body = answer if isinstance(answer, tuple) else (answer.status_code, answer.content)
     where = f"{method} {template}: {status} {body[:300]!r}"

@@ -10,7 +10,7 @@ import pytest
 
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.tenants import Scope
-from infra.local.client import CatalogClient
+from catalog_images import CatalogClient
 from infra.operator.dead_letters import QUEUES, DeadLetters
 from infra.operator.restore import NothingToRestoreError, restore
 from infra.pictures.images import jpeg_bytes, product_photo

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from catalog.domain.tenants import Scope
-from infra.local.client import CatalogClient
+from catalog_images import CatalogClient
 from tests.end_to_end.deployment import Deployment, within
 
 # Each is two parts of a recount of every tenant: half a minute on a laptop, so there is time to interfere.

@@ -10,7 +10,7 @@ import requests
 from PIL import Image as Pillow
 
 from catalog.domain.tenants import Scope
-from infra.local.client import CatalogClient, Image, Ticket
+from catalog_images import CatalogClient, Image, Ticket
 from infra.pictures import heics
 from infra.pictures.images import (
     avif_bytes,

@@ -13,7 +13,7 @@ from catalog.adapters.usage_table import Counters
 from catalog.domain.keys import tenant_id
 from catalog.domain.tenants import Scope
 from catalog.domain.usage import NOTHING, usage_of
-from infra.local.client import CatalogClient
+from catalog_images import CatalogClient
 from infra.pictures.images import html_named_jpg, jpeg_bytes, product_photo
 from tests.end_to_end.deployment import FINISH_SECONDS, Deployment, announced, settled, within
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import requests
 
-from infra.local.client import CatalogClient
+from catalog_images import CatalogClient
 from infra.pictures.images import jpeg_bytes, noisy_scene, product_photo
 from tests.end_to_end.deployment import Deployment, settled, ticket_for, within
 

@@ -10,7 +10,7 @@ from catalog.adapters.asset_items import asset_in_stream
 from catalog.domain.fingerprints import places
 from catalog.domain.keys import tenant_id
 from catalog.domain.tenants import Scope
-from infra.local.client import CatalogClient, Image
+from catalog_images import CatalogClient, Image
 from infra.pictures.images import jpeg_bytes, noisy_scene, webp_bytes
 from tests.end_to_end.deployment import FINISH_SECONDS, Deployment, settled, ticket_for, within
 

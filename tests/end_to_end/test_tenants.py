@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from catalog.domain.tenants import LATE_UPLOADS_END_AFTER, Scope
-from infra.local.client import CatalogClient, Credentials, Ticket, TokenRefusedError
+from catalog_images import CatalogClient, Credentials, Ticket, TokenRefusedError
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.end_to_end.deployment import Deployment, announced, settled
 

@@ -28,8 +28,8 @@ from typing import Any, Final
 from catalog.adapters import sdk
 from catalog.domain.presets import parse_presets
 from catalog.domain.tenants import Scope
+from catalog_images import Credentials, Job
 from infra.local import environments
-from infra.local.client import Credentials, Job
 from infra.local.deploy import Stack, ensure_deployed
 from infra.local.emulator import Emulator, arguments
 from infra.operator.dead_letters import QUEUES, DeadLetters

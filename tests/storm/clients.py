@@ -1,5 +1,6 @@
 """Clients in a storm: each does its turns, retries as an SDK would, and remembers what it was promised."""
 
+import json
 import random
 import re
 import threading
@@ -7,11 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
-import requests
+import httpx
 
-from infra.local.client import ApiError, CatalogClient, CatalogError, Credentials, Ticket, UnreachableError
+from catalog_images import ApiError, CatalogClient, CatalogError, Credentials, Ticket, UnreachableError
 from tests.storm.plan import TENANTS, Upload
 
 _ATTEMPTS: Final = 9
@@ -84,11 +86,11 @@ class PatientClient(CatalogClient):
         self._journal = journal
         self._jitter = random.Random(credentials.client_id)
 
-    def _send(self, session: requests.Session, method: str, url: str, **request: Any) -> requests.Response:
+    def _send(self, method: str, url: str, **request: Any) -> httpx.Response:
         for attempt in range(_ATTEMPTS):
             began = time.time()
             try:
-                answer = super()._send(session, method, url, **request)
+                answer = super()._send(method, url, **request)
             except UnreachableError as error:
                 self._note(began, method, url, None, str(error))
                 if attempt == _ATTEMPTS - 1:
@@ -101,9 +103,7 @@ class PatientClient(CatalogClient):
             time.sleep(pause * self._jitter.uniform(0.5, 1.0))
         raise UnreachableError(url)
 
-    def _note(
-        self, began: float, method: str, url: str, answer: requests.Response | None, error: str
-    ) -> None:
+    def _note(self, began: float, method: str, url: str, answer: httpx.Response | None, error: str) -> None:
         path = re.sub(r"[0-9a-f]{64}", "{id}", url.partition("?")[0].removeprefix(self.api_url))
         presigned = "X-Amz-Signature=" in url
         status = answer.status_code if answer is not None else 0
@@ -112,17 +112,17 @@ class PatientClient(CatalogClient):
             try:
                 told = answer.json().get("error", {})
                 told = told if isinstance(told, Mapping) else {"code": told}
-            except (requests.JSONDecodeError, AttributeError):
+            except (json.JSONDecodeError, AttributeError):
                 told = {}
             code, request_id = str(told.get("code", "")), str(told.get("request_id", ""))
         with self._journal.lock:
             self._journal.calls[f"{method} {'(presigned)' if presigned else path.split('/sku')[0]}"] += 1
             # A 502 in no shape of ours is the gateway's: MiniStack 1.5 puts a dead worker's last words in it,
             # where API Gateway says "Internal server error".
-            ours = code or status != requests.codes.bad_gateway
+            ours = code or status != HTTPStatus.BAD_GATEWAY
             if answer is not None and ours and not presigned and _STACK_TRACE.search(answer.text):
                 self._journal.leaks.append(f"{method} {path}: {answer.text[:300]}")
-            if status == 0 or status >= 500 or status == requests.codes.too_many:
+            if status == 0 or status >= 500 or status == HTTPStatus.TOO_MANY_REQUESTS:
                 self._journal.bad.append(
                     Bad(began, time.time(), method, path, status, code or error[:160], request_id, presigned)
                 )
@@ -152,7 +152,7 @@ class Turns:
                     self._something_else()
                 if self.administers and number % 8 == 7:
                     self._purge()
-            except (CatalogError, requests.RequestException) as error:
+            except (CatalogError, httpx.HTTPError) as error:
                 # A good client gives up after so many tries; that its upload was not taken, it knows.
                 with self.journal.lock:
                     self.journal.sent[f"given up: {type(error).__name__}: {str(error)[:90]}"] += 1
@@ -288,7 +288,7 @@ class Turns:
         except ApiError as error:
             with self.journal.lock:
                 held = bool(self.journal.held.get((self.tenant, id_)))
-            if error.status == requests.codes.not_found and not held:
+            if error.status == HTTPStatus.NOT_FOUND and not held:
                 return  # purged
             raise
         if image.status == "ready" and image.renditions:
@@ -341,7 +341,7 @@ class Turns:
             self.catalog.call("PUT", f"/images/{id_}/references/mine-now"),
         ]
         for answer in answers:
-            if answer.status_code != requests.codes.not_found and answer.status_code < 500:
+            if answer.status_code != HTTPStatus.NOT_FOUND and answer.status_code < 500:
                 self.journal.complain(f"{self.tenant} asked for a foreign {id_}: {answer.status_code}")
 
     def _purge_at_last(self) -> None:
@@ -351,7 +351,7 @@ class Turns:
             try:
                 if self._purge():
                     return
-            except (CatalogError, requests.RequestException) as error:
+            except (CatalogError, httpx.HTTPError) as error:
                 with self.journal.lock:
                     self.journal.sent[f"given up: {type(error).__name__}: {str(error)[:90]}"] += 1
             time.sleep(3)

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import requests
+import httpx
 
-from infra.local.client import CatalogError, Job
+from catalog_images import CatalogError, Job
 from infra.local.tour.presets import other_shape
 from tests.catalog.photos import Laid, laid
 from tests.end_to_end.deployment import Deployment
@@ -70,7 +70,7 @@ class CatalogJobs:
                     self.catalog.start_job(dry_run=False, **asked[0])
                     del asked[0]
                 active = self.look_after()
-            except (CatalogError, requests.RequestException) as error:
+            except (CatalogError, httpx.HTTPError) as error:
                 self.happened[f"given up: {type(error).__name__}"] += 1
                 continue
             for job in active:

@@ -25,8 +25,8 @@ from catalog.domain.paging import PageRequest
 from catalog.domain.presets import Preset
 from catalog.domain.purge import PurgeRun, RunState
 from catalog.domain.usage import NOTHING, usage_of
+from catalog_images import CatalogClient, CatalogError, Job
 from imaging.geometry import placement
-from infra.local.client import CatalogClient, CatalogError, Job
 from tests.builders.guarantees import Names, broken_guarantees, read_world
 from tests.catalog.photos import Laid
 from tests.end_to_end.deployment import Deployment

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from infra.local.client import Pair, Rendition
+from catalog_images import Pair, Rendition
 from infra.local.contact_sheet import Change, ContactSheet, RenditionDiffersError
 from infra.local.photos import Photo
 from infra.local.report import End, Row

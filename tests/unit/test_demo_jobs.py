@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from infra.local.client import ApiError, CatalogClient, Image, Job, Rendition
+from catalog_images import ApiError, CatalogClient, Image, Job, Rendition
 from infra.local.contact_sheet import Change, ContactSheet
 from infra.local.demo import show
 from infra.local.deploy import Stack

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from infra.local.client import (
+from catalog_images import (
     ApiError,
     CatalogClient,
     Image,
@@ -66,7 +66,7 @@ class FakeCatalog:
     def images(self) -> list[Image]:
         return [self._image(image_id) for image_id in self.puts]
 
-    def close(self) -> None:
+    def interrupt(self) -> None:
         self.closed = True
 
     def _image(self, image_id: str) -> Image:
@@ -208,7 +208,7 @@ def test_copies_of_a_lost_upload_do_not_wait_for_it_again(
     assert len(catalog.puts) == 1
 
 
-def test_ctrl_c_keeps_what_is_done_and_closes_the_client(
+def test_ctrl_c_keeps_what_is_done_and_interrupts_the_client(
     journey: Journey, catalog: FakeCatalog, photo: Callable[..., Photo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(journeys: list[Any]) -> Any:

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from catalog.domain.rejections import RejectionCode
-from infra.local.client import Rendition
+from catalog_images import Rendition
 from infra.local.report import (
     SENTENCES,
     End,

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Picture
 from rich.console import Console
 
-from infra.local.client import (
+from catalog_images import (
     ApiError,
     CatalogClient,
     Comparison,

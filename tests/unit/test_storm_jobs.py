@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from infra.local.client import Job, UnreachableError
+from catalog_images import Job, UnreachableError
 from tests.catalog.photos import Sort, laid
 from tests.end_to_end.deployment import Deployment
 from tests.storm.clients import Journal, PatientClient

@@ -6,7 +6,7 @@ empties first.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from infra.local.client import CatalogClient
+from catalog_images import CatalogClient
 from infra.local.contact_sheet import Change
 from infra.local.photos import Photo
 from infra.local.report import End, Row

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from infra.local.client import CatalogClient, PresetComparison
+from catalog_images import CatalogClient, PresetComparison
 from infra.local.photos import Photo, printable
 from infra.local.report import Row, byte_size
 from infra.local.tour.acts import Act, table

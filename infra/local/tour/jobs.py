@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.table import Table
 
-from infra.local.client import CatalogClient, Image, Job
+from catalog_images import CatalogClient, Image, Job
 from infra.local.contact_sheet import ContactSheet
 from infra.local.deploy import Stack
 from infra.local.progress import progress

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from PIL import Image as Picture
 from rich.text import Text
 
-from infra.local.client import CatalogClient, Image, Rendition, Ticket
+from catalog_images import CatalogClient, Image, Rendition, Ticket
 from infra.local.photos import Photo, printable, upright
 from infra.local.report import byte_size
 from infra.local.tour.acts import FINISH_SECONDS, Act, short, sku, table

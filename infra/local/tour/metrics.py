@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from infra.local.client import CatalogClient, Image, Metrics
+from catalog_images import CatalogClient, Image, Metrics
 from infra.local.report import byte_size
 from infra.local.tour.acts import Act, table
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from infra.local.client import Job
+from catalog_images import Job
 from infra.local.photos import Photo, printable
 from infra.local.tour.acts import Act
 from infra.local.tour.jobs import Shop, not_completed, side_by_side

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Final
 
-from infra.local.client import ApiError, Job, Rendition
+from catalog_images import ApiError, Job, Rendition
 from infra.local.contact_sheet import Change
 from infra.local.deploy import deployed_with
 from infra.local.tour.acts import Act

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from infra.local.client import ApiError, CatalogClient, Image
+from catalog_images import ApiError, CatalogClient, Image
 from infra.local.report import byte_size
 from infra.local.tour.acts import FINISH_SECONDS, Act, short, table
 from infra.pictures.demo_photos import draw_throwaways

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from infra.local.client import CatalogClient
+from catalog_images import CatalogClient
 from infra.local.photos import printable
 from infra.local.report import Row, files_by_id
 from infra.local.tour.acts import Act, short, sku, table

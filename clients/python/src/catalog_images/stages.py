@@ -1,0 +1,100 @@
+"""Threads that hand work to each other, and end together at the first fault."""
+
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+_T = TypeVar("_T")
+
+
+class Over:
+    """Whether a run is over, and by which fault; the first counts."""
+
+    def __init__(self, *, on_end: Callable[[], object]) -> None:
+        self.fault: BaseException | None = None
+        self._on_end = on_end
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        return self._event.wait(seconds)
+
+    def set(self, fault: BaseException | None = None) -> None:
+        with self._lock:
+            if self._event.is_set():
+                return
+            self.fault = fault
+            self._event.set()
+        self._on_end()
+
+    def guarded(self, work: Callable[[], object]) -> None:
+        """Do it; a fault ends the run instead of only this thread."""
+        try:
+            work()
+        except BaseException as fault:  # noqa: BLE001 - whoever waits for the run raises it
+            self.set(fault)
+
+
+class Later(Generic[_T]):
+    """What is to be done at a later time; threads may share it."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[float, _T]] = []
+        self._lock = threading.Lock()
+
+    def put(self, item: _T, seconds: float) -> None:
+        with self._lock:
+            self._waiting.append((time.monotonic() + seconds, item))
+
+    def due(self) -> list[_T]:
+        """Take what is due."""
+        now = time.monotonic()
+        with self._lock:
+            found = [item for at, item in self._waiting if at <= now]
+            self._waiting = [(at, item) for at, item in self._waiting if at > now]
+        return found
+
+
+class Stage(Generic[_T]):
+    """Threads that take what waits, up to `most` at once, and do `work` with it."""
+
+    def __init__(self, work: Callable[[list[_T]], object], *, threads: int, most: int, over: Over) -> None:
+        self._work, self._most, self._over = work, most, over
+        self._waiting: SimpleQueue[_T | None] = SimpleQueue()
+        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, item: _T) -> None:
+        self._waiting.put(item)
+
+    def end(self) -> None:
+        """Wait until nothing is being worked on; what waits is done too, unless the run is over."""
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch = self._more(first)
+            if not self._over.is_set():
+                self._over.guarded(lambda batch=batch: self._work(batch))  # type: ignore[misc]
+
+    def _more(self, first: _T) -> list[_T]:
+        batch = [first]
+        while len(batch) < self._most:
+            try:
+                item = self._waiting.get_nowait()
+            except Empty:
+                break
+            if item is None:
+                self._waiting.put(None)  # the end of another thread, or of this one later
+                break
+            batch.append(item)
+        return batch
