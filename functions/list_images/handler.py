@@ -1,4 +1,4 @@
-"""GET /v1/images: a page of the tenant's assets, newest first."""
+"""GET /v1/images: a page of the tenant's assets, newest first, or those named."""
 
 from functools import partial
 
@@ -20,7 +20,10 @@ app = Api(clients.tenant_of, allow_origin=settings.cors_allow_origin())
 @app.route("GET", "/images")
 def get_images(call: Call) -> Answer:
     asked = list_request(call.query)
-    page = assets.page(call.tenant, asked.page, status=asked.status)
+    if asked.ids:
+        page = assets.named(call.tenant, asked.ids, asked.page.cursor)
+    else:
+        page = assets.page(call.tenant, asked.page, status=asked.status)
     count("PageRead")
     return listed("images", page.map(partial(listed_json, url_of=renditions.url)))
 

@@ -61,7 +61,6 @@ _NO_CLASS = {
     ("413", "payload_too_large"): "API Gateway: over 10 MB",
     ("429", "too_many_requests"): "API Gateway: throttled",
     ("500", "internal_error"): "a fault of ours, in the log",
-    ("504", "timeout"): "API Gateway: the function did not answer in time",
 }
 
 

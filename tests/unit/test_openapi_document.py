@@ -12,16 +12,17 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from catalog.api.http import item_created, item_ok, item_refused
 from catalog.api.inputs import images, tenants
 from catalog.api.inputs.comparisons import MAX_BODY_BYTES
-from catalog.api.inputs.fields import InvalidRequestError
+from catalog.api.inputs.fields import Fault, InvalidRequestError
 from catalog.api.inputs.images import path_asset_id
 from catalog.api.inputs.job_options import OPTIONS
 from catalog.api.inputs.jobs import failures_request, job_request, jobs_request
 from catalog.api.inputs.metrics import metrics_request
 from catalog.api.inputs.pairs import pairs_request
 from catalog.api.inputs.purge import purge_request, purge_runs_request
-from catalog.api.inputs.uploads import upload_request
+from catalog.api.inputs.uploads import announcements_request, upload_request
 from catalog.api.representations import (
     asset_json,
     candidate_json,
@@ -29,6 +30,7 @@ from catalog.api.representations import (
     failure_json,
     group_member_json,
     job_json,
+    known_json,
     metrics_json,
     pair_json,
     proposal_json,
@@ -39,8 +41,10 @@ from catalog.api.representations import (
 from catalog.domain.assets import Asset, PerceptualHashes, Status
 from catalog.domain.comparisons import SSIM_TARGET, Encoding, PresetComparison
 from catalog.domain.duplicate_jobs import GroupMember, Join
+from catalog.domain.errors import OutOfTimeError
 from catalog.domain.jobs import FailedWork, Failure, Job, JobKind, JobState, Stage, Tally
 from catalog.domain.keys import AssetId, AssetKey, TenantId
+from catalog.domain.limits import TooManyUploadsError
 from catalog.domain.near_duplicates import Apart, DecidedBy, Decision, Likeness, NearDuplicate, Pair, Verdict
 from catalog.domain.paging import PageRequest
 from catalog.domain.presets import DEFAULT_PRESETS, Format
@@ -254,13 +258,58 @@ def test_the_document_and_the_code_accept_the_same_tenants_of_metrics(tenant: st
     assert accepted == (faults_of(tenant, parameter) == [])
 
 
+_UPLOAD = PresignedUpload(
+    "https://bucket.example.com/key",
+    {"content-length": "10", "content-type": "image/jpeg", "x-amz-checksum-sha256": "eA=="},
+    _NOW + timedelta(minutes=15),
+)
+
+
 def test_an_upload_ticket_is_answered_exactly_as_documented() -> None:
-    headers = {"content-length": "10", "content-type": "image/jpeg", "x-amz-checksum-sha256": "eA=="}
-    upload = PresignedUpload("https://bucket.example.com/key", headers, _NOW + timedelta(minutes=15))
-    answered = ticket_json(UploadTicket(_KEY, upload))
+    answered = ticket_json(UploadTicket(_KEY, _UPLOAD, "request-1"))
     assert faults_of(answered, schema("UploadTicket")) == []
     assert list(answered) == list(SCHEMAS["UploadTicket"]["properties"])
     assert list(answered["upload"]) == list(SCHEMAS["UploadTicket"]["properties"]["upload"]["properties"])
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        item_created(
+            {"id": _KEY.id, "ticket": ticket_json(UploadTicket(_KEY, _UPLOAD, None)), "known": None}
+        ),
+        item_ok({"id": _KEY.id, "ticket": None, "known": known_json(_asset(Status.READY))}),
+        item_refused(TooManyUploadsError(12), {"id": None, "ticket": None, "known": None}),
+        item_refused(InvalidRequestError([Fault("a", "b")]), {"id": None, "ticket": None, "known": None}),
+        item_refused(OutOfTimeError(), {"id": _KEY.id, "ticket": None, "known": None}),
+    ],
+    ids=lambda outcome: str(outcome["status"]),
+)
+def test_an_item_of_a_batch_is_answered_exactly_as_documented(outcome: dict[str, Any]) -> None:
+    answered = {**outcome, "error": json.loads(json.dumps(outcome["error"]))}
+    assert faults_of(answered, schema("AnnouncementAnswer")) == []
+    assert list(answered) == list(SCHEMAS["AnnouncementAnswer"]["properties"])
+    assert set(answered["error"] or {}) <= set(SCHEMAS["ItemError"]["properties"])
+
+
+@pytest.mark.parametrize("number", [0, 1, 100, 101])
+def test_the_document_and_the_code_accept_the_same_numbers_of_announcements_and_ids(number: int) -> None:
+    asked = [
+        (schema("Announcements"), {"images": [_GOOD] * number}),
+        (DOCUMENT["paths"]["/images"]["get"]["parameters"][3]["schema"], ",".join(["5c" * 32] * number)),
+    ]
+    parsers: list[Callable[[Any], Any]] = [
+        lambda body: announcements_request(json.dumps(body), max_upload_bytes=10**9),
+        lambda ids: images.list_request({"ids": ids}),
+    ]
+    for (described, given), parse in zip(asked, parsers, strict=True):
+        try:
+            parse(given)
+        except InvalidRequestError:
+            accepted = False
+        else:
+            accepted = True
+        assert accepted == (faults_of(given, described) == []) == (1 <= number <= 100)
 
 
 def test_a_comparison_is_answered_exactly_as_documented() -> None:

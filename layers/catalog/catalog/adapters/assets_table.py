@@ -55,7 +55,7 @@ from catalog.domain.lifecycle import (
     UNUSED_FROM,
     Write,
 )
-from catalog.domain.paging import Page, PageRequest
+from catalog.domain.paging import InvalidCursorError, Page, PageRequest
 from catalog.domain.rejections import Rejection
 from catalog.domain.renditions import Rendition
 from catalog.domain.uploads import Announcement
@@ -349,6 +349,17 @@ class Assets:
         """The assets that exist of those named, read eventually consistent unless asked otherwise."""
         items = self._model.batch_get([(tenant, id_) for id_ in ids], consistent_read=consistent)
         return {AssetId(item.id): asset_of(item) for item in items}
+
+    def named(self, tenant: TenantId, ids: Sequence[AssetId], cursor: str | None) -> Page[Asset]:
+        """The assets that exist of those named, in this order: a consistent read of up to 100.
+
+        A page that is cut continues after its last id.  Raises InvalidCursorError.
+        """
+        if cursor is not None and cursor not in ids:
+            raise InvalidCursorError(cursor[:80])
+        wanted = ids if cursor is None else ids[ids.index(AssetId(cursor)) + 1 :]
+        found = self.many(tenant, wanted, consistent=True)
+        return Page(tuple(wanted), tuple(wanted)).map(found.get)
 
     def ids(self, tenant: TenantId, *, after: AssetId | None = None) -> Iterator[AssetId]:
         """Every asset of a tenant by id, read consistently.  For the operator's tools: it reads them all."""

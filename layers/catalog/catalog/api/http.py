@@ -28,6 +28,7 @@ _STATUS: Final[Mapping[Kind, HTTPStatus]] = {
     Kind.TOO_MANY: HTTPStatus.TOO_MANY_REQUESTS,
     Kind.UNSUPPORTED_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Kind.UNUSABLE_IMAGE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.OUT_OF_TIME: HTTPStatus.GATEWAY_TIMEOUT,
 }
 
 
@@ -138,6 +139,26 @@ class Api:
         if faults:
             error["faults"] = [{"field": fault.field, "message": fault.message} for fault in faults]
         return _answer(status, {"error": error})
+
+
+def item_ok(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to one item of a batch, as the single call's 200."""
+    return {"status": HTTPStatus.OK.value, **facts, "error": None}
+
+
+def item_created(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to one item of a batch, as the single call's 201."""
+    return {"status": HTTPStatus.CREATED.value, **facts, "error": None}
+
+
+def item_refused(error: CallerError, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to one item of a batch, with the status of the single call and an ItemError."""
+    told: dict[str, Any] = {"code": error.code, "message": error.message}
+    if isinstance(error, TooManyError):
+        told["retry_after"] = error.retry_after
+    if isinstance(error, InvalidRequestError):
+        told["faults"] = [{"field": fault.field, "message": fault.message} for fault in error.faults]
+    return {"status": _STATUS[error.kind].value, **facts, "error": told}
 
 
 def _claims(event: APIGatewayProxyEvent) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from catalog.domain.keys import AssetId
     from catalog.domain.near_duplicates import NearDuplicate
     from catalog.domain.purge import PurgeRun
+    from catalog.domain.rejections import Rejection
     from catalog.domain.renditions import Rendition
     from catalog.domain.tenants import ClientCredentials, KnownClient, Tenant
     from catalog.domain.uploads import UploadTicket
@@ -31,7 +32,7 @@ UrlOf = Callable[[str], str]
 
 def asset_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
     """Image: an asset with its state, hashes, renditions and times."""
-    source, hashes, rejection = asset.source, asset.hashes, asset.rejection
+    source, hashes = asset.source, asset.hashes
     return {
         "id": asset.id,
         "tenant_id": asset.tenant,
@@ -47,6 +48,7 @@ def asset_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
         "in_use_count": len(asset.references) + asset.sharers,
         "shared_by_count": asset.sharers,
         "references": sorted(asset.references),
+        "used_as": None,
         "renditions": [
             _rendition_json(rendition, url_of)
             for rendition in sorted(
@@ -55,7 +57,8 @@ def asset_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
         ],
         "near_duplicate_of": asset.near_duplicate.of if asset.near_duplicate else None,
         "verification": _verification_json(asset.near_duplicate) if asset.near_duplicate else None,
-        "rejection": {"code": rejection.code, "detail": rejection.detail} if rejection else None,
+        "rejection": _rejection_json(asset.rejection),
+        "correlation_id": asset.correlation_id,
         "created_at": _instant(asset.created_at),
         "updated_at": _instant(asset.updated_at),
     }
@@ -88,6 +91,10 @@ def pair_json(decided: Decided, assets: Mapping[AssetId, Asset], *, url_of: UrlO
         "decided_at": _instant(pair.decided_at) if pair.decided_at else None,
         "seen_at": _instant(pair.seen_at),
     }
+
+
+def _rejection_json(rejection: Rejection | None) -> dict[str, Any] | None:
+    return {"code": rejection.code, "detail": rejection.detail} if rejection else None
 
 
 def _verification_json(verdict: NearDuplicate) -> dict[str, Any]:
@@ -150,12 +157,22 @@ def ticket_json(ticket: UploadTicket) -> dict[str, Any]:
     """UploadTicket: where and how to send the bytes."""
     return {
         "id": ticket.key.id,
+        "correlation_id": ticket.correlation_id,
         "upload": {
             "method": "PUT",
             "url": ticket.upload.url,
             "headers": ticket.upload.headers,
             "expires_at": _instant(ticket.upload.expires_at),
         },
+    }
+
+
+def known_json(asset: Asset) -> dict[str, Any]:
+    """KnownImage: what a batch tells of an image that is here."""
+    return {
+        "status": asset.status,
+        "rejection": _rejection_json(asset.rejection),
+        "correlation_id": asset.correlation_id,
     }
 
 

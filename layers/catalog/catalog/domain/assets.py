@@ -148,6 +148,11 @@ class Asset:
         return self.lent_at is not None and now - self.lent_at <= ADDRESSES_LAST
 
     @property
+    def is_in_use(self) -> bool:
+        """Whether clients refer to it, or other assets show its renditions: no purge takes it."""
+        return self.status is not Status.DELETING and bool(self.references or self.sharers)
+
+    @property
     def has_members(self) -> bool:
         """Whether other assets are near-duplicates of it."""
         return bool(self.sharers or self.links or self.linked_by)

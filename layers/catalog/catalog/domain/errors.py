@@ -14,6 +14,7 @@ class Kind(Enum):
     TOO_MANY = auto()  # the caller may ask again later
     UNSUPPORTED_TYPE = auto()  # the declared content type is not accepted
     UNUSABLE_IMAGE = auto()  # the bytes sent are no image that can be used
+    OUT_OF_TIME = auto()
 
 
 class CallerError(Exception):
@@ -29,6 +30,14 @@ class CallerError(Exception):
     def __init__(self, *facts: object) -> None:
         super().__init__(*facts)
         self.message = self.message or str(self)
+
+
+class OutOfTimeError(CallerError):
+    """A batch has spent its time before this item's turn; nothing was done about it."""
+
+    kind = Kind.OUT_OF_TIME
+    code = "timeout"
+    message = "the answer took too long, try again"
 
 
 class TooManyError(CallerError):

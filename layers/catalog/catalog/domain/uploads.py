@@ -42,10 +42,14 @@ class PresignedUpload:
 
 @dataclass(frozen=True, slots=True)
 class UploadTicket:
-    """Permission to send the announced bytes of one asset."""
+    """Permission to send the announced bytes of one asset.
+
+    Logs and events of the asset carry the `correlation_id`.
+    """
 
     key: AssetKey
     upload: PresignedUpload
+    correlation_id: str | None
 
 
 class SentOverAndOverError(Exception):

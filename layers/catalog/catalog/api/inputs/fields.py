@@ -51,6 +51,20 @@ def json_object(body: str | bytes | None) -> dict[str, Any]:
     return value
 
 
+def batch_of(body: str | None, name: str, *, most: int) -> list[Mapping[str, Any]]:
+    """The items of a batch, in the body's field `name`: 1 to `most` objects.  Raises InvalidRequestError."""
+    given = json_object(body)
+    faults = unknown_fields(given, {name})
+    items = given.get(name)
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        items = []
+    if not 1 <= len(items) <= most:
+        faults.append(Fault(name, f"must be a list of 1 to {most} objects"))
+    if faults:
+        raise InvalidRequestError(faults)
+    return items
+
+
 def unknown_fields(given: Mapping[str, Any], known: Set[str]) -> list[Fault]:
     """A fault for every field that the request does not have."""
     return [Fault(name[:80], "is not a field of this request") for name in sorted(set(given) - known)]
