@@ -44,6 +44,7 @@ BENCHMARKS: Final = (
     Benchmark("jobs_erase", images=False),
     Benchmark("jobs_live", images=False),
     Benchmark("jobs_machinery", images=False),
+    Benchmark("client_sync", images=False),
 )
 
 

@@ -33,8 +33,46 @@ class Announcement(TypedDict):
     filename: str
 
 
+class Announcements(TypedDict):
+    images: list[Announcement]
+
+
+class AnnouncementAnswers(TypedDict):
+    answers: list[AnnouncementAnswer]
+
+
+class AnnouncementAnswer(TypedDict):
+    status: Literal[200, 201, 400, 403, 409, 413, 415, 429, 504]
+    id: AssetId | None
+    ticket: UploadTicket | None
+    known: KnownImage | None
+    error: ItemError | None
+
+
+class KnownImage(TypedDict):
+    status: Status
+    rejection: Rejection | None
+    correlation_id: CorrelationId
+
+
+class ItemError(TypedDict):
+    code: str
+    message: str
+    retry_after: NotRequired[int]
+    faults: NotRequired[list[ItemErrorFaultsItem]]
+
+
+class ItemErrorFaultsItem(TypedDict):
+    field: str
+    message: str
+
+
+CorrelationId: TypeAlias = "str | None"
+
+
 class UploadTicket(TypedDict):
     id: AssetId
+    correlation_id: CorrelationId
     upload: UploadTicketUpload
 
 
@@ -60,10 +98,12 @@ class Image(TypedDict):
     in_use_count: int
     shared_by_count: int
     references: list[str]
+    used_as: Use | None
     renditions: list[Rendition]
     near_duplicate_of: AssetId | None
     verification: Verification | None
     rejection: Rejection | None
+    correlation_id: CorrelationId
     created_at: Instant
     updated_at: Instant
 
@@ -79,6 +119,22 @@ class Rendition(TypedDict):
 
 
 Reference: TypeAlias = "str"
+
+
+Position: TypeAlias = "int | None"
+
+
+Role: TypeAlias = "str | None"
+
+
+AltText: TypeAlias = "str | None"
+
+
+class Use(TypedDict):
+    reference: Reference
+    position: Position
+    role: Role
+    alt: AltText
 
 
 Scores: TypeAlias = "Mapping[str, float]"
