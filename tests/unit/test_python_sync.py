@@ -99,7 +99,7 @@ class Catalog:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing is waited for; a run that hangs ends after 30 seconds."""
-    for name in ("_FIRST_POLL_SECONDS", "_LONGEST_POLL_SECONDS", "_AGAIN_SECONDS"):
+    for name in ("_FIRST_POLL_SECONDS", "_LONGEST_POLL_SECONDS", "_AGAIN_SECONDS", "_LINGER_SECONDS"):
         monkeypatch.setattr(module, name, 0.001)
     signal.alarm(30)
     yield
@@ -157,6 +157,17 @@ def test_250_files_are_announced_in_batches_and_each_is_sent_once(tmp_path: Path
     assert sorted(catalog.puts) == sorted(ids.values())
     assert sum(map(len, catalog.announced)) == 250
     assert len(report.of(End.READY)) == 250
+
+
+def test_a_thousand_known_files_are_ten_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LINGER_SECONDS", 5.0)
+    ids = write(tmp_path, **{f"{number:04}": JPEG + number.to_bytes(2) for number in range(1000)})
+    catalog = Catalog(dict.fromkeys(ids.values(), "ready"))
+
+    assert len(synced(catalog, tmp_path).known) == 1000
+
+    assert [len(batch) for batch in catalog.announced] == [100] * 10
+    assert catalog.asked == [] and catalog.puts == []
 
 
 def test_files_with_the_same_bytes_are_sent_once_and_each_is_told(tmp_path: Path) -> None:
@@ -227,9 +238,10 @@ def test_an_image_that_heals_is_sent_again(tmp_path: Path) -> None:
     assert catalog.puts == [ids["a"]] * 2
 
 
-def test_a_full_minute_of_uploads_is_waited_out_however_often(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", ["too_many_uploads", "timeout"])
+def test_what_is_not_taken_yet_is_announced_again_however_often(tmp_path: Path, code: str) -> None:
     ids = write(tmp_path, a=JPEG)
-    full = ApiError(429, "too_many_uploads", "", retry_after=0.001)
+    full = ApiError(429, code, "", retry_after=0.001)
     assert ends(synced(Catalog(refusals={ids["a"]: [full] * 9}), tmp_path)) == {"a": ("ready", None)}
 
 

@@ -61,11 +61,24 @@ class Later(Generic[_T]):
 
 
 class Stage(Generic[_T]):
-    """Threads that take what waits, up to `most` at once, and do `work` with it."""
+    """Threads that take what waits, up to `most` at once, and do `work` with it.
 
-    def __init__(self, work: Callable[[list[_T]], object], *, threads: int, most: int, over: Over) -> None:
-        self._work, self._most, self._over = work, most, over
+    One thread collects at a time, and lets a batch fill for `linger` seconds: all but the last are full.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[list[_T]], object],
+        *,
+        threads: int,
+        over: Over,
+        most: int = 1,
+        linger: float = 0.0,
+    ) -> None:
+        self._work, self._over = work, over
+        self._most, self._linger = most, linger
         self._waiting: SimpleQueue[_T | None] = SimpleQueue()
+        self._collecting = threading.Lock()
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -81,20 +94,24 @@ class Stage(Generic[_T]):
             thread.join()
 
     def _serve(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            batch = self._more(first)
+        while batch := self._batch():
             if not self._over.is_set():
                 self._over.guarded(lambda batch=batch: self._work(batch))  # type: ignore[misc]
 
-    def _more(self, first: _T) -> list[_T]:
-        batch = [first]
-        while len(batch) < self._most:
-            try:
-                item = self._waiting.get_nowait()
-            except Empty:
-                break
-            if item is None:
-                self._waiting.put(None)  # the end of another thread, or of this one later
-                break
-            batch.append(item)
-        return batch
+    def _batch(self) -> list[_T]:
+        """What waits; empty at this thread's end."""
+        with self._collecting:
+            first = self._waiting.get()
+            if first is None:
+                return []
+            batch, until = [first], time.monotonic() + self._linger
+            while len(batch) < self._most:
+                try:
+                    item = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
+                except Empty:
+                    break
+                if item is None:
+                    self._waiting.put(None)  # the end of this thread later, or of another
+                    break
+                batch.append(item)
+            return batch

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from catalog_images.client import CatalogClient
 from catalog_images.errors import ApiError, FileChangedError, UnreachableError, UploadRefusedError
@@ -31,12 +31,14 @@ SENDERS: Final = 8
 FINISH_SECONDS: Final = 900.0
 _READERS: Final = 4
 _CALLERS: Final = 2  # of batches: one is on its way while the next is collected
+_LINGER_SECONDS: Final = 0.1  # for a batch to fill
 _TRIES: Final = 3
 _TICKETS: Final = 400  # offered and not used; one expires after 15 minutes
 _FIRST_POLL_SECONDS, _POLL_GROWTH, _LONGEST_POLL_SECONDS = 0.2, 1.3, 1.5
 _AGAIN_SECONDS: Final = 5.0  # until what passes by itself is tried again
 _REFUSED_ALL: Final = frozenset({"unauthorized", "unknown_client", "forbidden"})
-_PASSING: Final = frozenset({"image_being_deleted", "timeout"})
+# The next minute has room; a batch that took too long has dealt with its first images.
+_NOT_YET: Final = frozenset({"too_many_uploads", "timeout"})
 _REFERABLE: Final = frozenset({End.READY, End.SENT, End.UNFINISHED})
 
 _T = TypeVar("_T")
@@ -115,10 +117,11 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.over = Over(on_end=lambda: self.results.put(None))
-        self.reading = Stage(self._read, threads=_READERS, most=1, over=self.over)
-        self.announcing = Stage(self._announce, threads=_CALLERS, most=BATCH, over=self.over)
-        self.sending = Stage(self._send, threads=self.sync.senders, most=1, over=self.over)
-        self.referring = Stage(self._refer, threads=_CALLERS, most=BATCH, over=self.over)
+        batches: dict[str, Any] = {"threads": _CALLERS, "most": BATCH, "linger": _LINGER_SECONDS}
+        self.reading = Stage(self._read, threads=_READERS, over=self.over)
+        self.announcing = Stage(self._announce, over=self.over, **batches)
+        self.sending = Stage(self._send, threads=self.sync.senders, over=self.over)
+        self.referring = Stage(self._refer, over=self.over, **batches)
 
     def run(self) -> Report:
         """See Sync.run."""
@@ -222,9 +225,9 @@ class _Run:
     def _refused(self, item: _Item, error: ApiError) -> None:
         if error.code in _REFUSED_ALL:
             raise error
-        if error.code == "too_many_uploads":  # as often as it takes: the next minute has room
+        if error.code in _NOT_YET:  # as often as it takes
             self.again.put(item, error.retry_after or _AGAIN_SECONDS)
-        elif error.code in _PASSING:
+        elif error.code == "image_being_deleted":
             self._try_again(item, error.code)
         else:
             self._ended(item, End.FAILED, code=error.code)

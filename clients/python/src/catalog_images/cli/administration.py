@@ -6,7 +6,7 @@ import typer
 from rich.progress import Progress
 
 from catalog_images.cli.output import Exit, byte_size
-from catalog_images.cli.state import State, state_of
+from catalog_images.cli.state import State, show_answer, state_of
 from catalog_images.client import CatalogClient
 from catalog_images.models import Job, JobOrder
 
@@ -173,7 +173,7 @@ def tenants_create(
     """Create a tenant and its first client; the secret is shown this once."""
     limits = _limits(uploads_per_minute, stored_bytes)
     body = {"tenant": tenant, **({"limits": limits} if limits else {})}
-    _call(context, "POST", "/tenants", body)
+    show_answer(context, "POST", "/tenants", body)
 
 
 @tenants.command("limit")
@@ -184,13 +184,13 @@ def tenants_limit(
     stored_bytes: Annotated[int | None, typer.Option(min=0)] = None,
 ) -> None:
     """Replace a tenant's limits; one that is left out is no limit."""
-    _call(context, "PUT", f"/tenants/{tenant}/limits", _limits(uploads_per_minute, stored_bytes))
+    show_answer(context, "PUT", f"/tenants/{tenant}/limits", _limits(uploads_per_minute, stored_bytes))
 
 
 @tenants.command("remove")
 def tenants_remove(context: typer.Context, tenant: Tenant) -> None:
     """Begin to remove an empty tenant, or finish it 20 minutes later."""
-    _call(context, "DELETE", f"/tenants/{tenant}")
+    show_answer(context, "DELETE", f"/tenants/{tenant}")
 
 
 @tenants.command("clients")
@@ -211,22 +211,15 @@ def tenants_add_client(
     ] = None,
 ) -> None:
     """Add a client to a tenant; the secret is shown this once."""
-    _call(context, "POST", f"/tenants/{tenant}/clients", {"scopes": scope} if scope else {}, retries=0)
+    show_answer(context, "POST", f"/tenants/{tenant}/clients", {"scopes": scope} if scope else {}, retries=0)
 
 
 @tenants.command("remove-client")
 def tenants_remove_client(context: typer.Context, tenant: Tenant, client_id: str) -> None:
     """Delete a client."""
-    _call(context, "DELETE", f"/tenants/{tenant}/clients/{client_id}")
+    show_answer(context, "DELETE", f"/tenants/{tenant}/clients/{client_id}")
 
 
 def _limits(uploads_per_minute: int | None, stored_bytes: int | None) -> dict[str, int]:
     given = {"uploads_per_minute": uploads_per_minute, "stored_bytes": stored_bytes}
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _call(context: typer.Context, method: str, path: str, body: Any = None, **settings: Any) -> None:
-    """One call, its answer printed.  `retries=0` where a repetition would do it twice."""
-    state = state_of(context)
-    with CatalogClient(**state.profile.arguments(), **settings) as catalog:
-        state.output.document(catalog.request(method, path, json=body))

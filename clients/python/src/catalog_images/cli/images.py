@@ -187,4 +187,6 @@ def _show(state: State, image: Image) -> None:
              "references", "near_duplicate_of", "rejection", "created_at", "updated_at")  # fmt: skip
     state.output.document({name: value for name, value in document.items() if name in shown and value})
     if image.renditions:
-        state.output.rows(document["renditions"], ("preset", "width", "height", "size_bytes", "url"))
+        state.output.rows(document["renditions"], ("preset", "width", "height", "size_bytes"))
+    for rendition in image.renditions:
+        state.output.people.print(rendition.url, markup=False)

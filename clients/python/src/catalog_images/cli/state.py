@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import typer
 
@@ -23,9 +24,9 @@ class State:
         return chosen(self.profile_name)
 
     @contextmanager
-    def catalog(self) -> Iterator[CatalogClient]:
+    def catalog(self, **settings: Any) -> Iterator[CatalogClient]:
         """The client of the chosen profile.  Raises ProfileError."""
-        with CatalogClient(**self.profile.arguments()) as client:
+        with CatalogClient(**self.profile.arguments(), **settings) as client:
             yield client
 
 
@@ -34,3 +35,10 @@ def state_of(context: typer.Context) -> State:
     if not isinstance(state, State):
         raise TypeError("the command's callback makes the state")
     return state
+
+
+def show_answer(context: typer.Context, method: str, path: str, body: Any = None, **settings: Any) -> None:
+    """Print what one call answers.  `retries=0` where a repetition would do it twice."""
+    state = state_of(context)
+    with state.catalog(**settings) as catalog:
+        state.output.document(catalog.request(method, path, json=body))

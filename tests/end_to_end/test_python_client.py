@@ -1,0 +1,112 @@
+"""The Python client and its command on the deployed stack, as their documents show them."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+import requests
+
+from catalog.domain.tenants import Scope
+from infra.operator.tenants import create_tenant_client
+from infra.pictures.images import jpeg_bytes, noisy_scene
+from tests.end_to_end.deployment import Deployment
+
+ROOT: Final = Path(__file__).parents[2]
+MOST_LINES: Final = 10
+COMMAND: Final = (sys.executable, "-m", "catalog_images")
+
+
+def block(document: str, language: str, *, below: str = "") -> str:
+    """The first block in a language, below a heading of the document."""
+    text = (ROOT / document).read_text()
+    shown = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    found = shown.search(text, text.index(below))
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def home(deployment: Deployment, tmp_path: Path) -> dict[str, str]:
+    """An environment with the command installed, a client's file where the demo leaves it, and no login."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "catalog-images").write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
+    (programs / "pip").write_text("#!/bin/sh\n")  # `make check` builds the wheel and installs it
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    made = create_tenant_client(
+        "python-client", scopes=(Scope.READ, Scope.WRITE), outputs=deployment.stack.outputs
+    )
+    file = tmp_path / ".local" / "demo" / "client.env"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        f"API={deployment.stack.api_url}\nTOKEN_URL={deployment.stack.token_url}\n"
+        f"CLIENT_ID={made.client.client_id}\nCLIENT_SECRET={made.client_secret}\n"
+    )
+    return {
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "clients" / "python" / "src"),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+
+
+def draw(folder: Path, *seeds: int) -> None:
+    folder.mkdir()
+    for seed in seeds:
+        (folder / f"lamp-{seed}.jpg").write_bytes(jpeg_bytes(noisy_scene(seed, (400, 300))))
+
+
+def run(home: Mapping[str, str], folder: Path, *command: str) -> str:
+    done = subprocess.run(command, cwd=folder, env=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_readme_calls_it_as_it_stands(home: dict[str, str], tmp_path: Path) -> None:
+    draw(tmp_path / "photos", 700, 701)
+
+    shown = block("README.md", "bash", below="## Call it")
+    said = run(home, tmp_path, "bash", "-euo", "pipefail", "-c", shown)
+
+    assert "2 sent" in said and "2 ready" in said
+    assert "lamp-700.jpg" in said and "lamp-701.jpg" in said
+
+
+def test_ten_lines_of_python_bring_the_first_image_live(home: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "lamp.jpg").write_bytes(jpeg_bytes(noisy_scene(702, (1200, 900))))
+    run(home, tmp_path, "catalog-images", "login", ".local/demo/client.env")
+    program = block("clients/python/README.md", "python")
+
+    said = run(home, tmp_path, sys.executable, "-c", program)
+
+    assert len(program.splitlines()) <= MOST_LINES
+    presets = dict(line.split() for line in said.splitlines())
+    assert [requests.get(url, timeout=30).status_code for url in presets.values()] == [200] * 3
+    (listed, *_) = run(home, tmp_path, "catalog-images", "list", "--json").splitlines()
+    assert json.loads(listed)["references"] == ["SKU-4711"]
+
+
+def test_a_sync_that_ctrl_c_interrupts_is_completed_by_the_next(home: dict[str, str], tmp_path: Path) -> None:
+    draw(tmp_path / "photos", *range(710, 722))
+    run(home, tmp_path, "catalog-images", "login", ".local/demo/client.env")
+    sync = [*COMMAND, "--json", "sync", "photos", "--parallel", "1"]
+    with subprocess.Popen(
+        sync, cwd=tmp_path, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as interrupted:
+        assert interrupted.stdout is not None
+        assert interrupted.stdout.readline()  # one file has come to its end
+        interrupted.send_signal(signal.SIGINT)
+        _, said = interrupted.communicate(timeout=60)
+
+    assert (interrupted.returncode, said) == (130, "interrupted: run it again to go on\n")
+    ends = [json.loads(line)["end"] for line in run(home, tmp_path, *sync).splitlines()]
+    assert ends == ["ready"] * 12
