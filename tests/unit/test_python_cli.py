@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -240,6 +241,16 @@ def test_sync_prints_what_it_did_and_names_faults(run: Run, http: Answers, tmp_p
     assert status == 1
     assert "lamp.jpg" in out and "too_large" in out and "0 sent (0 B), 0 known, 0 ready, 1 failed" in out
     assert (json.loads(lines)["file"], json.loads(lines)["code"]) == ("lamp.jpg", "too_large")
+
+
+@pytest.mark.usefixtures("logged_in")
+@pytest.mark.parametrize("option", ["--json", "--no-wait"])
+def test_a_file_whose_name_is_no_text_is_told_too(
+    run: Run, http: Answers, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / os.fsdecode(b"lamp-\xff.jpg")).symlink_to("nowhere")
+    status, out, _ = run("sync", str(tmp_path), option)
+    assert (status, r"lamp-\udcff.jpg" in out) == (1, True)
 
 
 @pytest.mark.usefixtures("logged_in")

@@ -7,6 +7,7 @@ found; 5 no answer; 6 the API refused the request; 130 interrupted.
 import sys
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -97,6 +98,9 @@ def guarded(work: Callable[[], object]) -> int:
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """The command of the terminal."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be no UTF-8
     given = list(sys.argv[1:] if arguments is None else arguments)
     before = given[: given.index("--")] if "--" in given else given
     if "--json" in before:

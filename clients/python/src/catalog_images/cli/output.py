@@ -78,7 +78,7 @@ class Output:
         self.aside.print(Text(text))
 
     def _json(self, document: Mapping[str, Any]) -> None:
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
+        print(json.dumps(document, ensure_ascii=False, default=str), flush=True)  # a program may follow it
 
 
 def byte_size(number: int) -> str:
