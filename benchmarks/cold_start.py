@@ -33,7 +33,7 @@ from typing import Any, Final
 
 from benchmarks._rates import table
 from benchmarks._report import Goal, report
-from infra.local.events import REGION, api_event, s3_notification, sqs_event
+from infra.local.events import REGION, api_event, s3_notification, sqs_event, view_event
 from infra.template import APPLICATION, FUNCTIONS, ROOT, environment, handler, layers
 
 FOLDERS: Final = {"CatalogLayer": "catalog", "ImagingLayer": "imaging"}
@@ -137,7 +137,7 @@ def copy_runtime(target: Path) -> Path:
 
 def first_event(function: str) -> dict[str, Any]:
     """The first of a function's events as the template routes them, in the shape AWS sends."""
-    events = FUNCTIONS[function]["Events"].values()
+    events = FUNCTIONS[function].get("Events", {}).values()
     routes = [event["Properties"] for event in events if event["Type"] == "Api"]
     if routes:
         path = routes[0]["Path"].format(
@@ -148,6 +148,8 @@ def first_event(function: str) -> dict[str, Any]:
         return sqs_event(s3_notification("originals", f"originals/acme/{_ID}"))
     if function == "Render":
         return sqs_event(json.dumps({"tenant": "acme", "id": _ID, "presets": ["thumb"]}))
+    if function == "ShowRendition":
+        return view_event(f"/i/acme/{_ID}/thumb")
     assert function == "Usage", f"no event is known for {function}"
     born = "2026-11-22T12:00:00.000000+00:00"
     texts = {"tenant": "acme", "id": _ID, "status": "processing", "created_at": born, "updated_at": born}

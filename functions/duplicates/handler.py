@@ -29,7 +29,7 @@ def get_duplicates(call: Call) -> Answer:
     count("PageRead")
 
     def described(pair: Pair) -> dict[str, Any]:
-        return pair_json(decisions.describe(pair, page.assets), page.assets, url_of=renditions.url)
+        return pair_json(decisions.describe(pair, page.assets), page.assets, urls=renditions)
 
     return listed("duplicates", page.pairs.map(described))
 
@@ -61,7 +61,7 @@ def pair_named(call: Call, id_: str, other: str) -> tuple[AssetKey, AssetId]:
 def shown(decided: Decided) -> dict[str, Any]:
     pair = decided.pair
     named = decisions.assets.many(pair.tenant, [pair.first, pair.second])
-    return pair_json(decided, named, url_of=renditions.url)
+    return pair_json(decided, named, urls=renditions)
 
 
 handler = app.handler

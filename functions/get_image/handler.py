@@ -6,7 +6,7 @@ from catalog.adapters.clients_table import Clients
 from catalog.adapters.objects import Renditions
 from catalog.api.http import Answer, Api, Call, ok
 from catalog.api.inputs.images import path_asset_id
-from catalog.api.representations import asset_json
+from catalog.api.representations import image_json
 from catalog.domain.keys import AssetKey
 from catalog.telemetry import count
 
@@ -20,7 +20,7 @@ app = Api(clients.tenant_of, allow_origin=settings.cors_allow_origin())
 def get_image(call: Call, id_: str) -> Answer:
     asset = assets.get(AssetKey(call.tenant, path_asset_id(id_)))
     count("ImageRead")
-    return ok(asset_json(asset, url_of=renditions.url))
+    return ok(image_json(asset, urls=renditions))
 
 
 handler = app.handler

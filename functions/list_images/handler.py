@@ -25,7 +25,7 @@ def get_images(call: Call) -> Answer:
     else:
         page = assets.page(call.tenant, asked.page, status=asked.status)
     count("PageRead")
-    return listed("images", page.map(partial(listed_json, url_of=renditions.url)))
+    return listed("images", page.map(partial(listed_json, urls=renditions)))
 
 
 handler = app.handler

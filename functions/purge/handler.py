@@ -46,7 +46,7 @@ def propose(asked: PurgeRequest, tenant: TenantId, client_id: str) -> Answer:
     proposal = requests.propose(tenant, older_than, requested_by=client_id)
     logger.info("purge proposed", tenant=tenant, run=proposal.run.id, found=len(proposal.run.candidates))
     count("PurgeProposed")
-    shown = fitting(candidate_json(asset, url_of=renditions.url) for asset in proposal.found)
+    shown = fitting(candidate_json(asset, urls=renditions) for asset in proposal.found)
     return ok(proposal_json(proposal, shown))
 
 

@@ -32,7 +32,7 @@ def put_reference(call: Call, id_: str) -> Answer:
     asset = assets.take_reference(key, _reference(call))
     logger.info("reference taken", tenant=key.tenant, asset_id=key.id, references=len(asset.references))
     count("ReferenceTaken")
-    return ok(asset_json(asset, url_of=renditions.url))
+    return ok(asset_json(asset, urls=renditions))
 
 
 @app.route("DELETE", _REFERENCE)
@@ -41,7 +41,7 @@ def delete_reference(call: Call, id_: str) -> Answer:
     asset = assets.release_reference(key, _reference(call), now=datetime.now(UTC))
     logger.info("reference released", tenant=key.tenant, asset_id=key.id, references=len(asset.references))
     count("ReferenceReleased")
-    return ok(asset_json(asset, url_of=renditions.url))
+    return ok(asset_json(asset, urls=renditions))
 
 
 handler = app.handler

@@ -42,7 +42,7 @@ def post_image(call: Call) -> Answer:
         return created(ticket_json(result))
     logger.info("upload known", tenant=call.tenant, asset_id=id_, status=result.status)
     count("UploadKnown")
-    return ok(asset_json(result, url_of=renditions.url))
+    return ok(asset_json(result, urls=renditions))
 
 
 @app.route("POST", "/images/batch")

@@ -45,6 +45,38 @@ def api_event(
     }
 
 
+def view_event(path: str, *, if_none_match: str | None = None) -> dict[str, Any]:
+    """What a function URL hands to its Lambda where CloudFront asks for a path."""
+    host = "abc123.lambda-url.eu-central-1.on.aws"
+    known = {"if-none-match": if_none_match} if if_none_match else {}
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"host": host, "user-agent": "Amazon CloudFront", **known},
+        "requestContext": {
+            "accountId": ACCOUNT,
+            "apiId": "abc123",
+            "domainName": host,
+            "domainPrefix": "abc123",
+            "http": {
+                "method": "GET",
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "203.0.113.7",
+                "userAgent": "Amazon CloudFront",
+            },
+            "requestId": "request-1",
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "22/Nov/2026:12:00:00 +0000",
+            "timeEpoch": 1763812800000,
+        },
+        "isBase64Encoded": False,
+    }
+
+
 def s3_notification(bucket: str, *object_keys: str) -> str:
     """The body of the SQS message S3 sends when objects were created."""
     return json.dumps(

@@ -30,7 +30,7 @@ def test_an_asset_has_the_shape_of_the_original_description(cloud: Cloud) -> Non
     assert len(asset["perceptual_hash"]) == 16
     assert len(asset["phash256"]) == 64
     thumb = asset["renditions"][0]
-    assert set(thumb) == {"id", "preset", "url", "size_bytes", "width", "height", "quality"}
+    assert set(thumb) == {"id", "preset", "url", "permanent_url", "size_bytes", "width", "height", "quality"}
     assert (thumb["preset"], thumb["width"], thumb["height"], thumb["quality"]) == ("thumb", 200, 150, 85)
 
 
@@ -54,6 +54,16 @@ def test_with_a_cdn_rendition_urls_are_its_own(cloud: Cloud) -> None:
 
     assert asset["renditions"][0]["url"].startswith(f"https://d1.example.net/renditions/acme/{ID}/thumb-")
     assert "X-Amz" not in asset["renditions"][0]["url"]
+    assert asset["renditions"][0]["permanent_url"] == f"https://d1.example.net/i/acme/{ID}/thumb"
+    assert asset["srcset"].startswith(f"https://d1.example.net/i/acme/{ID}/thumb 200w, ")
+
+
+def test_without_a_cdn_no_url_is_permanent_and_the_markup_has_those_of_an_hour(cloud: Cloud) -> None:
+    asset = cloud.upload(PHOTO)
+
+    assert [each["permanent_url"] for each in asset["renditions"]] == [None, None, None]
+    assert asset["srcset"].count("X-Amz-Signature=") == asset["srcset"].count("w, ") + 1
+    assert "&amp;X-Amz-Signature=" in asset["picture"]
 
 
 def test_another_tenants_asset_does_not_exist(cloud: Cloud) -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from infra.template import ALL, APPLICATION, FUNCTIONS, ROOT, as_list, role_of, statements
+from tests.template.resolved import resolve
 
 GRANTS = [
     (function, action, next(iter(resource.values())))
@@ -81,8 +82,22 @@ def test_whoever_is_allowed_by_a_resource_is_a_service_or_the_account_itself() -
                     _, kept, _ = statement.get("Fn::If", (None, statement, None))
                     if kept["Effect"] == "Allow":
                         assert set(kept["Principal"]) == {"Service"}, kept
-    assert not APPLICATION.of_type("AWS::Lambda::Url")
+
+
+def test_the_only_function_url_is_the_cdns_which_alone_may_call_it() -> None:
     assert not [name for name, function in FUNCTIONS.items() if "FunctionUrlConfig" in function]
+    (url,) = APPLICATION.of_type("AWS::Lambda::Url").values()
+    assert resolve(url["AuthType"]) == "AWS_IAM"
+    granted = {
+        permission["Action"]: permission
+        for permission in map(resolve, APPLICATION.of_type("AWS::Lambda::Permission").values())
+    }
+    assert set(granted) == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
+    for permission in granted.values():
+        assert permission["Principal"] == "cloudfront.amazonaws.com"
+        assert permission["SourceArn"].endswith(":distribution/Distribution")
+    assert granted["lambda:InvokeFunctionUrl"]["FunctionUrlAuthType"] == "AWS_IAM"
+    assert granted["lambda:InvokeFunction"]["InvokedViaFunctionUrl"] is True
 
 
 def test_the_user_pool_lets_nobody_sign_up() -> None:

@@ -131,12 +131,13 @@ def test_a_page_of_the_shop_may_fetch_renditions_from_the_bucket_and_from_the_cd
     assert rule["AllowedOrigins"] == [{"Ref": "AllowedOrigin"}]
 
     resources = APPLICATION.document["Resources"]
-    behaviour = resources["Distribution"]["Properties"]["DistributionConfig"]["DefaultCacheBehavior"]
-    policy = resources[behaviour["ResponseHeadersPolicyId"]["Ref"]]
-    cors = policy["Properties"]["ResponseHeadersPolicyConfig"]["CorsConfig"]
-    assert policy["Condition"] == "Cdn"
-    assert cors["AccessControlAllowOrigins"]["Items"] == [{"Ref": "AllowedOrigin"}]
-    assert cors["OriginOverride"] is True
+    config = resources["Distribution"]["Properties"]["DistributionConfig"]
+    for behaviour in [config["DefaultCacheBehavior"], *config["CacheBehaviors"]]:
+        policy = resources[behaviour["ResponseHeadersPolicyId"]["Ref"]]
+        cors = policy["Properties"]["ResponseHeadersPolicyConfig"]["CorsConfig"]
+        assert policy["Condition"] == "Cdn"
+        assert cors["AccessControlAllowOrigins"]["Items"] == [{"Ref": "AllowedOrigin"}]
+        assert cors["OriginOverride"] is True
 
 
 @pytest.mark.parametrize("queue", WORK_QUEUES)

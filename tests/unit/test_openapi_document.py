@@ -12,6 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from catalog.adapters.objects import Renditions
 from catalog.api.http import item_created, item_ok, item_refused
 from catalog.api.inputs import images, tenants
 from catalog.api.inputs.comparisons import MAX_BODY_BYTES
@@ -29,6 +30,7 @@ from catalog.api.representations import (
     comparison_json,
     failure_json,
     group_member_json,
+    image_json,
     job_json,
     known_json,
     metrics_json,
@@ -206,6 +208,9 @@ def test_formats_and_declared_types_are_the_allow_list() -> None:
     assert SCHEMAS["Announcement"]["properties"]["content_type"]["enum"] == list(DECLARED_TYPES)
 
 
+_URLS = Renditions("bucket", base_url="https://cdn.example.com")
+
+
 def _asset(status: Status, **known: Any) -> Asset:
     return Asset(**{"tenant": _KEY.tenant, "id": _KEY.id, "status": status, "filename": "lamp.jpg",
                     "size_bytes": 10, "created_at": _NOW, "updated_at": _NOW} | known)  # fmt: skip
@@ -232,9 +237,12 @@ def _rendition(preset: str, quality: int | None) -> Rendition:
     ids=lambda asset: str(asset.status),
 )
 def test_an_asset_is_answered_exactly_as_documented(asset: Asset) -> None:
-    answered = asset_json(asset, url_of=lambda key: f"https://cdn.example.com/{key}")
+    answered = image_json(asset, urls=_URLS)
     assert faults_of(answered, schema("Image")) == []
     assert list(answered) == list(SCHEMAS["Image"]["properties"])
+    in_a_list = asset_json(asset, urls=_URLS)
+    assert faults_of(in_a_list, schema("Image")) == []
+    assert set(answered) - set(in_a_list) == {"srcset", "picture"}
     for rendition in answered["renditions"]:
         assert list(rendition) == list(SCHEMAS["Rendition"]["properties"])
 
@@ -430,7 +438,7 @@ def test_a_pair_and_a_near_duplicate_are_answered_exactly_as_documented() -> Non
     known = {_KEY.id: _asset(Status.READY, near_duplicate=verdict)}
     unseen = Pair(_KEY.tenant, _KEY.id, other, None, None, None, _NOW)
     for each in (Decided(pair, False, None), *(Decided(unseen, False, apart) for apart in Apart)):
-        answered = pair_json(each, known, url_of=str)
+        answered = pair_json(each, known, urls=_URLS)
         assert faults_of(answered, schema("Pair")) == []
         assert set(answered) == set(SCHEMAS["Pair"]["properties"])
         assert set(answered["images"][0]["verification"]) == set(SCHEMAS["Verification"]["properties"])
@@ -443,7 +451,10 @@ def test_purge_runs_are_answered_exactly_as_documented() -> None:
     proposed = PurgeRun(state=RunState.PROPOSED, **facts)
     done = PurgeRun(state=RunState.COMPLETED, kept={_KEY.id: Kept.IN_USE}, completed_at=_NOW, **facts)
     asset = _asset(Status.READY)
-    shown = [candidate_json(asset, url_of=str), candidate_json(replace(asset, unused_since=_NOW), url_of=str)]
+    shown = [
+        candidate_json(asset, urls=_URLS),
+        candidate_json(replace(asset, unused_since=_NOW), urls=_URLS),
+    ]
     proposal = proposal_json(Proposal(proposed, (asset,), "token", _NOW), shown)
     assert set(shown[0]) == set(SCHEMAS["Candidate"]["properties"])
     assert faults_of(proposal, schema("PurgeProposal")) == []

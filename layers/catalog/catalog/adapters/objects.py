@@ -9,6 +9,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from catalog.adapters.sdk import client
+from catalog.domain.addresses import Address
 from catalog.domain.keys import ORIGINALS_PREFIX, RENDITIONS_PREFIX, AssetId, AssetKey, TenantId
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from catalog.domain.renditions import StoredVersion
@@ -153,7 +154,7 @@ class Renditions:
         for _ in range(_TRIES):
             if self._put(object_key, data, content_type, IfNoneMatch="*"):
                 return len(data)
-            stored = self._find(object_key)
+            stored = self.read(object_key)
             if stored is not None and self._put(object_key, stored, content_type):
                 return len(stored)
         raise ObjectInMotionError(object_key)
@@ -175,7 +176,8 @@ class Renditions:
             return False
         return True
 
-    def _find(self, object_key: str) -> bytes | None:
+    def read(self, object_key: str) -> bytes | None:
+        """The bytes of a rendition; None where there is none."""
         try:
             with client("s3").get_object(Bucket=self._bucket, Key=object_key)["Body"] as body:
                 data: bytes = body.read()
@@ -239,6 +241,10 @@ class Renditions:
             "get_object", Params=params, ExpiresIn=DOWNLOAD_URL_SECONDS
         )
         return url
+
+    def permanent_url(self, address: Address) -> str | None:
+        """A URL to store; None without a CDN."""
+        return f"{self._base_url}/{address.path}" if self._base_url else None
 
     def delete_all(self, key: AssetKey) -> None:
         """Remove every rendition of an asset, also those of older presets.  Raises ObjectsNotDeletedError."""

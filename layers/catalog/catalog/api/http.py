@@ -1,4 +1,4 @@
-"""HTTP: routes, statuses and answers, as docs/openapi.yaml has them.  No other module knows a status."""
+"""HTTP: routes, statuses and answers, as docs/openapi.yaml has them.  Only `views` knows statuses besides."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from catalog.api.pictures import markup
+from catalog.domain.addresses import Address
 from catalog.domain.comparisons import SSIM_TARGET, recommended
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from catalog.domain.comparisons import Encoding, PresetComparison
     from catalog.domain.duplicate_jobs import GroupMember
     from catalog.domain.jobs import FailedWork, Job
-    from catalog.domain.keys import AssetId
+    from catalog.domain.keys import AssetId, AssetKey
     from catalog.domain.near_duplicates import NearDuplicate
     from catalog.domain.purge import PurgeRun
     from catalog.domain.rejections import Rejection
@@ -26,11 +27,28 @@ if TYPE_CHECKING:
     from catalog.use_cases.metrics import UsageByTenant
     from catalog.use_cases.purge_requests import Proposal
 
-UrlOf = Callable[[str], str]
-"""The URL at which a browser can GET the rendition stored under an object key."""
+
+class Urls(Protocol):
+    """Where browsers can GET renditions."""
+
+    def url(self, object_key: str) -> str:
+        """That of the rendition stored under a key."""
+
+    def permanent_url(self, address: Address) -> str | None:
+        """One to store; None where nothing serves permanent addresses."""
 
 
-def asset_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
+def image_json(asset: Asset, *, urls: Urls) -> dict[str, Any]:
+    """Image, alone: with the markup that shows it."""
+
+    def best_url(rendition: Rendition) -> str:
+        return urls.permanent_url(Address(asset.key, rendition.preset)) or urls.url(rendition.key)
+
+    shown = markup(asset.renditions.values(), asset.source, url_of=best_url)
+    return asset_json(asset, urls=urls) | shown
+
+
+def asset_json(asset: Asset, *, urls: Urls) -> dict[str, Any]:
     """Image: an asset with its state, hashes, renditions and times."""
     source, hashes = asset.source, asset.hashes
     return {
@@ -50,7 +68,7 @@ def asset_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
         "references": sorted(asset.references),
         "used_as": None,
         "renditions": [
-            _rendition_json(rendition, url_of)
+            _rendition_json(rendition, asset.key, urls)
             for rendition in sorted(
                 asset.renditions.values(), key=lambda stored: (stored.width, stored.preset)
             )
@@ -68,17 +86,18 @@ def asset_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
 FIRST_REFERENCES: Final = 10
 
 
-def listed_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
+def listed_json(asset: Asset, *, urls: Urls) -> dict[str, Any]:
     """Image, in a list: with its first references only; `in_use_count` is their number."""
-    return asset_json(asset, url_of=url_of) | {"references": sorted(asset.references)[:FIRST_REFERENCES]}
+    answered = asset_json(asset, urls=urls)
+    return answered | {"references": sorted(asset.references)[:FIRST_REFERENCES]}
 
 
-def pair_json(decided: Decided, assets: Mapping[AssetId, Asset], *, url_of: UrlOf) -> dict[str, Any]:
+def pair_json(decided: Decided, assets: Mapping[AssetId, Asset], *, urls: Urls) -> dict[str, Any]:
     """Pair: two images that look alike, and what was decided; a deleted image is null."""
     pair = decided.pair
     images = (assets.get(pair.first), assets.get(pair.second))
     return {
-        "images": [listed_json(asset, url_of=url_of) if asset else None for asset in images],
+        "images": [listed_json(asset, urls=urls) if asset else None for asset in images],
         "ids": [pair.first, pair.second],
         "merged": decided.merged,
         "apart_because": decided.apart,
@@ -106,11 +125,12 @@ def _verification_json(verdict: NearDuplicate) -> dict[str, Any]:
     }
 
 
-def _rendition_json(rendition: Rendition, url_of: UrlOf) -> dict[str, Any]:
+def _rendition_json(rendition: Rendition, shown_for: AssetKey, urls: Urls) -> dict[str, Any]:
     return {
         "id": f"{rendition.preset}-{rendition.version}",
         "preset": rendition.preset,
-        "url": url_of(rendition.key),
+        "url": urls.url(rendition.key),
+        "permanent_url": urls.permanent_url(Address(shown_for, rendition.preset)),
         "size_bytes": rendition.size_bytes,
         "width": rendition.width,
         "height": rendition.height,
@@ -176,7 +196,7 @@ def known_json(asset: Asset) -> dict[str, Any]:
     }
 
 
-def candidate_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
+def candidate_json(asset: Asset, *, urls: Urls) -> dict[str, Any]:
     """Candidate: what a person needs to recognise an image; the smallest rendition shows it."""
     from catalog.domain.purge import stored_bytes  # noqa: PLC0415 - of all functions only Purge has loaded it
 
@@ -186,7 +206,7 @@ def candidate_json(asset: Asset, *, url_of: UrlOf) -> dict[str, Any]:
         "filename": asset.filename,
         "size_bytes": stored_bytes([asset]),
         "unused_since": _instant(asset.unused_since) if asset.unused_since else None,
-        "url": url_of(smallest.key) if smallest else None,
+        "url": urls.url(smallest.key) if smallest else None,
     }
 
 

@@ -1,5 +1,6 @@
 """Renditions: an image as a preset makes it, encoded by the imaging layer and then stored."""
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -21,6 +22,17 @@ class Rendition:
     width: int
     height: int
     quality: int | None
+
+    @property
+    def format(self) -> Format:
+        """What it is encoded as, by its key's extension."""
+        extension = self.key.rpartition(".")[2]
+        return Format.JPEG if extension == Format.JPEG.extension else Format(extension)
+
+    @property
+    def tag(self) -> str:
+        """Another one for other bytes: those under a key never change while the asset is there."""
+        return hashlib.sha256(f"{self.key} {self.size_bytes}".encode()).hexdigest()[:20]
 
 
 @dataclass(frozen=True, slots=True)
