@@ -27,6 +27,7 @@ from catalog.domain.fingerprints import Indexed, PHashAlgorithm, places
 from catalog.domain.keys import AssetId, TenantId
 from catalog.domain.tenants import Scope
 from catalog_images import CatalogClient, Credentials, Image
+from catalog_images.photos import announcement_of
 from infra.local import environments
 from infra.local.deploy import Stack, ensure_deployed
 from infra.local.emulator import Emulator
@@ -103,12 +104,8 @@ class Pipeline:
     def send(self, tenant: str, picture: Picture) -> Journey:
         client = self._clients[tenant]
         asked = time.time()
-        announced = client.announce(
-            sha256=_sha256(picture.data),
-            size_bytes=len(picture.data),
-            content_type=picture.content_type,
-            filename="photo",
-        )
+        announcement = announcement_of(picture.data, content_type=picture.content_type, filename="photo")
+        announced = client.announce(**announcement.request())
         began = time.time()
         if isinstance(announced, Image):
             return Journey(began - asked, began - asked, known=True, near_duplicate=False)

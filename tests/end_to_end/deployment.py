@@ -1,6 +1,5 @@
 """The stack these tests deploy: on an emulator, port and account of their own, never the demo's."""
 
-import hashlib
 import json
 import os
 import signal
@@ -14,6 +13,7 @@ from typing import Any
 
 from catalog.domain.tenants import Scope
 from catalog_images import CatalogClient, Credentials, Image, Ticket
+from catalog_images.photos import announcement_of
 from infra.local.deploy import Stack
 from infra.operator.tenants import create_tenant_client
 
@@ -223,12 +223,7 @@ def _environment(pid: int) -> bytes:
 
 
 def announced(catalog: CatalogClient, data: bytes, content_type: str = "image/jpeg") -> Image | Ticket:
-    return catalog.announce(
-        sha256=hashlib.sha256(data).hexdigest(),
-        size_bytes=len(data),
-        content_type=content_type,
-        filename="photo",
-    )
+    return catalog.announce(**announcement_of(data, content_type=content_type, filename="photo").request())
 
 
 def ticket_for(catalog: CatalogClient, data: bytes, content_type: str = "image/jpeg") -> Ticket:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from catalog.domain.tenants import Scope
 from catalog_images import CatalogClient
+from catalog_images.photos import announcement_of
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.end_to_end.conftest import EMULATOR
 from tests.end_to_end.deployment import FINISH_SECONDS, Deployment, settled, ticket_for
@@ -262,12 +263,8 @@ def test_an_authorization_header_of_another_kind_is_refused(acme: CatalogClient)
 
 def test_no_header_of_a_caller_changes_where_an_upload_goes(acme: CatalogClient) -> None:
     data = jpeg_bytes(product_photo(950))
-    body = {
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "size_bytes": len(data),
-        "content_type": "image/jpeg",
-        "filename": "a\"; filename*=UTF-8''%0d%0aX-Injected%3A1.jpg",
-    }
+    name = "a\"; filename*=UTF-8''%0d%0aX-Injected%3A1.jpg"
+    body = announcement_of(data, content_type="image/jpeg", filename=name).request()
     plain = acme.call("POST", "/images", json=body).json()["upload"]
     steered = acme.call(
         "POST",

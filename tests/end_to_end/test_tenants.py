@@ -1,6 +1,5 @@
 """Tenants through the admin calls, on the deployed stack."""
 
-import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 
 from catalog.domain.tenants import LATE_UPLOADS_END_AFTER, Scope
 from catalog_images import CatalogClient, Credentials, Ticket, TokenRefusedError
+from catalog_images.photos import announcement_of
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.end_to_end.deployment import Deployment, announced, settled
 
@@ -36,12 +36,7 @@ def client_of(deployment: Deployment, given: dict[str, Any]) -> CatalogClient:
 
 
 def photo_body(data: bytes) -> dict[str, Any]:
-    return {
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "size_bytes": len(data),
-        "content_type": "image/jpeg",
-        "filename": "photo.jpg",
-    }
+    return announcement_of(data, content_type="image/jpeg", filename="photo.jpg").request()
 
 
 def let_late_uploads_end(deployment: Deployment, tenant: str) -> None:

@@ -382,6 +382,33 @@ def test_the_client_for_asyncio_has_the_same_calls(http: Answers) -> None:
     assert next(http.of("PUT", S3)).content == DATA
 
 
+def test_who_waits_by_events_asks_when_the_image_was_heard_of(http: Answers, catalog: CatalogClient) -> None:
+    http.add("GET", f"{API}/images/{ID}", json=image("processing"))
+    http.add("GET", f"{API}/images/{ID}", json=image("ready"))
+    waited: list[Image] = []
+    waiting = threading.Thread(target=lambda: waited.append(catalog.wait(ID, by_events=True)))
+    waiting.start()
+    while waiting.is_alive():
+        catalog.heard({"type": "image.ready", "data": {"id": ID}})
+        waiting.join(0.01)
+    assert [one.status for one in waited] == ["ready"]
+
+
+def test_events_wake_who_waits_in_asyncio_too(http: Answers) -> None:
+    http.add("GET", f"{API}/images/{ID}", json=image("processing"))
+    http.add("GET", f"{API}/images/{ID}", json=image("ready"))
+
+    async def journey() -> str:
+        async with AsyncCatalogClient(API, TOKEN, Credentials("id", "secret"), transport=http) as catalog:
+            waiting = asyncio.create_task(catalog.wait(ID, by_events=True))
+            while not list(http.of("GET", f"{API}/images/{ID}")):
+                await asyncio.sleep(0)
+            catalog.heard({"id": ID})
+            return (await waiting).status
+
+    assert asyncio.run(asyncio.wait_for(journey(), 5)) == "ready"
+
+
 def test_closing_the_client_for_asyncio_ends_every_wait(http: Answers) -> None:
     http.add("GET", f"{API}/images/{ID}", json=image("processing"))
 

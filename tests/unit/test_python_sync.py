@@ -256,6 +256,7 @@ def test_refused_credentials_end_the_run(tmp_path: Path) -> None:
     catalog = Catalog(refusals={ids["a"]: [ApiError(403, "unknown_client", "nobody")]})
     with pytest.raises(ApiError, match="nobody"):
         synced(catalog, tmp_path)
+    assert catalog.interrupted  # no thread tries on
 
 
 def test_an_image_that_is_not_finished_in_time_is_named_with_its_state(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Near-duplicates: a photo and its half-size copy show the same renditions."""
 
-import hashlib
 import io
 import time
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from PIL import Image as Picture
 from rich.text import Text
 
 from catalog_images import CatalogClient, Image, Rendition, Ticket
+from catalog_images.photos import announcement_of
 from infra.local.photos import Photo, printable, upright
 from infra.local.report import byte_size
 from infra.local.tour.acts import FINISH_SECONDS, Act, short, sku, table
@@ -100,12 +100,8 @@ def _stored(renditions: Iterable[Rendition]) -> set[str]:
 
 def _sent(catalog: CatalogClient, data: bytes, content_type: str, filename: str) -> tuple[Image, float]:
     """The finished image, and the seconds from its PUT (local clock) to its last change (the API's clock)."""
-    announced = catalog.announce(
-        sha256=hashlib.sha256(data).hexdigest(),
-        size_bytes=len(data),
-        content_type=content_type,
-        filename=filename,
-    )
+    asked = announcement_of(data, content_type=content_type, filename=filename)
+    announced = catalog.announce(**asked.request())
     started = time.time()
     if isinstance(announced, Ticket):
         catalog.put(announced, data)

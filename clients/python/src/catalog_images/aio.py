@@ -51,6 +51,7 @@ from catalog_images.tokens import Token, TokenStore
 from catalog_images.transport import RETRIED_STATUSES, RETRIES, Progress, client_settings, pause_seconds
 
 _JOB_POLL_SECONDS: Final = 0.5
+_POLL_BESIDE_EVENTS_SECONDS: Final = 15.0
 _FIRST_POLL_SECONDS, _POLL_GROWTH, _LONGEST_POLL_SECONDS = 0.15, 1.5, 1.5
 
 
@@ -250,20 +251,32 @@ class AsyncCatalogClient:
         async for document in self.pages("/duplicates", "duplicates", likeness=likeness):
             yield answers.pair(document)
 
-    async def wait(self, image_id: str, *, timeout_seconds: float = 60.0) -> Image:
-        """Poll until the image is `ready` or `rejected`.  Raises NotFinishedError."""
+    async def wait(self, image_id: str, *, timeout_seconds: float = 60.0, by_events: bool = False) -> Image:
+        """Ask until the image is `ready` or `rejected`.  Raises NotFinishedError.
+
+        `by_events`: `heard` is told of events, so polling is only for those that are lost.
+        """
         ends = time.monotonic() + timeout_seconds
-        pause = _FIRST_POLL_SECONDS
-        while True:
-            image = await self.get(image_id)
-            if image.is_finished:
-                return image
-            left = ends - time.monotonic()
-            if left <= 0:
-                raise NotFinishedError(image_id, image.status, timeout_seconds)
-            if await self._closing.wait(min(pause, left)):
-                raise ClientClosedError(image_id)
-            pause = min(pause * _POLL_GROWTH, _LONGEST_POLL_SECONDS)
+        pause = _POLL_BESIDE_EVENTS_SECONDS if by_events else _FIRST_POLL_SECONDS
+        with self._closing.listening(image_id) as listener:
+            while True:
+                image = await self.get(image_id)
+                if image.is_finished:
+                    return image
+                left = ends - time.monotonic()
+                if left <= 0:
+                    raise NotFinishedError(image_id, image.status, timeout_seconds)
+                if await listener.wait(min(pause, left)):
+                    raise ClientClosedError(image_id)
+                pause = pause if by_events else min(pause * _POLL_GROWTH, _LONGEST_POLL_SECONDS)
+
+    def heard(self, event: Mapping[str, Any]) -> None:
+        """Tell of an event that came, by a webhook or a queue: who waits for its image asks at once.
+
+        `event` is a webhook's body, or the `detail` of EventBridge's.
+        """
+        told = event.get("data", event)
+        self._closing.hear(str(told.get("id", "")))
 
     async def download(self, rendition: Rendition) -> bytes:
         """Fetch the rendition's URL as a browser does, without a token."""

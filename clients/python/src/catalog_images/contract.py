@@ -106,12 +106,15 @@ class Image(TypedDict):
     correlation_id: CorrelationId
     created_at: Instant
     updated_at: Instant
+    srcset: NotRequired[str | None]
+    picture: NotRequired[str | None]
 
 
 class Rendition(TypedDict):
     id: str
     preset: str
     url: str
+    permanent_url: str | None
     size_bytes: int
     width: int
     height: int

@@ -70,8 +70,8 @@ class Sync:
         """Synchronize a folder, or one file.
 
         In this thread `told` gets every outcome.  In others `found` gets the number of files so far, and
-        `progress` the bytes sent.  After Ctrl-C the report tells what was done; the client is interrupted.
-        Raises CatalogError where nothing can be done, such as for credentials that are refused.
+        `progress` the bytes sent.  After Ctrl-C the report tells what was done.  Raises CatalogError where
+        nothing can be done, such as for credentials that are refused.  Both interrupt the client.
         """
         hashes = Hashes.of(self.hashes)
         try:
@@ -136,6 +136,7 @@ class _Run:
             self._collect(outcomes)
         except KeyboardInterrupt:
             interrupted = True
+        if interrupted or self.over.fault is not None:
             self.sync.catalog.interrupt()
         self.over.set()
         for stage in (self.reading, self.announcing, self.sending, self.referring):
