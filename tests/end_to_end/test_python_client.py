@@ -7,14 +7,16 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import pytest
 import requests
 
 from catalog.domain.tenants import Scope
+from infra.local.proxy import Call, Passage, Proxy
 from infra.operator.tenants import create_tenant_client
 from infra.pictures.images import jpeg_bytes, noisy_scene
 from tests.end_to_end.deployment import Deployment
@@ -95,18 +97,41 @@ def test_ten_lines_of_python_bring_the_first_image_live(home: dict[str, str], tm
     assert json.loads(listed)["references"] == ["SKU-4711"]
 
 
-def test_a_sync_that_ctrl_c_interrupts_is_completed_by_the_next(home: dict[str, str], tmp_path: Path) -> None:
-    draw(tmp_path / "photos", *range(710, 722))
+class NoPolls(Passage):
+    """Holds every question whether images are ready until the run was interrupted, and hangs up on it."""
+
+    polled: ClassVar[threading.Event] = threading.Event()
+    interrupted: ClassVar[threading.Event] = threading.Event()
+
+    def serve(self, call: Call, body: bytes) -> None:
+        if call.operation == "GET" and "/images?ids=" in self.path:
+            self.polled.set()
+            self.interrupted.wait(60)
+            self.reset()
+        else:
+            self.answer(self.forward(body))
+
+
+def test_a_sync_that_ctrl_c_interrupts_is_completed_by_the_next(
+    deployment: Deployment, home: dict[str, str], tmp_path: Path
+) -> None:
+    draw(tmp_path / "photos", *range(710, 716))
     run(home, tmp_path, "catalog-images", "login", ".local/demo/client.env")
     sync = [*COMMAND, "--json", "sync", "photos", "--parallel", "1"]
-    with subprocess.Popen(
-        sync, cwd=tmp_path, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as interrupted:
-        assert interrupted.stdout is not None
-        assert interrupted.stdout.readline()  # one file has come to its end
-        interrupted.send_signal(signal.SIGINT)
-        _, said = interrupted.communicate(timeout=60)
+    port = deployment.stack.emulator.port
+    with Proxy(0, port, NoPolls).running() as proxy:
+        profiles = tmp_path / "config" / "catalog-images" / "profiles.json"
+        direct = profiles.read_text()
+        profiles.write_text(direct.replace(f":{port}/_aws", f":{proxy.server_address[1]}/_aws"))
+        with subprocess.Popen(
+            sync, cwd=tmp_path, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as interrupted:
+            assert NoPolls.polled.wait(60)  # something was sent, nothing has come to its end
+            interrupted.send_signal(signal.SIGINT)
+            NoPolls.interrupted.set()
+            told, said = interrupted.communicate(timeout=60)
+    profiles.write_text(direct)
 
-    assert (interrupted.returncode, said) == (130, "interrupted: run it again to go on\n")
+    assert (interrupted.returncode, told, said) == (130, "", "interrupted: run it again to go on\n")
     ends = [json.loads(line)["end"] for line in run(home, tmp_path, *sync).splitlines()]
-    assert ends == ["ready"] * 12
+    assert ends == ["ready"] * 6

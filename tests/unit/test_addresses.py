@@ -1,11 +1,14 @@
 """Permanent addresses, and what viewers get at them."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from catalog.api.views import known_tags, nothing_there, shown
 from catalog.domain.addresses import Address, NothingThereError
 from catalog.domain.keys import AssetId, AssetKey, TenantId
-from catalog.domain.presets import Format
+from catalog.domain.presets import DEFAULT_PRESETS, Format
 from catalog.domain.renditions import Rendition
 from catalog.use_cases.showing import Shown
 from infra.local.events import view_event
@@ -25,6 +28,12 @@ def test_an_address_is_the_path_that_it_is_read_from() -> None:
     address = Address(KEY, "card")
     assert f"/{address.path}" == PATH
     assert Address.of_path(PATH) == address
+
+
+def test_the_readme_shows_an_image_by_such_an_address() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (shown,) = re.findall(r'<img src="https://[^/"]+(/[^"]+)"', readme)
+    assert Address.of_path(shown).preset in {preset.name for preset in DEFAULT_PRESETS}
 
 
 @pytest.mark.parametrize(

@@ -170,4 +170,4 @@ def s3_error(answer: httpx.Response) -> tuple[str, str]:
 def _fields(kind: type, document: Mapping[str, Any], *, but: str = "") -> dict[str, Any]:
     """The fields of a dataclass, from a document that may have more."""
     names: Mapping[str, Any] = kind.__dataclass_fields__  # type: ignore[attr-defined]
-    return {name: document[name] for name in names if name != but}
+    return {name: document[name] for name in names if name != but and name in document}

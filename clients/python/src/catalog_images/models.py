@@ -39,7 +39,10 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """A rendition.  `width` and `height` in pixels; `quality` is None if it is lossless."""
+    """A rendition.  `width` and `height` in pixels; `quality` is None if it is lossless.
+
+    `url` may be good for an hour only; `permanent_url` can be stored, and is None without a CDN.
+    """
 
     id: str
     preset: str
@@ -48,6 +51,7 @@ class Rendition:
     width: int
     height: int
     quality: int | None
+    permanent_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,11 @@ class Image:
     def in_use_count(self) -> int:
         """How many references it has."""
         return int(self.document["in_use_count"])
+
+    @property
+    def picture(self) -> str | None:
+        """HTML that offers every format, where `get` asked; fill in its `alt`."""
+        return self.document.get("picture")
 
     @property
     def near_duplicate_of(self) -> str | None:

@@ -189,4 +189,6 @@ def _show(state: State, image: Image) -> None:
     if image.renditions:
         state.output.rows(document["renditions"], ("preset", "width", "height", "size_bytes"))
     for rendition in image.renditions:
-        state.output.people.print(rendition.url, markup=False)
+        state.output.people.print(rendition.permanent_url or rendition.url, markup=False)
+    if image.picture:
+        state.output.people.print(image.picture, markup=False)
