@@ -1,12 +1,12 @@
 """docs/openapi.yaml generates TypeScript types that hold to the document.  Needs Node."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.clients.node import run
+
 ROOT = Path(__file__).parents[2]
-TOOLS = ROOT / ".venvs" / "node" / "node_modules" / ".bin"
 
 USES = """
 import type { components, operations } from "./api";
@@ -31,12 +31,6 @@ const announced: keyof operations["requestUpload"]["responses"] = 201;
 
 export { announced, confirmation, dryRun, unconfirmed };
 """
-
-
-def run(tool: str, *arguments: str | Path) -> None:
-    assert (TOOLS / tool).exists(), "`make test TESTS=tests/clients` installs what this needs"
-    done = subprocess.run([TOOLS / tool, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture
