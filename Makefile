@@ -19,7 +19,7 @@ TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-here test-deployed test-typescript coverage storm catalog fuzz mutation bench check lint audit documents format up down deploy build requirements clean python \
+.PHONY: help demo test test-here test-deployed test-clients coverage storm catalog fuzz mutation bench check lint audit documents format up down deploy build requirements clean python \
   environments bench-environment doctor dead-letters redrive
 
 help: ## This list
@@ -65,8 +65,9 @@ audit: environments ## Known vulnerabilities of every pinned package; fails wher
 	for file in layers/*/requirements.txt requirements/*.txt; do echo "$$file"; \
 	  $(DEV)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r "$$file" || exit 1; done
 
-# What tests/clients needs besides: nothing unless it is asked for.
-NODE_PACKAGES := $(if $(filter tests tests/ tests/clients%,$(TESTS)),.venvs/node/node_modules)
+# What tests/clients and the browser's test need besides: nothing unless it is asked for.
+NPM := $(shell command -v npm)
+NODE_PACKAGES := $(if $(filter tests tests/ tests/clients% $(and $(NPM),tests/end_to_end%),$(TESTS)),.venvs/node/node_modules)
 
 wheels: environments ## Download every pinned wheel for arm64 macOS and Linux, and check its hash
 	$(DEV)/python -m infra.wheels --download
@@ -76,8 +77,7 @@ ifdef TESTS
 	$(DEV)/pytest $(TESTS)
 else
 	@$(MAKE) --no-print-directory -j 2 test-here test-deployed
-	@command -v npm > /dev/null || echo "Not run: tests/clients. Install Node 20 or newer with npm for it."
-	@! command -v npm > /dev/null || $(MAKE) --no-print-directory test-typescript
+	@$(if $(NPM),$(MAKE) --no-print-directory test-clients,echo "Not run: tests/clients, browsers. Install Node 20 with npm.")
 endif
 
 # The costliest first, so that no worker ends with it alone.
@@ -85,7 +85,7 @@ test-here: environments
 	$(DEV)/pytest -n 2 --dist worksteal tests/hostile tests/functional tests/unit tests/template
 
 # Waits for queues most of its time, so the others run meanwhile.  What it says comes when it has ended.
-test-deployed: environments
+test-deployed: environments $(if $(NPM),.venvs/node/node_modules)
 	@mkdir -p .local; $(DEV)/pytest tests/end_to_end > .local/end-to-end-tests.log 2>&1; \
 	  status=$$?; cat .local/end-to-end-tests.log; exit $$status
 
@@ -94,11 +94,11 @@ coverage: environments ## Branches of layers and functions that the tests take, 
 	$(DEV)/coverage run -m pytest -n 2 --dist worksteal tests/hostile tests/functional tests/unit
 	@$(DEV)/coverage combine --quiet; $(DEV)/coverage report
 
-test-typescript: environments .venvs/node/node_modules
+test-clients: environments .venvs/node/node_modules
 	$(DEV)/pytest tests/clients
 
 .venvs/node/node_modules: requirements/node/package-lock.json
-	@command -v npm > /dev/null || { echo "error: tests/clients needs Node 20 or newer with npm" >&2; exit 1; }
+	@test -n "$(NPM)" || { echo "error: this needs Node 20 or newer with npm" >&2; exit 1; }
 	mkdir -p .venvs/node && cp requirements/node/*.json .venvs/node/
 	npm ci --prefix .venvs/node --no-audit --no-fund --loglevel error && touch $@
 

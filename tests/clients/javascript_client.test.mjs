@@ -14,6 +14,8 @@ const hash = (text) => createHash("sha256").update(text).digest("hex");
 /** An API whose images are ready once their bytes arrived.  `refusals` answer the next calls in its place. */
 class Shop {
   calls = []; // "METHOD /path", without the query
+  announced = [];
+  asked = []; // ids that were read
   images = new Map();
   refusals = []; // {of: a call, status, headers, body}
 
@@ -57,9 +59,11 @@ class Shop {
 
   #routes = {
     "POST /images/batch": (_, body) => ({ answers: JSON.parse(body).images.map((one) => this.#announced(one)) }),
-    "GET /images": (url) => ({
-      images: url.searchParams.get("ids").split(",").flatMap((id) => this.images.get(id) ?? []),
-    }),
+    "GET /images": (url) => {
+      const ids = url.searchParams.get("ids").split(",");
+      this.asked.push(...ids);
+      return { images: ids.flatMap((id) => this.images.get(id) ?? []) };
+    },
     "PUT /objects/{id}": (url, body, request) => {
       const id = url.pathname.split("/")[2];
       assert.equal(hash(body), id);
@@ -76,7 +80,9 @@ class Shop {
     "PUT /images/{id}/references/sku": (_, body) => JSON.parse(body),
   };
 
-  #announced({ sha256: id, content_type }) {
+  #announced(announcement) {
+    this.announced.push(announcement);
+    const { sha256: id, content_type } = announcement;
     const known = this.images.get(id);
     if (known) return { status: 200, id, ticket: null, known: { status: known.status }, error: null };
     const headers = { "content-length": "5", "content-type": content_type, "if-none-match": "*" };
@@ -123,6 +129,39 @@ test("what is asked in one moment goes together, up to 100 in a call", async (co
   assert.deepEqual(shop.calls, [...Array(2).fill("POST /images/batch"), ...Array(2).fill("GET /images")]);
 });
 
+test("who asks twice for an image asks the API once", async (context) => {
+  const shop = await Shop.start(context);
+  const catalog = shop.client();
+  shop.images.set("a", { id: "a", status: "rejected" });
+
+  const images = await Promise.all([catalog.wait("a"), catalog.wait("a")]);
+
+  assert.deepEqual(images.map((image) => image.status), ["rejected", "rejected"]);
+  assert.deepEqual(shop.asked, ["a"]);
+});
+
+test("bytes without a name or a type are announced by their hash, as a JPEG", async (context) => {
+  const shop = await Shop.start(context);
+
+  await shop.client().upload(new Blob(["bytes"]));
+  await shop.client().upload(new Blob(["bytes"]), { name: "lamp.avif", type: "image/avif" });
+
+  const told = shop.announced.map((one) => [one.sha256, one.size_bytes, one.filename, one.content_type]);
+  assert.deepEqual(told, [
+    [hash("bytes"), 5, hash("bytes"), "image/jpeg"],
+    [hash("bytes"), 5, "lamp.avif", "image/avif"],
+  ]);
+});
+
+test("more files than may be sent at once are all sent", async (context) => {
+  const shop = await Shop.start(context);
+  const catalog = shop.client({ parallel: 2 });
+
+  await Promise.all(["lamp1", "lamp2", "lamp3", "lamp4", "lamp5"].map((text) => catalog.upload(photo(text))));
+
+  assert.equal(shop.images.size, 5);
+});
+
 test("the same file twice at once is stored once", async (context) => {
   const shop = await Shop.start(context);
   const catalog = shop.client();
@@ -147,6 +186,18 @@ for (const [what, call, status, body] of [
     assert.equal((await shop.client().upload(photo("bytes"))).status, "ready");
     assert.equal(shop.count(call), 2);
   });
+
+test("it waits as long as the API says", async (context) => {
+  const shop = await Shop.start(context);
+  const slept = context.mock.method(globalThis, "setTimeout");
+  shop.refuse("GET /images", 429, {}, { "retry-after": "0.033" });
+
+  await assert.rejects(shop.client().get("a"), { status: 429, retry_after: 0.033 });
+  shop.refuse("GET /images", 429, {}, { "retry-after": "0.033" });
+  await assert.rejects(shop.client().wait("a"), { code: "image_not_found" });
+
+  assert.ok(slept.mock.calls.some((call) => call.arguments[1] === 33));
+});
 
 test("one file's refusal in a batch does not concern the others", async (context) => {
   const shop = await Shop.start(context);
@@ -228,6 +279,15 @@ test("an abort ends an upload with its reason", async (context) => {
 
   await assert.rejects(upload, { message: "closed" });
   assert.equal(shop.count("GET /images"), 0);
+});
+
+test("who has given up already starts nothing", async (context) => {
+  const shop = await Shop.start(context);
+  const signal = AbortSignal.abort(new Error("closed"));
+
+  await assert.rejects(shop.client().upload(photo("bytes"), { signal }), { message: "closed" });
+  await assert.rejects(shop.client().wait("a", { signal }), { message: "closed" });
+  assert.deepEqual(shop.calls, []);
 });
 
 test("srcset has the renditions of the whole picture", () => {
