@@ -65,6 +65,8 @@ export interface Image {
   renditions: Rendition[];
   rejection: { code: string; detail: string } | null;
   near_duplicate_of: string | null;
+  /** Finds the image in the pipeline's logs and events. */
+  correlation_id: string | null;
   [field: string]: unknown;
 }
 
@@ -79,7 +81,15 @@ export interface Announcement {
 /** A presigned PUT of exactly the announced bytes. */
 export interface Ticket {
   id: string;
+  correlation_id: string | null;
   upload: { method: "PUT"; url: string; headers: Record<string, string>; expires_at: string };
+}
+
+/** What the catalog has already, or how to send it. */
+export interface Announced {
+  id: string;
+  ticket: Ticket | null;
+  known: { status: Status; rejection: Image["rejection"]; correlation_id: string | null } | null;
 }
 
 export class Catalog {
@@ -100,7 +110,7 @@ export class Catalog {
   get(id: string): Promise<Image>;
 
   /** Announce one file; `put` sends it if there is a ticket.  Calls of the same moment are one request. */
-  announce(image: Announcement): Promise<{ id: string; ticket: Ticket | null; known: { status: Status } | null }>;
+  announce(image: Announcement): Promise<Announced>;
 
   /** Any other call: `catalog.call("PUT", "/images/…/references/sku-4711")`.  The answer's JSON. */
   call(method: string, path: string, body?: unknown): Promise<any>;

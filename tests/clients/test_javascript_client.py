@@ -13,7 +13,7 @@ MODULE = CLIENT / "catalog-images.js"
 USES = """
 import type { components } from "./api";
 import { Catalog, CatalogError, clientCredentials, put, sha256, srcset } from "catalog-images";
-import type { Accepted, Announcement, Image, Rendition, Status, Ticket } from "catalog-images";
+import type { Accepted, Announced, Announcement, Image, Rendition, Status, Ticket } from "catalog-images";
 
 type Schemas = components["schemas"];
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
@@ -24,6 +24,7 @@ holds<Equal<keyof Rendition, keyof Schemas["Rendition"]>>();
 const rendition: Rendition = {} as Schemas["Rendition"];
 const image: Image = {} as Schemas["Image"];
 const ticket: Ticket = {} as Schemas["UploadTicket"];
+const announced: Omit<Announced, "id"> = {} as Schemas["AnnouncementAnswer"];
 holds<Equal<keyof Announcement, keyof Schemas["Announcement"]>>();
 
 export async function uses(file: File): Promise<string> {
@@ -35,7 +36,7 @@ export async function uses(file: File): Promise<string> {
   sent.renditions;
   await put(ticket, file);
   const { code } = new CatalogError(0, { code: "c" });
-  return srcset(made) + (await sha256(file)) + code + rendition.url + image.id;
+  return srcset(made) + (await sha256(file)) + code + rendition.url + image.id + announced.known;
 }
 """
 

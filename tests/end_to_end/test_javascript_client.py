@@ -1,4 +1,4 @@
-"""The JavaScript client against the deployed stack: in a real browser, and the recipe of docs/api.md in Node."""
+"""The JavaScript client against the deployed stack: in a real browser, and as docs/api.md shows it, in Node."""
 
 import hashlib
 import json
