@@ -48,7 +48,10 @@ export type Status = "awaiting_upload" | "processing" | "ready" | "rejected" | "
 export interface Rendition {
   id: string;
   preset: string;
+  /** Where it is now; without a CDN for an hour at most. */
   url: string;
+  /** The URL to store; null without a CDN. */
+  permanent_url: string | null;
   size_bytes: number;
   width: number;
   height: number;
@@ -137,7 +140,10 @@ export function clientCredentials(client: {
 /** Send bytes with a ticket, which your own server may have got.  Bytes that are there already are a success. */
 export function put(ticket: Ticket, file: Blob, options?: Pick<UploadOptions, "onProgress" | "signal">): Promise<void>;
 
-/** An <img>'s `srcset`: the renditions that show the whole picture.  Without a CDN, their URLs live for an hour. */
+/**
+ * An <img>'s `srcset`: the renditions that show the whole picture, by permanent URLs where there are any.  Presets
+ * of several formats make a <picture>: that of `catalog.call("GET", "/images/…")`.
+ */
 export function srcset(image: Image): string;
 
 /**

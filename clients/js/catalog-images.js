@@ -1,4 +1,4 @@
-// A client of the catalog image pipeline; see catalog-images.d.ts.
+// Described in catalog-images.d.ts.
 const BATCH = 100; // the API's limit
 
 export class CatalogError extends Error {
@@ -121,7 +121,7 @@ async function sendByFetch(url, headers, file, onProgress, signal) {
 
 export function srcset({ renditions, original_width: width, original_height: height }) {
   const isWhole = (one) => Math.abs(one.width * height - one.height * width) <= Math.max(width, height);
-  return renditions.filter(isWhole).map((one) => `${one.url} ${one.width}w`).join(", ");
+  return renditions.filter(isWhole).map((one) => `${one.permanent_url ?? one.url} ${one.width}w`).join(", ");
 }
 
 export async function sha256(file) {

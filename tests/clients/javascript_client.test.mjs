@@ -294,7 +294,7 @@ test("srcset has the renditions of the whole picture", () => {
   const renditions = [
     { width: 200, height: 133, url: "https://s/thumb" },
     { width: 300, height: 300, url: "https://s/square" },
-    { width: 1600, height: 1067, url: "https://s/zoom" },
+    { width: 1600, height: 1067, url: "https://s/zoom-1", permanent_url: "https://s/zoom" },
   ];
 
   const shown = srcset({ original_width: 3000, original_height: 2000, renditions });

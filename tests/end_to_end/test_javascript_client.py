@@ -1,4 +1,4 @@
-"""The JavaScript client against the deployed stack: in a real browser, and as docs/api.md shows it, in Node."""
+"""The JavaScript client against the deployed stack: in a real browser, and docs/api.md's block in Node."""
 
 import hashlib
 import json
