@@ -24,6 +24,13 @@ from tests.end_to_end.deployment import Deployment
 ROOT: Final = Path(__file__).parents[2]
 MOST_LINES: Final = 10
 COMMAND: Final = (sys.executable, "-m", "catalog_images")
+# As from a terminal: whatever runs in a shell's background is started with Ctrl-C ignored.
+FROM_A_TERMINAL: Final = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from catalog_images.cli.main import run
+run()
+"""
 
 
 def block(document: str, language: str, *, below: str = "") -> str:
@@ -117,7 +124,7 @@ def test_a_sync_that_ctrl_c_interrupts_is_completed_by_the_next(
 ) -> None:
     draw(tmp_path / "photos", *range(710, 716))
     run(home, tmp_path, "catalog-images", "login", ".local/demo/client.env")
-    sync = [*COMMAND, "--json", "sync", "photos", "--parallel", "1"]
+    sync = [sys.executable, "-c", FROM_A_TERMINAL, "--json", "sync", "photos", "--parallel", "1"]
     port = deployment.stack.emulator.port
     with Proxy(0, port, NoPolls).running() as proxy:
         profiles = tmp_path / "config" / "catalog-images" / "profiles.json"
