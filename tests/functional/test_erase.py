@@ -29,7 +29,7 @@ PRESETS = json.dumps([{"name": "thumb", "width": 30, "height": 30}])
 ADMIN = "client-of-globex"
 TABLES = (
     *("AssetsTable", "ClientsTable", "TenantsTable", "PurgeRunsTable", "UsageTable", "HashBandsTable"),
-    *("PairsTable", "ImportedTable", "JobsTable"),
+    *("PairsTable", "ImportedTable", "JobsTable", "WebhooksTable"),
 )
 
 
@@ -65,6 +65,8 @@ def filled(cloud: Cloud) -> None:
     for tenant in ("acme", "globex"):
         seen = {"tenant": {"S": tenant}, "object": {"S": id_of(b"a key")}, "id": {"S": id_of(PHOTO)}}
         cloud.dynamodb.put_item(TableName="ImportedTable", Item=seen)
+        hook = {"tenant": {"S": tenant}, "entry": {"S": "webhook/shop"}}
+        cloud.dynamodb.put_item(TableName="WebhooksTable", Item=hook)
     cloud.upload(PHOTO, client_id=ADMIN)
     cloud.upload(half_of(PHOTO), client_id=ADMIN)
     cloud.take_jobs()

@@ -23,6 +23,7 @@ _ARNS = {
     "AWS::KMS::Key": "arn:aws:kms:{place}:key/{name}",
     "AWS::Cognito::UserPool": "arn:aws:cognito-idp:{place}:userpool/us-east-1_{name}",
     "AWS::Events::EventBus": "arn:aws:events:{place}:event-bus/{name}",
+    "AWS::Events::Rule": "arn:aws:events:{place}:rule/catalog-images/{name}",
     "AWS::Lambda::Function": "arn:aws:lambda:{place}:function:{name}",
     "AWS::StepFunctions::StateMachine": "arn:aws:states:{place}:stateMachine:{name}",
 }

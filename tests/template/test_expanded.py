@@ -112,9 +112,13 @@ def test_a_function_that_can_cause_itself_to_run_says_so_and_no_other_does(funct
     assert FUNCTIONS[function].get("RecursiveLoop") == ("Allow" if causes_itself else None)
 
 
-def test_purge_and_render_are_known_to_cause_themselves_to_run() -> None:
+def test_purge_render_and_webhooks_are_known_to_cause_themselves_to_run() -> None:
     reached = causes()
-    assert {name for name in FUNCTIONS if name in followed_from(name, reached)} == {"PurgeWorker", "Render"}
+    assert {name for name in FUNCTIONS if name in followed_from(name, reached)} == {
+        "PurgeWorker",
+        "Render",
+        "WebhookDelivery",
+    }
 
 
 def test_what_fails_in_a_function_that_nobody_waits_for_becomes_a_dead_letter_with_an_alarm() -> None:

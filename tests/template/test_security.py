@@ -1,6 +1,7 @@
 """What no function may do, whatever else it may: the blast radius that SECURITY.md describes."""
 
 import re
+import tomllib
 
 import pytest
 
@@ -37,7 +38,20 @@ def test_only_purge_and_erase_delete_assets_tenants_the_announced_and_only_tenan
         for service in ("cognito-idp", "kms")
     }
     assert holders_of["cognito-idp"] == {"Tenants", "EraseWorker"}
-    assert holders_of["kms"] == {"Jobs", "Purge", "EraseWorker"}
+    assert holders_of["kms"] == {"Jobs", "Purge", "EraseWorker", "Webhooks", "WebhookDelivery"}
+
+
+def test_who_seals_a_webhooks_secret_cannot_open_it_and_no_other_function_can_do_either() -> None:
+    assert holders("kms:Encrypt") == {"Webhooks"}
+    assert holders("kms:Decrypt") == {"WebhookDelivery"}
+    assert holders("kms:Encrypt", "SigningKey") == holders("kms:GenerateMac", "SecretsKey") == set()
+
+
+def test_only_the_local_configuration_lets_webhooks_name_this_very_machine() -> None:
+    assert APPLICATION.default("WebhooksToLoopback") == "false"
+    configuration = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    saying = [name for name, commands in configuration.items() if "WebhooksToLoopback" in str(commands)]
+    assert saying == ["local"]
 
 
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from catalog.domain.renditions import Rendition
     from catalog.domain.tenants import ClientCredentials, KnownClient, Tenant
     from catalog.domain.uploads import UploadTicket
+    from catalog.domain.webhooks import Attempt, Webhook
     from catalog.use_cases.decisions import Decided
     from catalog.use_cases.metrics import UsageByTenant
     from catalog.use_cases.purge_requests import Proposal
@@ -360,6 +361,37 @@ def failure_json(failed: FailedWork) -> dict[str, Any]:
         "subject": failed.failure.subject,
         "code": failed.failure.code,
         "detail": failed.failure.detail,
+    }
+
+
+def webhook_json(webhook: Webhook) -> dict[str, Any]:
+    """Webhook, without its secret, which no answer shows twice."""
+    since, disabled = webhook.failing_since, webhook.disabled_at
+    return {
+        "name": webhook.name,
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "status": "disabled" if disabled else "failing" if since else "enabled",
+        "failures": webhook.failures,
+        "failing_since": _instant(since) if since else None,
+        "disabled_at": _instant(disabled) if disabled else None,
+        "created_at": _instant(webhook.created_at),
+        "updated_at": _instant(webhook.updated_at),
+    }
+
+
+def attempt_json(attempt: Attempt) -> dict[str, Any]:
+    """WebhookDelivery: one attempt, and when the next one follows."""
+    return {
+        "event_id": attempt.event_id,
+        "type": attempt.type,
+        "attempt": attempt.number,
+        "at": _instant(attempt.at),
+        "milliseconds": attempt.milliseconds,
+        "delivered": attempt.reply.accepts,
+        "status": attempt.reply.status,
+        "fault": attempt.reply.fault,
+        "next_attempt_at": _instant(attempt.next_at) if attempt.next_at else None,
     }
 
 

@@ -38,6 +38,7 @@ def erasure(renderer: Renderer) -> Erasure:
     )
     imports = Items("imports", TenantItems(settings.imported_table(), "object"), of_ids=("",))
     runs = Items("purge_runs", TenantItems(settings.purge_runs_table(), "run_id"))
+    webhooks = Items("webhooks", TenantItems(settings.webhooks_table(), "entry"))
     traces = JobTraces(jobs, ObjectVersions(settings.jobs_bucket(), "jobs/"))
     return Erasure(
         TenantErasure(
@@ -48,7 +49,7 @@ def erasure(renderer: Renderer) -> Erasure:
             totals=totals,
             signer=signer,
             of_ranges=(*objects, Images(assets, bands), pairs, imports),
-            rest=(runs, Clients(clients), traces),
+            rest=(runs, webhooks, Clients(clients), traces),
             counters=(
                 Items("counters", usage, of_ids=("counted#",)),
                 Items("counters", usage, beside=(("!", "counted"), ("counted$", "~"))),
