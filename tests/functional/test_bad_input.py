@@ -40,6 +40,12 @@ BAD: Final[dict[str, tuple[str, str, str, dict[str, Any], list[str]]]] = {
     "resumeJob": ("jobs", "POST", "/jobs/no_job/resume", {}, ["id"]),
     "cancelJob": ("jobs", "POST", "/jobs/no_job/cancel", {}, ["id"]),
     "retryJob": ("jobs", "POST", "/jobs/no_job/retry", {}, ["id"]),
+    "putWebhook": ("webhooks", "PUT", "/webhooks/shop", {"body": {"url": "http://x.example"}}, ["url"]),
+    "listWebhooks": ("webhooks", "GET", "/webhooks", {"query": {"limit": "1"}}, ["limit"]),
+    "getWebhook": ("webhooks", "GET", "/webhooks/Shop", {}, ["name"]),
+    "deleteWebhook": ("webhooks", "DELETE", "/webhooks/Shop", {}, ["name"]),
+    "testWebhook": ("webhooks", "POST", "/webhooks/Shop/test", {}, ["name"]),
+    "listWebhookDeliveries": ("webhooks", "GET", "/webhooks/Shop/deliveries", {}, ["name"]),
     "revokeClient": ("tenants", "DELETE", f"/tenants/acme/clients/{'x' * 129}", {}, ["client_id"]),
 }  # fmt: skip
 
