@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import boto3
@@ -30,12 +31,15 @@ from catalog.domain.webhooks import (
     Reply,
     Webhook,
     WebhookMovedError,
+    WebhookRequest,
 )
 from catalog.use_cases.delivering import Delivering, Outcome
 from infra.local.events import ACCOUNT, REGION, sqs_event
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Answer, Cloud, Killed, watched_calls
+from tests.functional.interleaving import Scheduler
 from tests.functional.streams import recorded_changes
+from tests.functional.test_lost_answers import every_answer_lost_once
 
 URL = "https://shop.example.com/hooks"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # of the convention's own examples
@@ -553,3 +557,48 @@ def test_killed_at_any_call_an_event_is_delivered_waits_or_is_a_dead_letter(
             told = {each["detail"]["event_id"] for each in waiting if "detail" in each}
             assert len(told) == 1
             assert kept().told
+
+
+# --- At the same time, and answers that are lost ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", list(product((0, 1), repeat=4)))
+def test_a_put_outlasts_a_failure_that_would_disable_the_webhook_in_any_order(
+    cloud: Cloud, day: Day, scheduler: Scheduler, order: tuple[int, ...]
+) -> None:
+    put(cloud)
+    failing_hook(day)
+    day.handle(published())
+    day.receiver.down()
+    (message,) = taken("webhooks")
+    mended = WebhookRequest(URL + "/mended", ("*",), None)
+    administration = replace(cloud.function("webhooks").administration, clock=lambda: day.now)
+
+    def mend() -> None:
+        administration.put(tenant_id("acme"), "shop", mended)
+
+    with scheduler.in_charge():
+        scheduler.take_turns(order, mend, lambda: day.handle(message))
+
+    webhook = kept()
+    assert (webhook.url, webhook.disabled_at) == (URL + "/mended", None)
+    assert webhook.failures <= 1
+    assert len(taken("webhooks")) + len(day.dead()) == 1
+
+
+def test_calls_whose_answers_are_lost_count_a_failure_once_and_lose_no_delivery(
+    cloud: Cloud, day: Day
+) -> None:
+    day.receiver.down()
+    with every_answer_lost_once() as sent_again:
+        assert put(cloud).status == 201
+        day.handle(published())
+        message = taken("webhooks")[0]
+        assert day.handle(message) is Outcome.FAILED
+        assert put(cloud, url=URL + "/2").status == 200
+
+    assert {"PutItem", "SendMessage"} <= set(sent_again)
+    assert len(call(cloud, "GET", "/shop/deliveries").json["deliveries"]) == 1
+    assert taken("webhooks")
+    webhook = kept()
+    assert (webhook.revision, webhook.url) == (3, URL + "/2")
