@@ -8,7 +8,9 @@ from itertools import batched
 from typing import Any, Final
 
 from catalog.adapters.sdk import client
+from catalog.domain.addresses import Address
 from catalog.domain.events import Event, ImageReady
+from catalog.domain.keys import AssetKey
 
 SOURCE: Final = "catalog.images"
 
@@ -19,7 +21,7 @@ class EventBus:
     """An EventBridge bus.
 
     Events about images say where to read them: `api_url` is the API's address, and `base_url` a CDN's, whose
-    addresses of renditions last; presigned ones would not outlive a receiver's outage.
+    permanent addresses they carry; presigned ones would not outlive a receiver's outage.
     """
 
     def __init__(self, name: str, *, api_url: str = "", base_url: str | None = None) -> None:
@@ -52,8 +54,13 @@ class EventBus:
         if isinstance(event, ImageReady):
             detail["api_url"] = f"{self._api_url}/images/{event.id}"
             for rendition in detail["renditions"]:
-                rendition["url"] = f"{self._base_url}/{rendition['key']}" if self._base_url else None
+                rendition["permanent_url"] = self._permanent_url(event, rendition["preset"])
         return detail
+
+    def _permanent_url(self, event: ImageReady, preset: str) -> str | None:
+        if self._base_url is None or event.tenant is None:
+            return None
+        return f"{self._base_url}/{Address(AssetKey(event.tenant, event.id), preset).path}"
 
 
 def _instant(moment: datetime) -> str:
