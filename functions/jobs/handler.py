@@ -15,7 +15,8 @@ from catalog.adapters.usage_table import Counters
 from catalog.api.http import Answer, Api, Call, accepted, listed, ok
 from catalog.api.inputs.job_import import import_options
 from catalog.api.inputs.job_options import OPTIONS
-from catalog.api.inputs.jobs import JobRequest, failures_request, job_request, jobs_request, path_job_id
+from catalog.api.inputs.jobs import JobRequest, job_request, path_job_id
+from catalog.api.inputs.pages import page_alone, page_of_tenant
 from catalog.api.representations import failure_json, group_member_json, job_json
 from catalog.domain.clock import utc_now
 from catalog.domain.erase import image_of
@@ -53,7 +54,7 @@ def post_job(call: Call) -> Answer:
 
 @app.route("GET", "/jobs")
 def get_jobs(call: Call) -> Answer:
-    asked = jobs_request(call.query)
+    asked = page_of_tenant(call.query)
     page = jobs.page(asked.tenant, asked.page)
     count("PageRead")
     return listed("jobs", page.map(shown))
@@ -67,7 +68,7 @@ def get_job(_: Call, id_: str) -> Answer:
 
 @app.route("GET", "/jobs/<id_>/failures")
 def get_failures(call: Call, id_: str) -> Answer:
-    asked = failures_request(call.query)
+    asked = page_alone(call.query)
     page = jobs.failures(jobs.get(path_job_id(id_)).id, asked)
     count("PageRead")
     return listed("failures", page.map(failure_json))
@@ -75,7 +76,7 @@ def get_failures(call: Call, id_: str) -> Answer:
 
 @app.route("GET", "/jobs/<id_>/groups")
 def get_groups(call: Call, id_: str) -> Answer:
-    asked = failures_request(call.query)
+    asked = page_alone(call.query)
     page = groups.page(jobs.get(path_job_id(id_)).id, asked)
     count("PageRead")
     return listed("images", page.map(group_member_json))

@@ -12,7 +12,8 @@ from catalog.adapters.signing import Signer
 from catalog.adapters.tenants_table import Tenants
 from catalog.api.http import Answer, Api, Call, accepted, fitting, listed, ok
 from catalog.api.inputs.images import path_asset_id
-from catalog.api.inputs.purge import PurgeRequest, purge_request, purge_runs_request
+from catalog.api.inputs.pages import page_of_tenant
+from catalog.api.inputs.purge import PurgeRequest, purge_request
 from catalog.api.representations import candidate_json, proposal_json, run_json, summary_json
 from catalog.composition import purges
 from catalog.domain.keys import AssetKey, TenantId
@@ -52,7 +53,7 @@ def propose(asked: PurgeRequest, tenant: TenantId, client_id: str) -> Answer:
 
 @app.route("GET", "/purge/runs")
 def get_runs(call: Call) -> Answer:
-    asked = purge_runs_request(call.query)
+    asked = page_of_tenant(call.query)
     page = requests.purging.runs.page(tenant_named(asked.tenant, call), asked.page)
     count("PageRead")
     return listed("runs", page.map(summary_json))

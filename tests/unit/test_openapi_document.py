@@ -14,15 +14,16 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from catalog.adapters.objects import Renditions
 from catalog.api.http import item_created, item_ok, item_refused
-from catalog.api.inputs import images, tenants
+from catalog.api.inputs import images
 from catalog.api.inputs.comparisons import MAX_BODY_BYTES
 from catalog.api.inputs.fields import Fault, InvalidRequestError
 from catalog.api.inputs.images import path_asset_id
 from catalog.api.inputs.job_options import OPTIONS
-from catalog.api.inputs.jobs import failures_request, job_request, jobs_request
+from catalog.api.inputs.jobs import job_request
 from catalog.api.inputs.metrics import metrics_request
+from catalog.api.inputs.pages import page_alone, page_of_tenant
 from catalog.api.inputs.pairs import pairs_request
-from catalog.api.inputs.purge import purge_request, purge_runs_request
+from catalog.api.inputs.purge import purge_request
 from catalog.api.inputs.uploads import announcements_request, upload_request
 from catalog.api.representations import (
     asset_json,
@@ -400,12 +401,12 @@ def test_the_document_and_the_code_accept_the_same_announcements(change: dict[st
     [
         ("/images", lambda query: images.list_request(query).page),
         ("/duplicates", lambda query: pairs_request(query).page),
-        ("/purge/runs", lambda query: purge_runs_request(query).page),
-        ("/jobs", lambda query: jobs_request(query).page),
-        ("/jobs/{id}/failures", failures_request),
-        ("/jobs/{id}/groups", failures_request),
-        ("/tenants", tenants.list_request),
-        ("/tenants/{tenant}/clients", tenants.list_request),
+        ("/purge/runs", lambda query: page_of_tenant(query).page),
+        ("/jobs", lambda query: page_of_tenant(query).page),
+        ("/jobs/{id}/failures", page_alone),
+        ("/jobs/{id}/groups", page_alone),
+        ("/tenants", page_alone),
+        ("/tenants/{tenant}/clients", page_alone),
     ],
 )
 def test_the_page_limit_and_its_default_are_those_of_the_code(
