@@ -14,10 +14,12 @@ from PIL import Image, ImageFilter
 from catalog.adapters import jobs_table, sdk
 from catalog.adapters.object_versions import ObjectVersions
 from catalog.adapters.tables import timestamp
+from catalog.adapters.tenants_table import Tenants
+from catalog.adapters.usage_table import Counters
 from catalog.domain.erase import statement_of
-from catalog.domain.keys import tenant_id
+from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from infra.pictures.images import half_of, jpeg_bytes, noisy_scene, product_photo
-from tests.functional.cloud import Answer, Cloud, Killed
+from tests.functional.cloud import Answer, Cloud, Killed, on_clock
 from tests.functional.jobs import JobRun
 from tests.functional.streams import recorded_changes
 
@@ -401,6 +403,30 @@ def test_a_tenant_of_the_same_name_that_was_made_since_is_another(cloud: Cloud) 
 
     assert ask(cloud, dry_run=False, confirm_token=second).status == 409
     assert cloud.tenants.knows(tenant_id("acme"))
+
+
+def test_a_worker_that_ends_an_erasure_late_leaves_the_counters_of_a_tenant_made_since(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_photos(cloud)
+    run = started(cloud, dry_run=False, confirm_token=dry_run(cloud)["confirm_token"])
+    forget = Tenants.forget
+
+    def forget_and_make_anew(self: Tenants, tenant: Any) -> None:
+        forget(self, tenant)
+        body = {"tenant": "acme", "scopes": ["catalog/write"]}
+        cloud.call("tenants", "POST", "/tenants", client_id=ADMIN, scope="catalog/admin", body=body)
+        ingestion = on_clock(cloud.function("ingest").ingestion, lambda: datetime.now(UTC) + run.passed)
+        cloud.store(PHOTO)
+        ingestion.ingest(AssetKey(tenant_id("acme"), asset_id(id_of(PHOTO))))
+        count_changes(cloud)
+
+    monkeypatch.setattr(Tenants, "forget", forget_and_make_anew)
+    to_the_end(cloud, run)
+
+    assert run.faults == []
+    shares = dict(Counters("UsageTable").within(tenant_id("acme"), ""))
+    assert {id_ for id_, share in shares.items() if share.usage.assets} == {id_of(PHOTO)}
 
 
 # --- What confirms it ------------------------------------------------------------------------------------

@@ -42,12 +42,7 @@ def erasure(renderer: Renderer) -> Erasure:
     traces = JobTraces(jobs, ObjectVersions(settings.jobs_bucket(), "jobs/"))
     return Erasure(
         TenantErasure(
-            tenants=tenants,
-            clients=clients,
-            bands=bands,
-            jobs=jobs,
-            totals=totals,
-            signer=signer,
+            *(tenants, clients, bands, jobs, totals, signer),
             of_ranges=(*objects, Images(assets, bands), pairs, imports),
             rest=(runs, webhooks, Clients(clients), traces),
             counters=(
@@ -56,16 +51,7 @@ def erasure(renderer: Renderer) -> Erasure:
             ),
         ),
         ImageErasure(
-            assets=assets,
-            groups=grouping.groups,
-            grouping=grouping,
-            bands=bands,
-            rendering=rendering,
-            jobs=jobs,
-            counters=totals,
-            signer=signer,
-            objects=objects,
-            pairs=pairs,
-            imports=imports,
+            *(assets, grouping.groups, grouping, bands, rendering, jobs, totals, signer),
+            *(objects, pairs, imports),
         ),
     )
