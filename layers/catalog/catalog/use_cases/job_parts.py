@@ -46,7 +46,8 @@ class Parts:
     def carry_out(self, *lines: Line) -> list[bool]:
         """Carry out these parts in order, for about WORK_FOR; say of each tried part whether it is complete.
 
-        Begins no new part of a job that is not running.  Raises every fault, so that the part is retried.
+        Begins no new part of a job that is not running, and continues none of a job at rest.  Raises every
+        fault, so that the part is retried.
         """
         until = self.clock() + WORK_FOR
         completed: list[bool] = []
@@ -58,6 +59,8 @@ class Parts:
 
     def _carry_out(self, line: Line, until: datetime) -> bool:
         job = self.jobs.get(line.job)
+        if job.is_at_rest:
+            return False
         resume_only = job.state is not JobState.RUNNING
         try:
             part = self.jobs.begin(job, line.part, resume_only=resume_only, now=self.clock())
