@@ -347,6 +347,19 @@ def test_a_lost_answer_makes_no_second_client(run: Run, http: Answers) -> None:
 
 
 @pytest.mark.usefixtures("logged_in")
+def test_a_webhook_is_made_and_its_secret_shown(
+    run: Run, http: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http.add("PUT", f"{API}/webhooks/shop", status=201, json={"name": "shop", "secret": "whsec_x"})
+    hook = "https://shop.example/hooks"
+    assert "whsec_x" in run("webhooks", "put", "shop", hook, "--event", "image.ready")[1]
+    assert json.loads(http.requests[-1].content) == {"url": hook, "events": ["image.ready"]}
+    monkeypatch.setattr("sys.stdin", io.StringIO("whsec_own\n"))
+    run("webhooks", "put", "shop", hook, "--secret-stdin")
+    assert json.loads(http.requests[-1].content) == {"url": hook, "secret": "whsec_own"}
+
+
+@pytest.mark.usefixtures("logged_in")
 def test_renditions_are_saved(run: Run, http: Answers, tmp_path: Path) -> None:
     http.add("GET", f"{API}/images/{ID}", json=IMAGE)
     http.add("GET", "https://s3.test/thumb.webp", content=b"abc")
