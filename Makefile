@@ -38,8 +38,8 @@ up: environments ## Start the local AWS emulator
 down: environments ## Stop it; what it holds is kept for the next `make up`
 	@$(DEV)/python -m infra.local.emulator down $(EMULATOR)
 
-deploy: environments ## Build and deploy the application to the emulator; PRESETS_FILE=<json>
-	@$(DEV)/python -m infra.local.deploy $(EMULATOR) $(if $(PRESETS_FILE),--presets "$(PRESETS_FILE)")
+deploy: environments ## Build and deploy the application to the emulator; PRESETS_FILE=<json>, CDN=true
+	@$(DEV)/python -m infra.local.deploy $(EMULATOR) $(if $(PRESETS_FILE),--presets "$(PRESETS_FILE)") $(if $(CDN),--cdn)
 
 # ── Before a commit ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,15 +5,15 @@ from functools import partial
 from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
-from catalog.adapters.objects import Renditions
 from catalog.api.http import Answer, Api, Call, listed
 from catalog.api.inputs.images import list_request
 from catalog.api.representations import listed_json
+from catalog.composition import viewing
 from catalog.telemetry import count
 
 clients = Clients(settings.clients_table())
 assets = Assets(settings.assets_table())
-renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
+renditions = viewing.renditions()
 app = Api(clients.tenant_of, allow_origin=settings.cors_allow_origin())
 
 

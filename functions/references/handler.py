@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
-from catalog.adapters.objects import Renditions
 from catalog.api.http import Answer, Api, Call, ok
 from catalog.api.inputs.images import path_asset_id
 from catalog.api.inputs.references import path_reference
 from catalog.api.representations import asset_json
+from catalog.composition import viewing
 from catalog.domain.keys import AssetKey
 from catalog.telemetry import count, logger
 
 clients = Clients(settings.clients_table())
 assets = Assets(settings.assets_table())
-renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
+renditions = viewing.renditions()
 app = Api(clients.tenant_of, allow_origin=settings.cors_allow_origin())
 
 # A name may hold slashes, which come as they are or as %2F: it is all that follows.

@@ -13,6 +13,7 @@ _PSEUDO = {
     "AWS::Partition": "aws",
     "AWS::StackName": "catalog-images",
     "ImportBuckets": "arn:aws:s3:::old-shop",
+    "ViewKey": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab",
 }
 # What `!GetAtt <name>.Arn` of a resource is, by its type.
 _ARNS = {
@@ -30,6 +31,10 @@ _ARNS = {
 _HELD = {
     "TlsOnly": True,
     "Cdn": True,
+    "SignedViews": True,
+    "FirstSigns": True,
+    "FirstViewKey": True,
+    "SecondViewKey": True,
 }  # what a condition says; the template's defaults, and the CDN's policies too
 
 

@@ -17,6 +17,8 @@ GLOBALLY_NAMED = {
     "AWS::CloudFront::Function": "Name",
     "AWS::CloudFront::CachePolicy": "CachePolicyConfig.Name",
     "AWS::CloudFront::ResponseHeadersPolicy": "ResponseHeadersPolicyConfig.Name",
+    "AWS::CloudFront::PublicKey": "PublicKeyConfig.Name",
+    "AWS::CloudFront::KeyGroup": "KeyGroupConfig.Name",
     "AWS::IAM::Role": "RoleName",
     "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
     "AWS::IAM::User": "UserName",

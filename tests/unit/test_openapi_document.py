@@ -36,6 +36,7 @@ from catalog.api.representations import (
     known_json,
     metrics_json,
     pair_json,
+    pass_json,
     proposal_json,
     run_json,
     summary_json,
@@ -57,6 +58,7 @@ from catalog.domain.renditions import Rendition
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import DECLARED_TYPES, PresignedUpload, UploadTicket
 from catalog.domain.usage import Usage
+from catalog.domain.viewing import Pass
 from catalog.use_cases.decisions import Decided
 from catalog.use_cases.metrics import UsageByTenant
 from catalog.use_cases.purge_requests import Proposal
@@ -246,6 +248,13 @@ def test_an_asset_is_answered_exactly_as_documented(asset: Asset) -> None:
     assert set(answered) - set(in_a_list) == {"srcset", "picture"}
     for rendition in answered["renditions"]:
         assert list(rendition) == list(SCHEMAS["Rendition"]["properties"])
+
+
+def test_a_view_pass_is_answered_exactly_as_documented() -> None:
+    for given in (None, Pass(b"policy", b"signature", "K2JCJMDEHXQW5F", _NOW)):
+        answered = pass_json(given)
+        assert faults_of(answered, schema("ViewPass")) == []
+        assert list(answered) == list(SCHEMAS["ViewPass"]["properties"])
 
 
 def test_metrics_are_answered_exactly_as_documented() -> None:

@@ -66,6 +66,12 @@ def renditions_base_url() -> str | None:
     return os.environ.get("RENDITIONS_BASE_URL", "").rstrip("/") or None
 
 
+def view_signer() -> tuple[str, str] | None:
+    """CloudFront's id of a public key and the KMS key that signs views with it; None: anybody may view."""
+    key_pair, _, key_id = os.environ.get("VIEW_SIGNER", "").partition(" ")
+    return (key_pair, key_id) if key_pair and key_id else None
+
+
 def uploads_queue_url() -> str:
     return text("UPLOADS_QUEUE_URL")
 

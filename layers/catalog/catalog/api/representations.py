@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from catalog.domain.renditions import Rendition
     from catalog.domain.tenants import ClientCredentials, KnownClient, Tenant
     from catalog.domain.uploads import UploadTicket
+    from catalog.domain.viewing import Pass
     from catalog.domain.webhooks import Attempt, Webhook
     from catalog.use_cases.decisions import Decided
     from catalog.use_cases.metrics import UsageByTenant
@@ -38,14 +39,17 @@ class Urls(Protocol):
     def permanent_url(self, address: Address) -> str | None:
         """One to store; None where nothing serves permanent addresses."""
 
+    def page_url(self, address: Address, object_key: str) -> str:
+        """One for a page that is made now."""
+
 
 def image_json(asset: Asset, *, urls: Urls) -> dict[str, Any]:
     """Image, alone: with the markup that shows it."""
 
-    def best_url(rendition: Rendition) -> str:
-        return urls.permanent_url(Address(asset.key, rendition.preset)) or urls.url(rendition.key)
+    def page_url(rendition: Rendition) -> str:
+        return urls.page_url(Address(asset.key, rendition.preset), rendition.key)
 
-    shown = markup(asset.renditions.values(), asset.source, url_of=best_url)
+    shown = markup(asset.renditions.values(), asset.source, url_of=page_url)
     return asset_json(asset, urls=urls) | shown
 
 
@@ -194,6 +198,15 @@ def known_json(asset: Asset) -> dict[str, Any]:
         "status": asset.status,
         "rejection": _rejection_json(asset.rejection),
         "correlation_id": asset.correlation_id,
+    }
+
+
+def pass_json(given: Pass | None) -> dict[str, Any]:
+    """ViewPass: nothing is needed where there is none."""
+    return {
+        "expires_at": _instant(given.expires_at) if given else None,
+        "query": given.query if given else None,
+        "cookies": dict(given.cookies) if given else {},
     }
 
 
