@@ -1,7 +1,7 @@
 """Where the emulator's CloudFront answers.
 
-AWS resolves the distribution's own name.  Here it is `<label>.cloudfront.localhost`, which browsers find on this
-machine, and the functions are told so after a deployment.
+AWS resolves the distribution's own name.  Here it is `<label>.cloudfront.localhost`, which browsers find on
+this machine, and the functions are told so after a deployment.
 """
 
 from typing import Any

@@ -185,11 +185,11 @@ def test_json_is_the_apis_own_document(run: Run, http: Answers, arguments: tuple
 
 @pytest.mark.usefixtures("logged_in")
 def test_an_address_that_stays_is_shown_where_there_is_one(run: Run, http: Answers) -> None:
-    lasting = THUMB | {"permanent_url": "https://cdn.test/i/acme/thumb"}
+    lasting = THUMB | {"permanent_url": "https://cdn.test/renditions/acme/thumb"}
     picture = {"renditions": [lasting], "picture": "<picture></picture>"}
     http.add("GET", f"{API}/images/{ID}", json=IMAGE | picture)
     out = run("get", ID)[1]
-    assert "https://cdn.test/i/acme/thumb\n<picture></picture>\n" in out and "s3.test" not in out
+    assert "https://cdn.test/renditions/acme/thumb\n<picture></picture>\n" in out and "s3.test" not in out
 
 
 @pytest.mark.usefixtures("logged_in")
