@@ -108,7 +108,8 @@ def test_a_private_catalog_is_private_at_both_kinds_of_addresses_or_not_deployed
 def test_every_function_that_tells_urls_signs_them_with_the_key_of_the_place_that_is_chosen():
     for function in FUNCTIONS:
         told = environment(function)
-        assert ("VIEW_SIGNER" in told) == ("RENDITIONS_BASE_URL" in told)
+        # Events last for days in queues: they carry permanent addresses only, without a signature.
+        assert ("VIEW_SIGNER" in told) == ("RENDITIONS_BASE_URL" in told and function != "Usage")
         if "VIEW_SIGNER" in told:
             second, key, (otherwise) = told["VIEW_SIGNER"]["Fn::If"]
             assert (second, key) == ("SecondSigns", {"Fn::Sub": "${SecondViewKey} ${ViewKey}"})
