@@ -121,6 +121,12 @@ class Rendition(TypedDict):
     quality: int | None
 
 
+class ViewPass(TypedDict):
+    expires_at: Instant | None
+    query: str | None
+    cookies: Mapping[str, str]
+
+
 Reference: TypeAlias = "str"
 
 
