@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from catalog.use_cases.tenants import ClientAdministration
 
 # An image takes a worker about 20 ms.  If a range takes longer than its worker has, the next one continues.
-_IMAGES_PER_PART: Final = 2_000
+IMAGES_PER_PART: Final = 2_000
 _MOST_DIGITS: Final = 3  # 4,096 ranges: with 10^8 images 24,400 each
 _AT_ONCE: Final = 25  # images: their bands are 400 items
 # Segments of the scan for bands without a record: with 10^8 images, each has 16 GB of the table.
@@ -282,7 +282,7 @@ class TenantErasureSteps:
         return Step(works, 0, f"check:{number + 1}/{found}", workers_end)
 
     def _sweep(self, tenant: TenantId, of_ranges: str, rest: str) -> list[Work]:
-        digits = min(_MOST_DIGITS, digits_for(self.assets.estimated(tenant), per_part=_IMAGES_PER_PART))
+        digits = min(_MOST_DIGITS, digits_for(self.assets.estimated(tenant), per_part=IMAGES_PER_PART))
         return [*(Work(tenant, of_ranges, prefix) for prefix in ranges(digits)), Work(tenant, rest, "")]
 
     def _late_uploads_end(self, tenant: TenantId) -> Any:
