@@ -60,6 +60,7 @@ from catalog.domain.uploads import DECLARED_TYPES, PresignedUpload, UploadTicket
 from catalog.domain.usage import Usage
 from catalog.domain.viewing import Pass
 from catalog.use_cases.decisions import Decided
+from catalog.use_cases.job_parts import WORKERS_DIED
 from catalog.use_cases.metrics import UsageByTenant
 from catalog.use_cases.purge_requests import Proposal
 from imaging.verification import Refusal
@@ -140,6 +141,13 @@ def documented_codes(status: str) -> set[str]:
 
 def test_the_document_is_valid_openapi_3_1() -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
+
+
+def test_the_example_of_a_subject_that_stops_workers_is_in_the_codes_words() -> None:
+    page = DOCUMENT["paths"]["/jobs/{id}/failures"]["get"]["responses"]["200"]["content"]["application/json"]
+    (failure,) = page["examples"]["last"]["value"]["failures"]
+
+    assert (failure["code"], failure["detail"]) == ("worker_died", WORKERS_DIED)
 
 
 @pytest.mark.parametrize(("name", "body"), [pytest.param(n, b, id=n) for n, b in documented_bodies()])

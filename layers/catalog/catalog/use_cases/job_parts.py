@@ -33,6 +33,7 @@ DEATHS: Final = 2
 FAULTS: Final = 3
 FAULTS_OF_THE_LAST: Final = 6
 _LONGEST_DETAIL: Final = 300
+WORKERS_DIED: Final = "workers stopped at it; their log says why"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Parts:
             return False
 
     def _give_up(self, job: Job, line: Line, part: Part, subject: str) -> Part:
-        culprit = Failure(subject, "worker_died", "workers stopped at it; their log says why")
+        culprit = Failure(subject, "worker_died", WORKERS_DIED)
         return self.jobs.report(
             job, part, line.work, Done(failures=(culprit,)), after=subject, now=self.clock()
         )
