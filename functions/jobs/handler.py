@@ -124,7 +124,8 @@ def page_of_job[T](
     name: str,
     as_json: Callable[[T], Mapping[str, object]],
 ) -> Answer:
-    page = read(jobs.get(path_job_id(id_)).id, page_alone(call.query))
+    asked = page_alone(call.query)
+    page = read(jobs.get(path_job_id(id_)).id, asked)
     count("PageRead")
     return listed(name, page.map(as_json))
 

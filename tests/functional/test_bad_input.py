@@ -13,6 +13,7 @@ ID, OTHER = "5c" * 32, "d7" * 32
 # Of each operation: the function, the method, the path, a body or a query, and the fields that are refused.
 BAD: Final[dict[str, tuple[str, str, str, dict[str, Any], list[str]]]] = {
     "requestUpload": ("request_upload", "POST", "/images", {"body": []}, ["body"]),
+    "requestUploads": ("request_upload", "POST", "/images/batch", {"body": {"images": []}}, ["images"]),
     "listImages": ("list_images", "GET", "/images", {"query": {"limit": "0"}}, ["limit"]),
     "getImage": ("get_image", "GET", "/images/x", {}, ["id"]),
     "takeReference": ("references", "PUT", f"/images/{ID}/references/a//b", {}, ["reference"]),
@@ -50,8 +51,8 @@ BAD: Final[dict[str, tuple[str, str, str, dict[str, Any], list[str]]]] = {
 }  # fmt: skip
 
 
-def test_every_operation_is_asked_for_something_it_cannot_be_asked() -> None:
-    assert BAD.keys() == OPERATIONS.keys()
+def test_every_operation_that_takes_anything_is_asked_for_something_it_cannot_be_asked() -> None:
+    assert BAD.keys() | {"getViewPass"} == OPERATIONS.keys()
 
 
 @pytest.mark.parametrize("operation", BAD)

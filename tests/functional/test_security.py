@@ -164,6 +164,14 @@ def _announcement(world: World) -> list[tuple[Request, Request]]:
     ]
 
 
+def _announcements(world: World) -> list[tuple[Request, Request]]:
+    def batch(sha256: str) -> Request:
+        image = {"sha256": sha256, "size_bytes": 9, "content_type": "image/jpeg", "filename": "a.jpg"}
+        return Request("request_upload", "POST", "/images/batch", {"images": [image]})
+
+    return [(batch(world.other), batch(secrets.token_hex(32)))]
+
+
 def _comparison(world: World) -> list[tuple[Request, Request]]:
     return [
         (
@@ -212,10 +220,12 @@ WALL: Final[dict[str, Reach]] = {
     "deleteWebhook": _by_name("DELETE", "/webhooks/{name}"),
     "testWebhook": _by_name("POST", "/webhooks/{name}/test"),
     "listWebhookDeliveries": _by_name("GET", "/webhooks/{name}/deliveries"),
-    "requestUpload": _announcement,  # the last one: from then on globex awaits these bytes too
+    "getViewPass": lambda _: [(Request("get_image", "GET", "/view-pass"),) * 2],  # it names no image
+    "requestUpload": _announcement,  # from now on globex awaits these bytes too
+    "requestUploads": _announcements,
 }
 # What a tenant has, or may have, whatever another one has.
-EVERYBODYS: Final = {"requestUpload", "listWebhooks"}
+EVERYBODYS: Final = {"requestUpload", "requestUploads", "listWebhooks", "getViewPass"}
 # An administrator is above the tenants: these name one, and only a token with the scope catalog/admin comes
 # here (tests/template/test_api.py, tests/end_to_end/test_security.py).
 ADMINISTRATION: Final = {

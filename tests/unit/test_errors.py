@@ -43,7 +43,6 @@ _INTERNAL = {
     "NotAnOriginalKeyError": "the worker ignores the object",
     "ObjectInMotionError": "fails a message, which is delivered again",
     "ObjectsNotDeletedError": "fails a message, which is delivered again",
-    "ObjectsNotErasedError": "fails a part of a job, which is carried out again",
     "OriginalMissingError": "a use case makes it a rejection or image_not_found",
     "PartClaimedError": "ends the worker: another one has the part",
     "PlanningContendedError": "fails the planning of a round, which is planned again",
@@ -62,7 +61,6 @@ _INTERNAL = {
 _NO_CLASS = {
     ("400", "bad_request"): "API Gateway: the request is none",
     ("401", "unauthorized"): "API Gateway: no token, or an invalid one",
-    ("404", "not_found"): "Powertools: no such route",
     ("413", "payload_too_large"): "API Gateway: over 10 MB",
     ("429", "too_many_requests"): "API Gateway: throttled",
     ("500", "internal_error"): "a fault of ours, in the log",
