@@ -4,6 +4,7 @@ from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
 from catalog.api.http import Answer, Api, Call, ok
+from catalog.api.inputs.fields import check_no_query
 from catalog.api.inputs.images import path_asset_id
 from catalog.api.representations import image_json, pass_json
 from catalog.composition import viewing
@@ -26,6 +27,7 @@ def get_image(call: Call, id_: str) -> Answer:
 
 @app.route("GET", "/view-pass")
 def get_view_pass(call: Call) -> Answer:
+    check_no_query(call.query)
     count("ViewPassGiven")
     return ok(pass_json(viewers.pass_for(call.tenant) if viewers else None))
 

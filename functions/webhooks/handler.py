@@ -8,7 +8,8 @@ from catalog.adapters.queues import WebhooksQueue
 from catalog.adapters.sealing import Sealing
 from catalog.adapters.webhooks_table import Webhooks
 from catalog.api.http import Answer, Api, Call, accepted, created, ok
-from catalog.api.inputs.webhooks import check_list, path_webhook, webhook_request
+from catalog.api.inputs.fields import check_no_query
+from catalog.api.inputs.webhooks import path_webhook, webhook_request
 from catalog.api.representations import attempt_json, webhook_json
 from catalog.telemetry import count, logger
 from catalog.use_cases.webhooks import WebhookAdministration
@@ -35,7 +36,7 @@ def put_webhook(call: Call, name: str) -> Answer:
 
 @app.route("GET", "/webhooks")
 def get_webhooks(call: Call) -> Answer:
-    check_list(call.query)
+    check_no_query(call.query)
     return ok({"webhooks": [webhook_json(webhook) for webhook in webhooks.of(call.tenant)]})
 
 

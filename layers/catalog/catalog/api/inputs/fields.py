@@ -87,3 +87,9 @@ def page_request(
         faults.append(Fault("limit", f"must be a whole number from 1 to {most}"))
         limit = str(default)
     return PageRequest(int(limit), query.get("cursor") or None)
+
+
+def check_no_query(query: Mapping[str, str]) -> None:
+    """For a call that takes none.  Raises InvalidRequestError."""
+    if faults := unknown_fields(query, set()):
+        raise InvalidRequestError(faults)

@@ -1,6 +1,5 @@
 """Routes of /v1/webhooks."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from catalog.api.inputs.fields import Fault, InvalidRequestError, json_object, unknown_fields
@@ -30,12 +29,6 @@ def webhook_request(body: str | None, *, loopback: bool) -> WebhookRequest:
     if faults:
         raise InvalidRequestError(faults)
     return WebhookRequest(url, events, secret)
-
-
-def check_list(query: Mapping[str, str]) -> None:
-    """The query of GET /v1/webhooks, which has none.  Raises InvalidRequestError."""
-    if faults := unknown_fields(query, set()):
-        raise InvalidRequestError(faults)
 
 
 def path_webhook(text: str) -> str:
