@@ -156,7 +156,8 @@ def read_world(
 def _jobs(items: Iterable[Mapping[str, Any]]) -> dict[str, JobItems]:
     entries: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for item in items:
-        entries[item["job"]["S"]][item["entry"]["S"]] = item
+        if not item["job"]["S"].startswith("key#"):  # an idempotency key, which names a job
+            entries[item["job"]["S"]][item["entry"]["S"]] = item
     return {
         job: JobItems(
             found["job"],
@@ -388,8 +389,8 @@ def _usage_equals_a_recount(world: World) -> Iterator[str]:
 
 
 def _has_erased(record: Mapping[str, Any]) -> bool:
-    kind, state, dry_run = record["kind"]["S"], record["state"]["S"], record["dry_run"]["BOOL"]
-    return (kind, state, dry_run) == ("erase", "completed", False)
+    is_real = not record.get("dry_run", {"BOOL": False})["BOOL"]
+    return is_real and (record["kind"]["S"], record["state"]["S"]) == ("erase", "completed")
 
 
 def _jobs_are_told_right(world: World) -> Iterator[str]:

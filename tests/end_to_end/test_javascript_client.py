@@ -24,7 +24,7 @@ PAGE: Final = Path(__file__).with_name("page.mjs")
 PACKAGES: Final = ROOT / ".venvs" / "node"
 NO_BROWSER: Final = 3
 PHOTOS: Final = 20
-TENANT: Final = "pages"
+TENANT: Final = "gallery"
 
 
 @pytest.fixture
@@ -74,7 +74,9 @@ def test_a_page_uploads_20_photos_and_shows_them_from_permanent_urls(
         addresses = [each.split(" ") for each in image["srcset"].split(", ")]
         assert [width for _, width in addresses] == ["200w", "600w", "640w"]
         for (address, _), preset in zip(addresses, ("thumb", "card", "zoom"), strict=True):
-            assert re.fullmatch(rf"https://\w+\.cloudfront\.net/i/{TENANT}/[0-9a-f]{{64}}/{preset}", address)
+            assert re.fullmatch(
+                rf"https://\w+\.cloudfront\.net/renditions/{TENANT}/[0-9a-f]{{64}}/{preset}", address
+            )
         assert image["currentSrc"] == addresses[0][0]
 
 

@@ -224,7 +224,12 @@ def test_no_call_is_made_with_every_scope_but_its_own(
     short = scope.removeprefix("catalog/")
     others = [str(other) for other in Scope if other != scope]
     resource = path.format(
-        id="5c" * 32, other="6d" * 32, reference="sku-1", tenant="acme", client_id=forger.claims["client_id"]
+        id="5c" * 32,
+        other="6d" * 32,
+        reference="sku-1",
+        tenant="acme",
+        client_id=forger.claims["client_id"],
+        name="shop",
     )
     for scopes in (
         " ".join(others),

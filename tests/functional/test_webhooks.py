@@ -284,7 +284,7 @@ def test_an_image_that_becomes_ready_is_told_with_a_signature_that_the_library_v
     assert (event["type"], event["data"]["id"]) == ("image.ready", image["id"])
     assert event["data"]["api_url"] == f"https://api.example.com/v1/images/{image['id']}"
     for rendition in event["data"]["renditions"]:
-        path = f"i/acme/{image['id']}/{rendition['preset']}"
+        path = f"renditions/acme/{image['id']}/{rendition['preset']}"
         assert rendition["permanent_url"] == f"https://cdn.example.com/{path}"
     (attempt,) = call(cloud, "GET", "/shop/deliveries").json["deliveries"]
     assert (attempt["delivered"], attempt["status"], attempt["attempt"]) == (True, 200, 1)

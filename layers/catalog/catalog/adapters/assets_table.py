@@ -76,18 +76,18 @@ class Assets:
     def __init__(self, table_name: str) -> None:
         self._model = bind(AssetItem, table_name)
 
-    def get(self, key: AssetKey) -> Asset:
-        """A consistent read.  Raises AssetNotFoundError."""
+    def get(self, key: AssetKey, *, consistent: bool = True) -> Asset:
+        """An inconsistent read costs half.  Raises AssetNotFoundError."""
         try:
-            return asset_of(self._model.get(key.tenant, key.id, consistent_read=True))
+            return asset_of(self._model.get(key.tenant, key.id, consistent_read=consistent))
         except DoesNotExist as error:
             raise AssetNotFoundError(key.id) from error
 
     def find(self, key: AssetKey, *, consistent: bool = True) -> Asset | None:
         """None where this tenant has no such asset.  An inconsistent read costs half."""
         try:
-            return asset_of(self._model.get(key.tenant, key.id, consistent_read=consistent))
-        except DoesNotExist:
+            return self.get(key, consistent=consistent)
+        except AssetNotFoundError:
             return None
 
     def statuses(self, tenant: TenantId, *, most: int) -> dict[AssetId, Status]:

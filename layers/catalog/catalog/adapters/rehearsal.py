@@ -90,8 +90,8 @@ class RehearsedAssets(Assets):
         super().__init__(table_name)
         self._joins = joins
 
-    def get(self, key: AssetKey) -> Asset:
-        asset = super().get(key)
+    def get(self, key: AssetKey, *, consistent: bool = True) -> Asset:
+        asset = super().get(key, consistent=consistent)
         join = None if asset.near_duplicate else self._joins.find(key)
         return replace(asset, near_duplicate=join.verdict) if join else asset
 
