@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import mimetypes
-import os
 import stat
 import struct
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Final
 import pi_heif
 from PIL import Image, ImageOps
 
+from catalog_images.folders import files_below
 from catalog_images.photos import content_type_of as sniffed
 
 _NAMED_TYPES: Final = mimetypes.MimeTypes()  # the built-in table: a machine's own mime.types changes nothing
@@ -74,21 +74,9 @@ def collect(chosen: Path) -> Iterator[Photo | Unreadable]:
     """
     if not chosen.exists():
         raise FileNotFoundError(errno.ENOENT, "no such file or folder", str(chosen))
-    if not chosen.is_dir():
-        yield _examined(chosen, chosen.name)
-        return
-    visited: set[tuple[int, int]] = set()
     failures: list[OSError] = []
-    for folder, folders, files in os.walk(chosen, followlinks=True, onerror=failures.append):
-        here = Path(folder).stat()
-        if (here.st_dev, here.st_ino) in visited:
-            folders.clear()
-            continue
-        visited.add((here.st_dev, here.st_ino))
-        folders.sort()
-        for file in sorted(files):
-            path = Path(folder, file)
-            yield _examined(path, path.relative_to(chosen).as_posix())
+    for path in files_below(chosen, failed=failures.append):
+        yield _examined(path, chosen.name if path == chosen else path.relative_to(chosen).as_posix())
     for failure in failures:
         path = Path(failure.filename)
         yield Unreadable(path, path.relative_to(chosen).as_posix(), _code(failure))
