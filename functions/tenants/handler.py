@@ -33,7 +33,11 @@ administration = TenantAdministration(
     assets=Assets(settings.assets_table()),
     originals=Originals(settings.originals_bucket()),
     renditions=Renditions(settings.renditions_bucket()),
-    remains=(TenantItems(settings.pairs_table(), "pair"), TenantItems(settings.usage_table(), "counter")),
+    remains=(
+        TenantItems(settings.pairs_table(), "pair"),
+        TenantItems(settings.references_table(), "entry"),
+        TenantItems(settings.usage_table(), "counter"),
+    ),
 )
 # An administrator whose client or tenant is gone administers nothing from that moment on.
 app = Api(clients.current_tenant_of, allow_origin=settings.cors_allow_origin())

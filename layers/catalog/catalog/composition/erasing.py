@@ -36,6 +36,7 @@ def erasure(renderer: Renderer) -> Erasure:
     pairs = Items(
         "pairs", TenantItems(settings.pairs_table(), "pair"), of_ids=("", "member/", "waiting/", "word/")
     )
+    references = Items("reference_entries", TenantItems(settings.references_table(), "entry"), of_ids=("",))
     imports = Items("imports", TenantItems(settings.imported_table(), "object"), of_ids=("",))
     runs = Items("purge_runs", TenantItems(settings.purge_runs_table(), "run_id"))
     traces = JobTraces(jobs, ObjectVersions(settings.jobs_bucket(), "jobs/"))
@@ -47,7 +48,7 @@ def erasure(renderer: Renderer) -> Erasure:
             jobs=jobs,
             totals=totals,
             signer=signer,
-            of_ranges=(*objects, Images(assets, bands), pairs, imports),
+            of_ranges=(*objects, Images(assets, bands), pairs, references, imports),
             rest=(runs, Clients(clients), traces),
             counters=(
                 Items("counters", usage, of_ids=("counted#",)),
@@ -65,6 +66,7 @@ def erasure(renderer: Renderer) -> Erasure:
             signer=signer,
             objects=objects,
             pairs=pairs,
+            references=references,
             imports=imports,
         ),
     )
