@@ -197,11 +197,10 @@ class Intake:
         return Brought(outcome, asset)
 
     def _take_references(self, asset: Asset, told: Described) -> Asset:
-        if asset.rejection:
-            return asset
-        if told.references:
-            uses = [Use(reference) for reference in sorted(told.references)]
-            self.references.take(asset.key, uses, keep=True)
+        """Take all references, or complete those that the record was created with if it was rejected."""
+        names = told.references & asset.references if asset.rejection else told.references
+        if names:
+            self.references.take(asset.key, [Use(name) for name in sorted(names)], keep=True)
         return asset
 
     def _seen(self, asset: Asset, outcome: Outcome, wanted: Wanted, found: SourceBytes) -> Seen:
