@@ -38,8 +38,8 @@ up: environments ## Start the local AWS emulator
 down: environments ## Stop it; what it holds is kept for the next `make up`
 	@$(DEV)/python -m infra.local.emulator down $(EMULATOR)
 
-deploy: environments ## Build and deploy the application to the emulator; PRESETS_FILE=<json>
-	@$(DEV)/python -m infra.local.deploy $(EMULATOR) $(if $(PRESETS_FILE),--presets "$(PRESETS_FILE)")
+deploy: environments ## Build and deploy the application to the emulator; PRESETS_FILE=<json>, CDN=true
+	@$(DEV)/python -m infra.local.deploy $(EMULATOR) $(if $(PRESETS_FILE),--presets "$(PRESETS_FILE)") $(if $(CDN),--cdn)
 
 # ── Before a commit ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -67,7 +67,7 @@ audit: environments ## Known vulnerabilities of every pinned package; fails wher
 
 # What tests/clients and the browser's test need besides: nothing unless it is asked for.
 NPM := $(shell command -v npm)
-NODE_PACKAGES := $(if $(filter tests tests/ tests/clients% $(and $(NPM),tests/end_to_end%),$(TESTS)),.venvs/node/node_modules)
+NODE_PACKAGES := $(if $(filter tests tests/ tests/clients% $(and $(NPM),tests/end_to_end%),$(TESTS)),.venvs/node/.installed)
 
 wheels: environments ## Download every pinned wheel for arm64 macOS and Linux, and check its hash
 	$(DEV)/python -m infra.wheels --download
@@ -85,7 +85,7 @@ test-here: environments
 	$(DEV)/pytest -n 2 --dist worksteal tests/hostile tests/functional tests/unit tests/template
 
 # Waits for queues most of its time, so the others run meanwhile.  What it says comes when it has ended.
-test-deployed: environments $(if $(NPM),.venvs/node/node_modules)
+test-deployed: environments $(if $(NPM),.venvs/node/.installed)
 	@mkdir -p .local; $(DEV)/pytest tests/end_to_end > .local/end-to-end-tests.log 2>&1; \
 	  status=$$?; cat .local/end-to-end-tests.log; exit $$status
 
@@ -94,10 +94,10 @@ coverage: environments ## Branches of layers and functions that the tests take, 
 	$(DEV)/coverage run -m pytest -n 2 --dist worksteal tests/hostile tests/functional tests/unit
 	@$(DEV)/coverage combine --quiet; $(DEV)/coverage report
 
-test-clients: environments .venvs/node/node_modules
+test-clients: environments .venvs/node/.installed
 	$(DEV)/pytest tests/clients
 
-.venvs/node/node_modules: requirements/node/package-lock.json
+.venvs/node/.installed: requirements/node/package-lock.json
 	@test -n "$(NPM)" || { echo "error: this needs Node 20 or newer with npm" >&2; exit 1; }
 	mkdir -p .venvs/node && cp requirements/node/*.json .venvs/node/
 	npm ci --prefix .venvs/node --no-audit --no-fund --loglevel error && touch $@

@@ -149,7 +149,7 @@ def first_event(function: str) -> dict[str, Any]:
     if function == "Render":
         return sqs_event(json.dumps({"tenant": "acme", "id": _ID, "presets": ["thumb"]}))
     if function == "ShowRendition":
-        return view_event(f"/i/acme/{_ID}/thumb")
+        return view_event(f"/renditions/acme/{_ID}/thumb")
     assert function == "Usage", f"no event is known for {function}"
     born = "2026-11-22T12:00:00.000000+00:00"
     texts = {"tenant": "acme", "id": _ID, "status": "processing", "created_at": born, "updated_at": born}

@@ -15,6 +15,9 @@ S3 and DynamoDB on AWS comes on top.
 
 What an upload is: one POST, one PUT where bytes are sent, and all that follows from them until the counters
 and events are done.  Asking whether it is ready is not part of it, nor is storage.
+
+A job's machinery is priced beside them, at list prices and without its workers' own time, which
+benchmarks/jobs_rebuild.py, jobs_import.py, jobs_recount.py and jobs_erase.py measure.
 """
 
 import json
@@ -33,6 +36,7 @@ from benchmarks._contenders import PIPELINE, Picture, Pipeline, deployed
 from benchmarks._rates import table
 from benchmarks._report import Goal, report
 from benchmarks._units import READS, Index, indexes, read_units, write_units
+from benchmarks.jobs_machinery import PER_PART, SIZES, dollars_a_million
 from benchmarks.pipeline import pictures
 from catalog.domain.assets import Status
 from catalog_images import CatalogClient, Image
@@ -363,6 +367,11 @@ def driven(kind: str, uploads: int) -> Bill:
     return bill
 
 
+def jobs_a_million() -> dict[str, dict[int, float]]:
+    """Dollars a million images of each kind of job's own machinery, by the images of the tenant."""
+    return {kind: {size: dollars_a_million(kind, size) for size in SIZES} for kind in (*PER_PART, "import")}
+
+
 def lines_table(priced: Mapping[tuple[str, str], tuple[float, float]]) -> str:
     rows = [
         (f"{name}: {what}", f"{units:,.4g}", f"{dollars:.2f}")
@@ -406,12 +415,21 @@ def main() -> None:
     rows = [(kind, *(f"{totals[kind][load]:.2f}" for load in LOADS)) for kind in KINDS]
     print("\n## USD a million uploads\n")
     print(table(("", *LOADS), [*rows, ("floor: four S3 PUTs", *([f"{floor:.2f}"] * len(LOADS)))]))
+    jobs = jobs_a_million()
+    print("\n## USD a million images, of a job's machinery, by the images of the tenant\n")
+    rows = [(kind, *(f"{each:.2f}" for each in by_size.values())) for kind, by_size in jobs.items()]
+    print(table(("", *(f"{size:,}" for size in SIZES)), rows))
     goals = [
         Goal(f"{kind}, {load}", totals[kind][load], at_most=most, unit="USD a million")
         for kind, most in _GOALS.items()
         for load in LOADS
     ]
-    report("cost", figures={"totals": totals, "floor": floor, "lines": figures}, goals=goals, out=chosen.out)
+    report(
+        "cost",
+        figures={"totals": totals, "floor": floor, "lines": figures, "jobs": jobs},
+        goals=goals,
+        out=chosen.out,
+    )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from benchmarks._report import report
 from catalog.domain.imports import OBJECTS_PER_PART
 from catalog.domain.jobs import IMAGES_PER_PART, digits_for
 from catalog.domain.recount import RECORDS_PER_PART
+from catalog.use_cases import erasing
 from catalog.use_cases.job_parts import REPORT_AFTER
 from catalog.use_cases.job_ranges import RANGES_PER_STEP
 from catalog.use_cases.rebuilding import MOST_IMAGES_PER_PART
@@ -57,6 +58,7 @@ PER_PART: Final = {
     "rebuild, a look": MOST_IMAGES_PER_PART,
     "find-duplicates": IMAGES_PER_PART,
     "recount": RECORDS_PER_PART,
+    "erase": erasing.IMAGES_PER_PART,
 }
 
 
@@ -64,7 +66,10 @@ def parts_of(kind: str, images: int) -> int:
     """Parts that a tenant of so many images is cut into."""
     if kind == "import":
         return -(-images // OBJECTS_PER_PART)
-    return int(16 ** digits_for(images, per_part=PER_PART[kind]))
+    ranges = int(16 ** digits_for(images, per_part=PER_PART[kind]))
+    if kind == "erase":  # swept twice; besides what no range has: three parts, two checks and the end
+        return 2 * ranges + 3 + 2 * (1 + erasing.SEGMENTS) + 1
+    return ranges
 
 
 def dollars_a_million(kind: str, images: int) -> float:

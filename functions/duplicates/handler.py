@@ -4,11 +4,10 @@ from typing import Any
 
 from catalog import settings
 from catalog.adapters.clients_table import Clients
-from catalog.adapters.objects import Renditions
 from catalog.api.http import Answer, Api, Call, listed, ok
 from catalog.api.inputs.pairs import decision_request, pair_in_path, pairs_request
 from catalog.api.representations import pair_json
-from catalog.composition import deciding
+from catalog.composition import deciding, viewing
 from catalog.domain.keys import AssetId, AssetKey
 from catalog.domain.near_duplicates import Pair
 from catalog.telemetry import count, logger
@@ -16,7 +15,7 @@ from catalog.use_cases.browsing import Browsing
 from catalog.use_cases.decisions import Decided
 
 clients = Clients(settings.clients_table())
-renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
+renditions = viewing.renditions()
 decisions = deciding.decisions()
 browsing = Browsing(decisions.pairs, decisions.assets)
 app = Api(clients.tenant_of, allow_origin=settings.cors_allow_origin())

@@ -5,11 +5,11 @@ from functools import partial
 from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
-from catalog.adapters.objects import Renditions
 from catalog.adapters.references_table import References
 from catalog.api.http import Answer, Api, Call, listed
 from catalog.api.inputs.images import ListRequest, list_request
 from catalog.api.representations import found_json, listed_json
+from catalog.composition import viewing
 from catalog.domain.assets import Asset
 from catalog.domain.keys import TenantId
 from catalog.domain.paging import Page
@@ -19,7 +19,7 @@ from catalog.use_cases.lookup import Lookup
 clients = Clients(settings.clients_table())
 assets = Assets(settings.assets_table())
 lookup = Lookup(assets, References(settings.references_table(), settings.assets_table()))
-renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
+renditions = viewing.renditions()
 app = Api(clients.tenant_of, allow_origin=settings.cors_allow_origin())
 
 

@@ -7,14 +7,14 @@ from datetime import timedelta
 
 from catalog import settings
 from catalog.adapters.clients_table import Clients
-from catalog.adapters.objects import Renditions
 from catalog.adapters.signing import Signer
 from catalog.adapters.tenants_table import Tenants
 from catalog.api.http import Answer, Api, Call, accepted, fitting, listed, ok
 from catalog.api.inputs.images import path_asset_id
-from catalog.api.inputs.purge import PurgeRequest, purge_request, purge_runs_request
+from catalog.api.inputs.pages import page_of_tenant
+from catalog.api.inputs.purge import PurgeRequest, purge_request
 from catalog.api.representations import candidate_json, proposal_json, run_json, summary_json
-from catalog.composition import purges
+from catalog.composition import purges, viewing
 from catalog.domain.keys import AssetKey, TenantId
 from catalog.domain.purge import RunState
 from catalog.telemetry import count, logger
@@ -23,7 +23,7 @@ from catalog.use_cases.purge_requests import PurgeRequests
 
 clients = Clients(settings.clients_table())
 tenants = Tenants(settings.tenants_table())
-renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
+renditions = viewing.renditions()
 requests = PurgeRequests(purges.purging(), Signer(settings.signing_key_id()))
 deletion = Deletion(requests.purging)
 app = Api(clients.current_tenant_of, allow_origin=settings.cors_allow_origin())
@@ -52,7 +52,7 @@ def propose(asked: PurgeRequest, tenant: TenantId, client_id: str) -> Answer:
 
 @app.route("GET", "/purge/runs")
 def get_runs(call: Call) -> Answer:
-    asked = purge_runs_request(call.query)
+    asked = page_of_tenant(call.query)
     page = requests.purging.runs.page(tenant_named(asked.tenant, call), asked.page)
     count("PageRead")
     return listed("runs", page.map(summary_json))

@@ -9,12 +9,12 @@ from typing import Any
 from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
-from catalog.adapters.objects import Renditions
 from catalog.adapters.references_table import References
 from catalog.api.http import Answer, Api, Call, item_ok, item_refused, ok
 from catalog.api.inputs.images import path_asset_id
 from catalog.api.inputs.references import Wanted, details_request, path_reference, references_request
 from catalog.api.representations import asset_json
+from catalog.composition import viewing
 from catalog.domain.errors import CallerError
 from catalog.domain.keys import AssetKey
 from catalog.domain.references import Use
@@ -25,7 +25,7 @@ clients = Clients(settings.clients_table())
 assets = Assets(settings.assets_table())
 references = References(settings.references_table(), settings.assets_table())
 referring = Referring(references)
-renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
+renditions = viewing.renditions()
 app = Api(clients.tenant_of, allow_origin=settings.cors_allow_origin())
 
 # A name may hold slashes, which come as they are or as %2F: it is all that follows.

@@ -6,13 +6,14 @@ from typing import Any
 from catalog import settings
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
-from catalog.adapters.objects import Originals, Renditions
+from catalog.adapters.objects import Originals
 from catalog.adapters.queues import UploadsQueue
 from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
 from catalog.api.http import Answer, Api, Call, created, item_created, item_ok, item_refused, ok
 from catalog.api.inputs.uploads import Announced, announcements_request, upload_request
 from catalog.api.representations import asset_json, known_json, ticket_json
+from catalog.composition import viewing
 from catalog.domain.errors import CallerError
 from catalog.domain.keys import AssetKey
 from catalog.domain.uploads import UploadTicket
@@ -27,7 +28,7 @@ uploads = Uploads(
     tenants=Tenants(settings.tenants_table()),
     counters=Counters(settings.usage_table()),
 )
-renditions = Renditions(settings.renditions_bucket(), base_url=settings.renditions_base_url())
+renditions = viewing.renditions()
 max_upload_bytes = settings.max_upload_bytes()
 app = Api(clients.tenant_of, allow_origin=settings.cors_allow_origin())
 

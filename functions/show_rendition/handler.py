@@ -1,4 +1,4 @@
-"""GET /i/{tenant}/{id}/{preset} of the CDN: the rendition that an image has of a preset now."""
+"""GET /renditions/{tenant}/{id}/{preset} of the CDN: the rendition that an image has of a preset now."""
 
 from typing import Any
 

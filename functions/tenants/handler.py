@@ -10,10 +10,10 @@ from catalog.adapters.objects import Originals, Renditions
 from catalog.adapters.tenant_items import TenantItems
 from catalog.adapters.tenants_table import Tenants
 from catalog.api.http import Answer, Api, Call, accepted, created, listed, ok
+from catalog.api.inputs.pages import page_alone
 from catalog.api.inputs.tenants import (
     client_request,
     limits_request,
-    list_request,
     path_client_id,
     path_tenant,
     tenant_request,
@@ -37,6 +37,7 @@ administration = TenantAdministration(
         TenantItems(settings.pairs_table(), "pair"),
         TenantItems(settings.references_table(), "entry"),
         TenantItems(settings.usage_table(), "counter"),
+        TenantItems(settings.webhooks_table(), "entry"),
     ),
 )
 # An administrator whose client or tenant is gone administers nothing from that moment on.
@@ -54,7 +55,7 @@ def post_tenant(call: Call) -> Answer:
 
 @app.route("GET", "/tenants")
 def get_tenants(call: Call) -> Answer:
-    page = tenants.page(list_request(call.query))
+    page = tenants.page(page_alone(call.query))
     count("PageRead")
     return listed("tenants", page.map(tenant_json))
 
@@ -91,7 +92,7 @@ def post_client(call: Call, tenant: str) -> Answer:
 
 @app.route("GET", "/tenants/<tenant>/clients")
 def get_clients(call: Call, tenant: str) -> Answer:
-    asked = list_request(call.query)
+    asked = page_alone(call.query)
     found = tenants.get(path_tenant(tenant))
     page = clients.page(found.id, asked)
     count("PageRead")

@@ -20,7 +20,9 @@ from catalog.use_cases.counting import Counting, Record
 counting = Counting(
     tenants=Tenants(settings.tenants_table()),
     counters=Counters(settings.usage_table()),
-    bus=EventBus(settings.event_bus_name()),
+    bus=EventBus(
+        settings.event_bus_name(), api_url=settings.api_url(), base_url=settings.renditions_base_url()
+    ),
 )
 
 

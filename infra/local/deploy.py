@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.local import environments
+from infra.local.cdn import complete_cdn
 from infra.local.emulator import STATE_ROOT, Emulator, EmulatorError, arguments
 from infra.local.gateway import complete_api
 
@@ -180,9 +181,28 @@ def _ensure(emulator: Emulator, name: str, parameters: Mapping[str, str]) -> Sta
             cloudformation=stack.client("cloudformation"),
             apigateway=stack.client("apigateway"),
         )
+        _complete_cdn(stack)
         emulator.save()
         stamp.write_text(wanted)
     return stack
+
+
+def _complete_cdn(stack: Stack) -> str | None:
+    """The CDN's local address, which the functions then know; None without one."""
+    domain = stack.outputs.get("CdnAddress")
+    functions = stack.client("lambda")
+    return complete_cdn(domain, stack.emulator.endpoint, functions=functions) if domain else None
+
+
+@contextmanager
+def with_cdn(stack: Stack) -> Iterator[str]:
+    """Serve renditions from CloudFront for a while, at this address.  Raises DeploymentError."""
+    with deployed_with(stack, EnableCdn="true"):
+        deployed = find(stack.emulator, stack.name)
+        address = _complete_cdn(deployed) if deployed else None
+        if address is None:
+            raise DeploymentError(f"{stack.name} has no CDN after it was enabled")
+        yield address
 
 
 def find(emulator: Emulator, name: str) -> Stack | None:
@@ -311,12 +331,14 @@ def _locked(path: Path) -> Iterator[None]:
 def main() -> None:
     parser = arguments("Deploy the application to the running emulator.")
     parser.add_argument("--presets", type=Path, help="a JSON file for the parameter Presets")
+    parser.add_argument("--cdn", action="store_true", help="serve renditions from CloudFront")
     chosen = parser.parse_args()
     emulator = Emulator(port=chosen.port, name=chosen.name, account=chosen.account)
     try:
         environments.ensure("sam", "emulator")
         emulator.up()
         parameters = {"Presets": presets_of(chosen.presets)} if chosen.presets else {}
+        parameters |= {"EnableCdn": "true"} if chosen.cdn else {}
         stack = ensure_deployed(emulator, parameters=parameters)
     except (DeploymentError, EmulatorError, environments.EnvironmentSetupError) as error:
         sys.exit(f"error: {error}")

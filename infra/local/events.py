@@ -16,13 +16,14 @@ def api_event(
     body: object = None,
     query: dict[str, str] | None = None,
     scope: str = "catalog/read catalog/write",
+    headers: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """What a REST API with a Cognito authorizer hands to its Lambda.  `body`: text as it is, else JSON."""
     return {
         "resource": path,
         "path": path,
         "httpMethod": method,
-        "headers": {"Content-Type": "application/json", "Host": "api.example.com"},
+        "headers": {"Content-Type": "application/json", "Host": "api.example.com"} | (headers or {}),
         "multiValueHeaders": {"Content-Type": ["application/json"]},
         "queryStringParameters": query,
         "multiValueQueryStringParameters": {name: [value] for name, value in (query or {}).items()} or None,

@@ -27,7 +27,7 @@ MAX_SHARE: Final = 0.1  # of the time is spent on saving at most
 _TRIES: Final = 20  # a copy fails if another thread changes what is copied
 
 # Functions that nobody waits for, as CloudFormation names them: workers of jobs and purges, and the planner.
-_BACKGROUND: Final = re.compile(r"-(?:\w+Worker|JobPlanner)-\w+$")
+_BACKGROUND: Final = re.compile(r"-(?:\w+Worker|JobPlanner|WebhookDelivery)-\w+$")
 # On AWS each has a processor of its own; here they take what live functions leave.
 _NICER: Final = 15
 _NICEST: Final = 19

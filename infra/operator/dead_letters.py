@@ -26,10 +26,11 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import BotoCoreError, ClientError
 
 from catalog.adapters.assets_table import Assets
-from catalog.adapters.queues import purge_job, render_job
+from catalog.adapters.queues import purge_job, render_job, webhook_message
 from catalog.adapters.sdk import client
 from catalog.domain.assets import Asset, Status
 from catalog.domain.keys import AssetKey
+from catalog.domain.webhooks import Published
 from infra.operator.tenants import stack_outputs
 
 # Longer than one call takes; letters that are left become visible at its end.
@@ -52,12 +53,14 @@ class Kind(StrEnum):
     RENDER_JOB = "render job"
     PURGE_JOB = "purge job"
     DAILY_PURGE = "daily purge"  # EventBridge Scheduler could not start it, or the function failed
+    WEBHOOK_DELIVERY = "webhook delivery"
+    EVENT = "event"  # EventBridge could not enqueue it, or no webhook of its tenant could be told
     STREAM_RECORDS = "stream records"  # the stream's position, not the records
     UNREADABLE = "unreadable"
 
 
 _FROM_A_QUEUE: Final = frozenset({Kind.UPLOAD, Kind.RENDER_JOB, Kind.PURGE_JOB})
-_REDRIVEN: Final = frozenset({Kind.UPLOAD, Kind.RENDER_JOB, Kind.PURGE_JOB, Kind.DAILY_PURGE})
+_REDRIVEN: Final = _FROM_A_QUEUE | {Kind.DAILY_PURGE, Kind.WEBHOOK_DELIVERY, Kind.EVENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ QUEUES: Final = (
     DeadLetterQueue("uploads", "UploadsDeadLetterQueueUrl", "UploadsQueueUrl", "ingest"),
     DeadLetterQueue("render", "RenderDeadLetterQueueUrl", "RenderQueueUrl", "render"),
     DeadLetterQueue("purge", "PurgeDeadLetterQueueUrl", "PurgeQueueUrl", "purge_worker"),
+    DeadLetterQueue("webhooks", "WebhooksDeadLetterQueueUrl", "WebhooksQueueUrl", "webhook_delivery"),
     DeadLetterQueue("usage", "UsageDeadLetterQueueUrl", None, "usage"),
 )
 
@@ -143,13 +147,10 @@ def _read(
             job = render_job(body)
             facts = {"presets": list(job.presets), "correlation_id": job.correlation_id}
             return Kind.RENDER_JOB, facts, (AssetKey(job.tenant, job.id),)
-        case "purge" if "SCHEDULE_ARN" in attributes or json.loads(body) == _DAILY_PURGE:
-            return Kind.DAILY_PURGE, {}, ()
-        case "purge" if "requestPayload" in json.loads(body):
-            return _failed_call(json.loads(body))
         case "purge":
-            purge = purge_job(body)
-            return Kind.PURGE_JOB, {"tenant": purge.tenant, "run_id": purge.run_id}, ()
+            return _purge(body, attributes)
+        case "webhooks":
+            return _webhook(body)
         case _:
             envelope = json.loads(body)
             batch = envelope["DDBStreamBatchInfo"]
@@ -162,6 +163,23 @@ def _read(
                 "to": batch["endSequenceNumber"],
             }
             return Kind.STREAM_RECORDS, facts, ()
+
+
+def _purge(body: str, attributes: Mapping[str, Any]) -> tuple[Kind, Mapping[str, Any], tuple[AssetKey, ...]]:
+    if "SCHEDULE_ARN" in attributes or json.loads(body) == _DAILY_PURGE:
+        return Kind.DAILY_PURGE, {}, ()
+    if "requestPayload" in json.loads(body):
+        return _failed_call(json.loads(body))
+    purge = purge_job(body)
+    return Kind.PURGE_JOB, {"tenant": purge.tenant, "run_id": purge.run_id}, ()
+
+
+def _webhook(body: str) -> tuple[Kind, Mapping[str, Any], tuple[AssetKey, ...]]:
+    message = webhook_message(body)
+    if isinstance(message, Published):
+        return Kind.EVENT, {"tenant": message.tenant, "event_id": message.detail["event_id"]}, ()
+    facts = {"tenant": message.tenant, "webhook": message.webhook, "event_id": message.event_id}
+    return Kind.WEBHOOK_DELIVERY, facts, ()
 
 
 def _failed_call(envelope: Mapping[str, Any]) -> tuple[Kind, Mapping[str, Any], tuple[AssetKey, ...]]:
@@ -319,6 +337,8 @@ class DeadLetters:
             return "nothing is left to do: the asset is ready or rejected"
         if letter.kind is Kind.RENDER_JOB and not any(assets):
             return "nothing is left to do: the asset is gone"
+        if letter.kind is Kind.WEBHOOK_DELIVERY:
+            return "its receiver accepted it at no attempt; GET /v1/webhooks/{name}/deliveries says why"
         words = [*(key.id for key in letter.assets), letter.facts.get("run_id"), letter.facts.get("tenant")]
         logged = next((self._logged(letter, word) for word in words if word), None)
         silence = "nothing was logged: it was never tried, or its log is gone"

@@ -21,15 +21,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 # AWS's own: S3 bucket names, Cognito domain prefixes, and the words Cognito refuses in them.
 _LONGEST_NAME: Final = 63
 _REFUSED_IN_DOMAINS: Final = ("aws", "amazon", "cognito")
-# Functions at once beside ingest and render: the template's 2 of purge, and 4 for the API and the streams.
+# Functions at once beside ingest and render: the template's 2 of purge, and 4 for the API, the streams and,
+# where a tenant has any, its 2 of webhooks.
 _PURGE_AT_ONCE: Final = 2
 _OTHERS_AT_ONCE: Final = 4
+_WEBHOOKS_AMONG_OTHERS: Final = 2
 _CHOICES: Final = (2, 5, 10, 20, 50, 100, 200, 500, 1000)  # of both parameters in template.yaml
 _CLIENTS_A_POOL: Final = 1_000  # docs.aws.amazon.com/cognito/latest/developerguide/limits.html
 DEFAULTS: Final[Mapping[str, str]] = {
     "IngestConcurrency": "2",
     "RenderConcurrency": "2",
     "JobConcurrency": "2",
+    "WebhookConcurrency": "2",
     "NameSuffix": "",
     "DomainPrefix": "",
     "CreateApiGatewayLogRole": "true",
@@ -103,7 +106,8 @@ def concurrency(deployment: Deployment, client: Clients) -> Iterator[Finding]:
     """Functions that may run at once in the account and region, those of everybody in it."""
     has = client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
     ingest, render = (int(deployment.parameters[f"{name}Concurrency"]) for name in ("Ingest", "Render"))
-    needed = ingest + render + _PURGE_AT_ONCE + _OTHERS_AT_ONCE
+    webhooks = int(deployment.parameters["WebhookConcurrency"]) - _WEBHOOKS_AMONG_OTHERS
+    needed = ingest + render + webhooks + _PURGE_AT_ONCE + _OTHERS_AT_ONCE
     jobs = int(deployment.parameters["JobConcurrency"])
     fits = "IngestConcurrency={} RenderConcurrency={}".format(*fitting_concurrency(has, jobs))
     if needed > has:

@@ -150,6 +150,9 @@ def test_requests_at_the_edges_of_the_schemas_are_answered_as_documented(
         world.sends(case)
 
 
+NOTHING_TO_GET_WRONG: Final = {"GET /webhooks"}  # neither parameters nor a body
+
+
 @EACH_OPERATION
 @pytest.mark.parametrize("mode", BOTH, ids=["good", "bad"])
 def test_requests_drawn_from_the_schemas_are_answered_as_documented(
@@ -168,7 +171,8 @@ def test_requests_drawn_from_the_schemas_are_answered_as_documented(
         world.meets(case)
         world.sends(case)
 
-    send()
+    if mode is GenerationMode.POSITIVE or operation.label not in NOTHING_TO_GET_WRONG:
+        send()
 
 
 # --- What no schema suggests --------------------------------------------------------------------------------
@@ -323,7 +327,7 @@ def test_no_trick_in_a_query_is_answered_but_as_documented(world: World) -> None
 def test_no_trick_in_a_body_is_answered_but_as_documented(
     world: World, method: str, template: str, content_type: str
 ) -> None:
-    path = template.format(id=world.images[0], other=world.images[1], tenant=world.tenant)
+    path = template.format(id=world.images[0], other=world.images[1], tenant=world.tenant, name="shop")
     for body in BODY_TRICKS.values():
         answer = world.client.call(method, path, data=body, headers={"Content-Type": content_type.encode()})
         refusal(answer, method, template)
@@ -351,7 +355,12 @@ def test_no_call_is_answered_to_a_token_that_is_none(
     world: World, method: str, template: str, token: str
 ) -> None:
     path = template.format(
-        id=world.images[0], other=world.images[1], reference="sku-1", tenant=world.tenant, client_id="nobody"
+        id=world.images[0],
+        other=world.images[1],
+        reference="sku-1",
+        tenant=world.tenant,
+        client_id="nobody",
+        name="shop",
     )
     assert refusal(world.client.call(method, path, token=token), method, template) == (401, "unauthorized")
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 
 from catalog.domain.tenants import Scope
+from infra.local.deploy import deployed_with
 from infra.operator.tenants import create_tenant_client
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.end_to_end.deployment import Deployment
@@ -55,21 +56,26 @@ def photos(folder: Path, count: int) -> list[Path]:
     return files
 
 
-def test_a_page_uploads_20_photos_and_shows_them(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_page_uploads_20_photos_and_shows_them_from_permanent_urls(
+    deployment: Deployment, environment: dict[str, str], tmp_path: Path
+) -> None:
     files = photos(tmp_path, PHOTOS)
 
-    seen: dict[str, Any] = json.loads(
-        node(tmp_path, environment, PAGE, PACKAGES, tmp_path / "page.png", *files)
-    )
+    with deployed_with(deployment.stack, EnableCdn="true"):
+        said = node(tmp_path, environment, PAGE, PACKAGES, tmp_path / "page.png", *files)
+
+    seen: dict[str, Any] = json.loads(said)
 
     assert seen["complaints"] == []
     assert seen["workers"] == PHOTOS  # each hashed one file
     assert seen["hashWithoutWorker"] == hashlib.sha256(b"abc").hexdigest()
     assert sorted(image["alt"] for image in seen["shown"]) == sorted(file.name for file in files)
     for image in seen["shown"]:
-        addresses = dict(reversed(each.split(" ")) for each in image["srcset"].split(", "))
-        assert image["currentSrc"] in addresses.values()
-        assert list(addresses) == ["200w", "600w", "640w"]
+        addresses = [each.split(" ") for each in image["srcset"].split(", ")]
+        assert [width for _, width in addresses] == ["200w", "600w", "640w"]
+        for (address, _), preset in zip(addresses, ("thumb", "card", "zoom"), strict=True):
+            assert re.fullmatch(rf"https://\w+\.cloudfront\.net/i/{TENANT}/[0-9a-f]{{64}}/{preset}", address)
+        assert image["currentSrc"] == addresses[0][0]
 
 
 def test_the_javascript_recipe_does_what_it_says(environment: dict[str, str], tmp_path: Path) -> None:

@@ -245,6 +245,8 @@ class Cloud:
         self.render_queue = self.sqs.create_queue(QueueName="render")["QueueUrl"]
         self.uploads_queue = self.sqs.create_queue(QueueName="uploads")["QueueUrl"]
         self.purge_queue = self.sqs.create_queue(QueueName="purge")["QueueUrl"]
+        self.webhooks_queue = self.sqs.create_queue(QueueName="webhooks")["QueueUrl"]
+        self.webhooks_dead_letters = self.sqs.create_queue(QueueName="webhooks-dead")["QueueUrl"]
         machine = boto3.client("stepfunctions").create_state_machine(
             name="catalog-jobs",
             definition='{"StartAt": "Plan", "States": {"Plan": {"Type": "Succeed"}}}',
@@ -253,6 +255,7 @@ class Cloud:
         self.job_machine: str = machine["stateMachineArn"]
         key = boto3.client("kms").create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
         self.signing_key: str = key["KeyMetadata"]["KeyId"]
+        self.secrets_key: str = boto3.client("kms").create_key()["KeyMetadata"]["KeyId"]
         self._user_pool: str = self.cognito.create_user_pool(PoolName="clients")["UserPool"]["Id"]
         tenants, clients = Tenants("TenantsTable"), Clients("ClientsTable")
         for tenant in dict.fromkeys(TENANTS.values()):
@@ -297,6 +300,12 @@ class Cloud:
             JOB_CONCURRENCY="2",
             IMPORTED_TABLE="ImportedTable",
             REFERENCES_TABLE="ReferencesTable",
+            API_URL="https://api.example.com/v1",
+            WEBHOOKS_TABLE="WebhooksTable",
+            WEBHOOKS_QUEUE_URL=cloud.webhooks_queue,
+            WEBHOOKS_DEAD_LETTERS_URL=cloud.webhooks_dead_letters,
+            SECRETS_KEY_ID=cloud.secrets_key,
+            WEBHOOKS_TO_LOOPBACK="false",
             IMPORT_BUCKETS="arn:aws:s3:::old-shop-*",
         )
         cloud.assets = Assets("AssetsTable")

@@ -31,7 +31,7 @@ def view(cloud: Cloud, path: str, *, known: str | None = None) -> View:
 
 
 def address(data: bytes, preset: str = "card", tenant: str = "acme") -> str:
-    return f"/i/{tenant}/{id_of(data)}/{preset}"
+    return f"/renditions/{tenant}/{id_of(data)}/{preset}"
 
 
 def stored(cloud: Cloud, data: bytes, preset: str = "card") -> bytes:

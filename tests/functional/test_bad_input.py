@@ -13,6 +13,7 @@ ID, OTHER = "5c" * 32, "d7" * 32
 # Of each operation: the function, the method, the path, a body or a query, and the fields that are refused.
 BAD: Final[dict[str, tuple[str, str, str, dict[str, Any], list[str]]]] = {
     "requestUpload": ("request_upload", "POST", "/images", {"body": []}, ["body"]),
+    "requestUploads": ("request_upload", "POST", "/images/batch", {"body": {"images": []}}, ["images"]),
     "listImages": ("list_images", "GET", "/images", {"query": {"limit": "0"}}, ["limit"]),
     "getImage": ("get_image", "GET", "/images/x", {}, ["id"]),
     "takeReference": ("references", "PUT", f"/images/{ID}/references/a//b", {}, ["reference"]),
@@ -40,12 +41,18 @@ BAD: Final[dict[str, tuple[str, str, str, dict[str, Any], list[str]]]] = {
     "resumeJob": ("jobs", "POST", "/jobs/no_job/resume", {}, ["id"]),
     "cancelJob": ("jobs", "POST", "/jobs/no_job/cancel", {}, ["id"]),
     "retryJob": ("jobs", "POST", "/jobs/no_job/retry", {}, ["id"]),
+    "putWebhook": ("webhooks", "PUT", "/webhooks/shop", {"body": {"url": "http://x.example"}}, ["url"]),
+    "listWebhooks": ("webhooks", "GET", "/webhooks", {"query": {"limit": "1"}}, ["limit"]),
+    "getWebhook": ("webhooks", "GET", "/webhooks/Shop", {}, ["name"]),
+    "deleteWebhook": ("webhooks", "DELETE", "/webhooks/Shop", {}, ["name"]),
+    "testWebhook": ("webhooks", "POST", "/webhooks/Shop/test", {}, ["name"]),
+    "listWebhookDeliveries": ("webhooks", "GET", "/webhooks/Shop/deliveries", {}, ["name"]),
     "revokeClient": ("tenants", "DELETE", f"/tenants/acme/clients/{'x' * 129}", {}, ["client_id"]),
 }  # fmt: skip
 
 
-def test_every_operation_is_asked_for_something_it_cannot_be_asked() -> None:
-    assert BAD.keys() == OPERATIONS.keys()
+def test_every_operation_that_takes_anything_is_asked_for_something_it_cannot_be_asked() -> None:
+    assert BAD.keys() | {"getViewPass"} == OPERATIONS.keys()
 
 
 @pytest.mark.parametrize("operation", BAD)

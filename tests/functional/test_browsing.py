@@ -54,8 +54,8 @@ def test_with_a_cdn_rendition_urls_are_its_own(cloud: Cloud) -> None:
 
     assert asset["renditions"][0]["url"].startswith(f"https://d1.example.net/renditions/acme/{ID}/thumb-")
     assert "X-Amz" not in asset["renditions"][0]["url"]
-    assert asset["renditions"][0]["permanent_url"] == f"https://d1.example.net/i/acme/{ID}/thumb"
-    assert asset["srcset"].startswith(f"https://d1.example.net/i/acme/{ID}/thumb 200w, ")
+    assert asset["renditions"][0]["permanent_url"] == f"https://d1.example.net/renditions/acme/{ID}/thumb"
+    assert asset["srcset"].startswith(f"https://d1.example.net/renditions/acme/{ID}/thumb 200w, ")
 
 
 def test_without_a_cdn_no_url_is_permanent_and_the_markup_has_those_of_an_hour(cloud: Cloud) -> None:

@@ -45,7 +45,7 @@ PRESETS = json.dumps(
 ADMIN = "client-of-globex"
 # A message that failed comes again when its queue's visibility timeout has passed.
 REDELIVERED_AFTER = timedelta(seconds=360)
-UPLOADS, RENDER, PURGE, _ = QUEUES
+UPLOADS, RENDER, PURGE, *_ = QUEUES
 
 READS = re.compile(":(Get|BatchGet|Query|List|Verify|GenerateMac)")
 

@@ -10,8 +10,10 @@ from typing import Any
 import boto3
 import pytest
 
+from catalog.adapters.queues import WebhooksQueue, webhook_message
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.tenants import TenantBeingRemovedError, TenantNotFoundError
+from catalog.domain.webhooks import Delivery, Published
 from infra.local.events import REGION, s3_notification
 from infra.operator import dead_letters as operator
 from infra.operator import restore as restoring
@@ -23,7 +25,7 @@ from tests.functional.cloud import Cloud
 PHOTO = jpeg_bytes(product_photo(1, (64, 48)))
 ID = hashlib.sha256(PHOTO).hexdigest()
 KEY = AssetKey(tenant_id("acme"), asset_id(ID))
-UPLOADS, RENDER, PURGE, USAGE = QUEUES
+UPLOADS, RENDER, PURGE, WEBHOOKS, USAGE = QUEUES
 STREAM_BATCH = json.dumps(
     {
         "requestContext": {"condition": "RetryAttemptsExhausted", "approximateInvokeCount": 51},
@@ -48,6 +50,7 @@ def letters(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> DeadLetters:
         **urls,
         "RenderQueueUrl": cloud.render_queue,
         "PurgeQueueUrl": cloud.purge_queue,
+        "WebhooksQueueUrl": cloud.webhooks_queue,
         "AssetsTable": "AssetsTable",
         "TenantsTable": "TenantsTable",
         "OriginalsBucket": cloud.originals,
@@ -196,6 +199,33 @@ def test_no_more_letters_are_sent_back_than_asked(cloud: Cloud, letters: DeadLet
 
     assert len(redriven(letters, PURGE, limit=11)) == 11
     assert (len(cloud.take_messages(cloud.purge_queue)), len(shown(letters, PURGE))) == (11, 1)
+
+
+def test_events_and_deliveries_that_no_webhook_took_are_named_and_sent_back(
+    cloud: Cloud, letters: DeadLetters
+) -> None:
+    detail = {"event_id": "1", "tenant": "acme", "occurred_at": "2026-11-30T12:00:00.000Z"}
+    event = json.dumps({"detail-type": "image.ready", "detail": detail})
+    delivery = Delivery(
+        tenant=KEY.tenant,
+        webhook="shop",
+        webhook_id="a",
+        event_id="2",
+        type="image.ready",
+        body="{}",
+        since=cloud.now(),
+        dead=True,
+    )
+    die(cloud, letters, WEBHOOKS, event)
+    WebhooksQueue("", dead_letters=letters.outputs[WEBHOOKS.output]).bury(delivery)
+
+    shown_letters = {line["kind"]: line for line in shown(letters, WEBHOOKS)}
+    assert shown_letters["webhook delivery"]["webhook"] == "shop"
+    assert "/deliveries" in shown_letters["webhook delivery"]["reason"]
+    assert [line["redriven"] for line in redriven(letters, WEBHOOKS)] == [True, True]
+    sent = [webhook_message(body) for body in cloud.take_messages(cloud.webhooks_queue)]
+    assert delivery in sent
+    assert Published("image.ready", detail) in sent
 
 
 FAILED_CALL = {

@@ -14,10 +14,12 @@ from PIL import Image, ImageFilter
 from catalog.adapters import jobs_table, sdk
 from catalog.adapters.object_versions import ObjectVersions
 from catalog.adapters.tables import timestamp
+from catalog.adapters.tenants_table import Tenants
+from catalog.adapters.usage_table import Counters
 from catalog.domain.erase import statement_of
-from catalog.domain.keys import tenant_id
+from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from infra.pictures.images import half_of, jpeg_bytes, noisy_scene, product_photo
-from tests.functional.cloud import Answer, Cloud, Killed
+from tests.functional.cloud import Answer, Cloud, on_clock
 from tests.functional.jobs import JobRun
 from tests.functional.streams import recorded_changes
 
@@ -29,7 +31,7 @@ PRESETS = json.dumps([{"name": "thumb", "width": 30, "height": 30}])
 ADMIN = "client-of-globex"
 TABLES = (
     *("AssetsTable", "ClientsTable", "TenantsTable", "PurgeRunsTable", "UsageTable", "HashBandsTable"),
-    *("PairsTable", "ImportedTable", "JobsTable"),
+    *("PairsTable", "ImportedTable", "JobsTable", "WebhooksTable"),
 )
 
 
@@ -65,6 +67,8 @@ def filled(cloud: Cloud) -> None:
     for tenant in ("acme", "globex"):
         seen = {"tenant": {"S": tenant}, "object": {"S": id_of(b"a key")}, "id": {"S": id_of(PHOTO)}}
         cloud.dynamodb.put_item(TableName="ImportedTable", Item=seen)
+        hook = {"tenant": {"S": tenant}, "entry": {"S": "webhook/shop"}}
+        cloud.dynamodb.put_item(TableName="WebhooksTable", Item=hook)
     cloud.upload(PHOTO, client_id=ADMIN)
     cloud.upload(half_of(PHOTO), client_id=ADMIN)
     cloud.take_jobs()
@@ -401,6 +405,38 @@ def test_a_tenant_of_the_same_name_that_was_made_since_is_another(cloud: Cloud) 
     assert cloud.tenants.knows(tenant_id("acme"))
 
 
+def two_photos(cloud: Cloud) -> None:
+    cloud.upload(PHOTO)
+    cloud.upload(HALF)
+    cloud.reference("PUT", id_of(PHOTO), "sku-1")
+    cloud.drain()
+    count_changes(cloud)
+
+
+def test_a_worker_that_ends_an_erasure_late_leaves_the_counters_of_a_tenant_made_since(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_photos(cloud)
+    run = started(cloud, dry_run=False, confirm_token=dry_run(cloud)["confirm_token"])
+    forget = Tenants.forget
+
+    def forget_and_make_anew(self: Tenants, tenant: Any) -> None:
+        forget(self, tenant)
+        body = {"tenant": "acme", "scopes": ["catalog/write"]}
+        cloud.call("tenants", "POST", "/tenants", client_id=ADMIN, scope="catalog/admin", body=body)
+        ingestion = on_clock(cloud.function("ingest").ingestion, lambda: datetime.now(UTC) + run.passed)
+        cloud.store(PHOTO)
+        ingestion.ingest(AssetKey(tenant_id("acme"), asset_id(id_of(PHOTO))))
+        count_changes(cloud)
+
+    monkeypatch.setattr(Tenants, "forget", forget_and_make_anew)
+    to_the_end(cloud, run)
+
+    assert run.faults == []
+    shares = dict(Counters("UsageTable").within(tenant_id("acme"), ""))
+    assert {id_ for id_, share in shares.items() if share.usage.assets} == {id_of(PHOTO)}
+
+
 # --- What confirms it ------------------------------------------------------------------------------------
 
 
@@ -631,81 +667,3 @@ def test_an_administrator_may_erase_an_image_of_its_own_tenant_and_none_that_is_
     token = dry_run(cloud, client_id="client-of-acme", image=id_of(OTHER))["confirm_token"]
 
     assert token
-
-
-# --- Killed anywhere ---------------------------------------------------------------------------------------
-
-
-def two_photos(cloud: Cloud) -> None:
-    cloud.upload(PHOTO)
-    cloud.upload(HALF)
-    cloud.reference("PUT", id_of(PHOTO), "sku-1")
-    cloud.drain()
-    count_changes(cloud)
-
-
-@pytest.mark.parametrize("image", [None, id_of(PHOTO)], ids=["tenant", "image"])
-def test_killed_at_any_call_of_any_part_it_is_completed_by_its_next_round(
-    cloud: Cloud, image: str | None
-) -> None:
-    asked = {"image": image} if image else {}
-    two_photos(cloud)
-    token = dry_run(cloud, **asked)["confirm_token"]
-    run = started(cloud, dry_run=False, confirm_token=token, **asked)
-    number = 0
-    for _ in range(200):
-        answer = run.plan()
-        if answer["next"] == "end":
-            break
-        if answer["next"] == "wait":
-            run.wait_until(datetime.fromisoformat(answer["until"]))
-            continue
-        for line in run.lines():
-            number = killed_everywhere(cloud, run, line)
-        count_changes(cloud)
-
-    assert run.job.state == "completed"
-    assert run.job.tally.failed == 0
-    count_changes(cloud)
-    if image:
-        assert naming(cloud, image) == []
-        assert cloud.broken_guarantees() == []
-    else:
-        assert left_of(cloud, "acme") == []
-    assert number
-
-
-def killed_everywhere(cloud: Cloud, run: JobRun, line: dict[str, Any]) -> int:
-    """Carry a part out as often as it makes calls, each time killed at another; then to its end."""
-    beginning, recorded = cloud.moment(), len(cloud.records)
-    with cloud.watched_calls() as calls:
-        assert run.work(line)
-    expected = stored_now(cloud)
-    for number, call in enumerate(calls.made):
-        reads = call.rpartition(":")[2].startswith(("Get", "BatchGet", "Query", "List", "Scan"))
-        for after in (False,) if reads else (False, True):
-            beginning.restore()
-            del cloud.records[recorded:]
-            with cloud.watched_calls(kill_at=number, after=after), pytest.raises(Killed):
-                cloud.invoke("erase_worker", line)
-            assert run.work(line), run.faults
-            assert stored_now(cloud) == expected, f"killed {'after' if after else 'before'} {number} {call}"
-    return len(calls.made)
-
-
-def stored_now(cloud: Cloud) -> Any:
-    """What is stored, but for what a job says of itself; with every version and delete marker."""
-    stored = cloud.snapshot()
-    versions = {
-        # A rendition is stored anew where a worker died behind it; the lifecycle removes the older one.
-        f"{bucket}/{key}": len(found) if bucket == cloud.originals else 1
-        for bucket, keys in cloud.moment().versions.items()
-        for key, found in keys.items()
-        if found and bucket in (cloud.originals, cloud.renditions)
-    }
-    objects = {name: of for name, of in stored["objects"].items() if not name.startswith(cloud.jobs_bucket)}
-    return [
-        {name: items for name, items in stored["items"].items() if name != "JobsTable"},
-        objects,
-        versions,
-    ]

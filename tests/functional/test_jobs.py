@@ -568,6 +568,27 @@ def test_a_job_at_rest_is_cancelled_at_once(cloud: Cloud, kind: Counted) -> None
     assert run.job.ended_at is not None
 
 
+@pytest.mark.parametrize("what", ["cancel", "nothing"])
+def test_a_line_that_comes_after_its_job_has_ended_does_nothing(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """What was done by then is counted: `done` tells of work, and a worker that is at a part reports it."""
+    kind = Counted(faulty={IMAGES[1]}).play(cloud, monkeypatch)
+    run = started(cloud)
+    asked = run.plan()
+    lines = run.lines()
+    run.work(lines[0])  # its worker dies in the middle
+    error = {"Error": "States.Timeout", "Cause": "it took too long"}
+    cloud.invoke("job_planner", {**asked, "error": error})
+    assert order(cloud, run, what) == "cancelled" if what == "cancel" else run.job.state is JobState.FAILED
+    before, taken = run.job, list(kind.taken)
+
+    for line in lines:
+        assert run.work(line), run.faults
+
+    assert (run.job, kind.taken) == (before, taken)
+
+
 # --- Waiting ----------------------------------------------------------------------------------------------
 
 

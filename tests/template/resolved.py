@@ -13,6 +13,7 @@ _PSEUDO = {
     "AWS::Partition": "aws",
     "AWS::StackName": "catalog-images",
     "ImportBuckets": "arn:aws:s3:::old-shop",
+    "ViewKey": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab",
 }
 # What `!GetAtt <name>.Arn` of a resource is, by its type.
 _ARNS = {
@@ -23,12 +24,17 @@ _ARNS = {
     "AWS::KMS::Key": "arn:aws:kms:{place}:key/{name}",
     "AWS::Cognito::UserPool": "arn:aws:cognito-idp:{place}:userpool/us-east-1_{name}",
     "AWS::Events::EventBus": "arn:aws:events:{place}:event-bus/{name}",
+    "AWS::Events::Rule": "arn:aws:events:{place}:rule/catalog-images/{name}",
     "AWS::Lambda::Function": "arn:aws:lambda:{place}:function:{name}",
     "AWS::StepFunctions::StateMachine": "arn:aws:states:{place}:stateMachine:{name}",
 }
 _HELD = {
     "TlsOnly": True,
     "Cdn": True,
+    "SignedViews": True,
+    "FirstSigns": True,
+    "FirstViewKey": True,
+    "SecondViewKey": True,
 }  # what a condition says; the template's defaults, and the CDN's policies too
 
 

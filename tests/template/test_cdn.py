@@ -1,23 +1,26 @@
 """CloudFront: immutable renditions from the bucket, permanent addresses from a function."""
 
+import fnmatch
 import re
 
 import pytest
 
-from catalog.domain.addresses import ADDRESSES_PREFIX
-from catalog.domain.keys import RENDITIONS_PREFIX
+from catalog.domain.addresses import Address
+from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from infra.template import APPLICATION, FUNCTIONS, environment
 from tests.template.resolved import resolve
 
 RESOURCES = APPLICATION.document["Resources"]
 CONFIG = RESOURCES["Distribution"]["Properties"]["DistributionConfig"]
 ORIGINS = {origin["Id"]: origin for origin in CONFIG["Origins"]}
-IMMUTABLE, (PERMANENT,) = CONFIG["DefaultCacheBehavior"], CONFIG["CacheBehaviors"]
+PERMANENT, (IMMUTABLE,) = CONFIG["DefaultCacheBehavior"], CONFIG["CacheBehaviors"]
+KEY = AssetKey(tenant_id("a" * 31 + "-" + "9" * 31), asset_id("5c" * 32))
 
 
-def test_permanent_addresses_come_from_the_function_and_everything_else_from_the_bucket():
-    assert PERMANENT["PathPattern"] == f"/{ADDRESSES_PREFIX}*"
-    assert not RENDITIONS_PREFIX.startswith(ADDRESSES_PREFIX)
+def test_permanent_addresses_come_from_the_function_and_renditions_from_the_bucket():
+    pattern = IMMUTABLE["PathPattern"]
+    assert fnmatch.fnmatchcase("/" + KEY.rendition("card", "0a1b2c3d4e", "jpg"), pattern)
+    assert not fnmatch.fnmatchcase("/" + Address(KEY, "card").path, pattern)
     assert ORIGINS[IMMUTABLE["TargetOriginId"]]["DomainName"] == {
         "Fn::GetAtt": "RenditionsBucket.RegionalDomainName"
     }
@@ -72,6 +75,45 @@ def test_an_own_domain_comes_with_its_certificate_and_is_what_every_function_tel
         condition, own, (otherwise) = each["Fn::If"]
         assert (condition, own) == ("CdnOwnDomain", {"Fn::Sub": "https://${CdnDomain}"})
         assert otherwise == {"Fn::If": ["Cdn", {"Fn::Sub": "https://${Distribution.DomainName}"}, ""]}
+
+
+def edge_takes(path):
+    code = RESOURCES["OnlyAddresses"]["Properties"]["FunctionCode"]
+    (address,) = re.findall(r"const ADDRESS = /(.+)/;", code)
+    return re.search(address, path) is not None
+
+
+def test_the_edge_asks_the_function_for_addresses_only():
+    condition, (association,), _ = PERMANENT["FunctionAssociations"]["Fn::If"]
+    assert (condition, association["EventType"]) == ("TlsOnly", "viewer-request")
+    assert association["FunctionARN"] == {"Fn::GetAtt": "OnlyAddresses.FunctionARN"}
+    for preset in ("card", "a", "z_9-" * 8):
+        assert edge_takes("/" + Address(KEY, preset).path)
+    path = "/" + Address(KEY, "card").path
+    climbing = (f"{path}/", f"{path}/..", f"/.{path}", path.replace("/renditions/", "/renditions/../"))
+    for other in (*climbing, path.replace("card", "%63ard"), path.upper(), "/", "/wp-login", f"{path}s" * 2):
+        assert not edge_takes(other), other
+
+
+def test_a_private_catalog_is_private_at_both_kinds_of_addresses_or_not_deployed():
+    for behaviour in (PERMANENT, IMMUTABLE):
+        condition, groups, nobody = behaviour["TrustedKeyGroups"]["Fn::If"]
+        assert (condition, groups, nobody) == ("SignedViews", [{"Ref": "ViewKeys"}], {"Ref": "AWS::NoValue"})
+    rule = APPLICATION.document["Rules"]["ViewKeyHasItsPublicKey"]
+    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ViewKey"}, ""]}]}
+    items = RESOURCES["ViewKeys"]["Properties"]["KeyGroupConfig"]["Items"]
+    assert [item["Fn::If"][1] for item in items] == [{"Ref": "FirstViewKey"}, {"Ref": "SecondViewKey"}]
+
+
+def test_every_function_that_tells_urls_signs_them_with_the_key_of_the_place_that_is_chosen():
+    for function in FUNCTIONS:
+        told = environment(function)
+        # Events last for days in queues: they carry permanent addresses only, without a signature.
+        assert ("VIEW_SIGNER" in told) == ("RENDITIONS_BASE_URL" in told and function != "Usage")
+        if "VIEW_SIGNER" in told:
+            second, key, (otherwise) = told["VIEW_SIGNER"]["Fn::If"]
+            assert (second, key) == ("SecondSigns", {"Fn::Sub": "${SecondViewKey} ${ViewKey}"})
+            assert otherwise == {"Fn::If": ["FirstSigns", {"Fn::Sub": "${FirstViewKey} ${ViewKey}"}, ""]}
 
 
 @pytest.mark.parametrize("name", ["Distribution", "ShowRenditionUrl", "CdnMayCallTheUrl", "CdnMayInvoke"])

@@ -17,6 +17,8 @@ GLOBALLY_NAMED = {
     "AWS::CloudFront::Function": "Name",
     "AWS::CloudFront::CachePolicy": "CachePolicyConfig.Name",
     "AWS::CloudFront::ResponseHeadersPolicy": "ResponseHeadersPolicyConfig.Name",
+    "AWS::CloudFront::PublicKey": "PublicKeyConfig.Name",
+    "AWS::CloudFront::KeyGroup": "KeyGroupConfig.Name",
     "AWS::IAM::Role": "RoleName",
     "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
     "AWS::IAM::User": "UserName",
@@ -112,9 +114,13 @@ def test_a_function_that_can_cause_itself_to_run_says_so_and_no_other_does(funct
     assert FUNCTIONS[function].get("RecursiveLoop") == ("Allow" if causes_itself else None)
 
 
-def test_purge_and_render_are_known_to_cause_themselves_to_run() -> None:
+def test_purge_render_and_webhooks_are_known_to_cause_themselves_to_run() -> None:
     reached = causes()
-    assert {name for name in FUNCTIONS if name in followed_from(name, reached)} == {"PurgeWorker", "Render"}
+    assert {name for name in FUNCTIONS if name in followed_from(name, reached)} == {
+        "PurgeWorker",
+        "Render",
+        "WebhookDelivery",
+    }
 
 
 def test_what_fails_in_a_function_that_nobody_waits_for_becomes_a_dead_letter_with_an_alarm() -> None:

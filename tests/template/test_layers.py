@@ -132,6 +132,7 @@ def _stand_in(name):
         "NEAR_DUPLICATE_ACTION": "reuse",
         "PHASH_ALGORITHM": "phash256",
         "PHASH_HAMMING_THRESHOLD": "-1",
+        "WEBHOOKS_TO_LOOPBACK": "false",
         "LOG_LEVEL": "INFO",
     }.get(name, "something")
 

@@ -1,10 +1,11 @@
 """What no function may do, whatever else it may: the blast radius that SECURITY.md describes."""
 
 import re
+import tomllib
 
 import pytest
 
-from infra.template import ALL, APPLICATION, FUNCTIONS, ROOT, as_list, role_of, statements
+from infra.template import ALL, APPLICATION, FUNCTIONS, ROOT, as_list, environment, role_of, statements
 from tests.template.resolved import resolve
 
 GRANTS = [
@@ -37,7 +38,20 @@ def test_only_purge_and_erase_delete_assets_tenants_the_announced_and_only_tenan
         for service in ("cognito-idp", "kms")
     }
     assert holders_of["cognito-idp"] == {"Tenants", "EraseWorker"}
-    assert holders_of["kms"] == {"Jobs", "Purge", "EraseWorker"}
+    assert holders_of["kms"] == {"Jobs", "Purge", "EraseWorker", "Webhooks", "WebhookDelivery"}
+
+
+def test_who_seals_a_webhooks_secret_cannot_open_it_and_no_other_function_can_do_either() -> None:
+    assert holders("kms:Encrypt") == {"Webhooks"}
+    assert holders("kms:Decrypt") == {"WebhookDelivery"}
+    assert holders("kms:Encrypt", "SigningKey") == holders("kms:GenerateMac", "SecretsKey") == set()
+
+
+def test_only_the_local_configuration_lets_webhooks_name_this_very_machine() -> None:
+    assert APPLICATION.default("WebhooksToLoopback") == "false"
+    configuration = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    saying = [name for name, commands in configuration.items() if "WebhooksToLoopback" in str(commands)]
+    assert saying == ["local"]
 
 
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
@@ -62,7 +76,7 @@ def test_a_version_that_purge_left_restorable_can_be_deleted_by_an_erasure_alone
 
 
 def test_foreign_buckets_are_read_by_imports_alone_and_only_those_that_are_named() -> None:
-    (policy,) = APPLICATION.of_type("AWS::IAM::Policy").values()
+    policy = APPLICATION.of_type("AWS::IAM::Policy")["ImportSources"]
     listing, reading = statements(policy["PolicyDocument"])
 
     assert policy["Roles"] == [{"Ref": "JobPlannerRole"}, {"Ref": "ImportWorkerRole"}]
@@ -72,6 +86,17 @@ def test_foreign_buckets_are_read_by_imports_alone_and_only_those_that_are_named
     assert reading["Resource"] == {"Fn::Split": ["|", {"Fn::Join": ["", [joined, "/*"]]}]}
     assert APPLICATION.document["Resources"]["ImportSources"]["Condition"] == "Imports"
     assert APPLICATION.default("ImportBuckets") == ""
+
+
+def test_those_who_tell_urls_may_sign_them_by_one_key_where_views_are_signed_at_all() -> None:
+    assert set(APPLICATION.of_type("AWS::IAM::Policy")) == {"ImportSources", "SignViews"}
+    policy = APPLICATION.of_type("AWS::IAM::Policy")["SignViews"]
+    (statement,) = statements(policy["PolicyDocument"])
+    assert (statement["Action"], statement["Resource"]) == ("kms:Sign", {"Ref": "ViewKey"})
+    telling = {function for function in FUNCTIONS if "VIEW_SIGNER" in environment(function)}
+    assert policy["Roles"] == [{"Ref": f"{function}Role"} for function in FUNCTIONS if function in telling]
+    assert APPLICATION.document["Resources"]["SignViews"]["Condition"] == "SignedViews"
+    assert APPLICATION.default("ViewKey") == ""
 
 
 def test_whoever_is_allowed_by_a_resource_is_a_service_or_the_account_itself() -> None:

@@ -185,7 +185,14 @@ def test_a_queue_is_encrypted_and_refuses_plain_http(queue):
 
 
 def test_only_the_originals_bucket_of_this_account_may_send_to_the_uploads_queue():
-    (allowed,) = [s for s in _policy_statements("AWS::SQS::QueuePolicy") if s["Effect"] == "Allow"]
+    allowing = [s for s in _policy_statements("AWS::SQS::QueuePolicy") if s["Effect"] == "Allow"]
+    allowed, of_events = allowing
+    assert allowed["Resource"] == {"Fn::GetAtt": "UploadsQueue.Arn"}
+    assert of_events["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": "EventsToWebhooks.Arn"}}}
+    assert {resource["Fn::GetAtt"] for resource in of_events["Resource"]} == {
+        "WebhooksQueue.Arn",
+        "WebhooksDeadLetterQueue.Arn",
+    }
     assert allowed["Principal"] == {"Service": "s3.amazonaws.com"}
     assert allowed["Action"] == "sqs:SendMessage"
     assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}

@@ -1,13 +1,15 @@
 """Imports point one way: handler -> api -> use case -> domain, with adapters passed in."""
 
 import ast
+import importlib
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 ROOT = Path(__file__).parents[2]
 CATALOG = ROOT / "layers" / "catalog" / "catalog"
@@ -149,6 +151,28 @@ def test_two_modules_know_status_codes_what_the_api_answers_and_what_viewers_get
 def test_no_example_has_a_deadline_or_fails_since_drawing_it_was_slow() -> None:
     assert settings().deadline is None
     assert HealthCheck.too_slow in settings().suppress_health_check
+
+
+def test_a_derandomized_test_draws_the_same_whichever_modules_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn() -> list[tuple[int, str]]:
+        examples = list[tuple[int, str]]()
+
+        @settings(derandomize=True, max_examples=200, database=None)
+        @given(st.integers(0, 10_000), st.text(max_size=20))
+        def draw(number: int, text: str) -> None:
+            examples.append((number, text))
+
+        draw()
+        return examples
+
+    before = drawn()
+    (tmp_path / "module_of_another_kind.py").write_text("NUMBERS, WORD = (4711, 1234, 2222), 'another word'")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("module_of_another_kind")
+
+    assert drawn() == before
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tests.unit.test_openapi_document import DOCUMENT, documented_codes, operati
 
 # Errors that no caller sees, with what becomes of each.
 _INTERNAL = {
+    "_FailedError": "the attempt's log names the fault",
     "BadRecordError": "a line of a manifest: a failure of the job",
     "ChainTooLongError": "ends a chain of messages; the worker logs it",
     "CountersContendedError": "fails a message, which is delivered again",
@@ -34,12 +35,14 @@ _INTERNAL = {
     "NearDuplicatesOffError": "a reason of a failed job",
     "NotAKeyPatternError": "an input makes it invalid_request",
     "NotAReferenceError": "an input makes it invalid_request",
+    "NotAReceiverError": "an input makes it invalid_request; a delivery logs it as a fault",
+    "NotASecretError": "an input makes it invalid_request",
     "NotATenantIdError": "an input makes it invalid_request",
+    "NotAWebhookNameError": "an input makes it invalid_request",
     "NotAnAssetIdError": "an input makes it invalid_request",
     "NotAnOriginalKeyError": "the worker ignores the object",
     "ObjectInMotionError": "fails a message, which is delivered again",
     "ObjectsNotDeletedError": "fails a message, which is delivered again",
-    "ObjectsNotErasedError": "fails a part of a job, which is carried out again",
     "OriginalMissingError": "a use case makes it a rejection or image_not_found",
     "PartClaimedError": "ends the worker: another one has the part",
     "PlanningContendedError": "fails the planning of a round, which is planned again",
@@ -51,13 +54,13 @@ _INTERNAL = {
     "SourceChangedError": "a use case reads the object again; at last a failure of the job",
     "SourceObjectError": "a failure of the job",
     "StepTooLargeError": "a reason of a failed job",
+    "WebhookMovedError": "a use case reads the webhook and decides again",
     "VersionsNotDeletedError": "fails a part of a job, which is carried out again",
 }
 # What the document has and no class: answers of API Gateway, and of what nobody foresaw.
 _NO_CLASS = {
     ("400", "bad_request"): "API Gateway: the request is none",
     ("401", "unauthorized"): "API Gateway: no token, or an invalid one",
-    ("404", "not_found"): "Powertools: no such route",
     ("413", "payload_too_large"): "API Gateway: over 10 MB",
     ("429", "too_many_requests"): "API Gateway: throttled",
     ("500", "internal_error"): "a fault of ours, in the log",

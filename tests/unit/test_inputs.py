@@ -12,8 +12,9 @@ from catalog.api.inputs.comparisons import MAX_BODY_BYTES, BodyTooLargeError, co
 from catalog.api.inputs.fields import InvalidRequestError, UnsupportedTypeError
 from catalog.api.inputs.images import list_request, path_asset_id
 from catalog.api.inputs.metrics import metrics_request
+from catalog.api.inputs.pages import page_alone, page_of_tenant
 from catalog.api.inputs.pairs import decision_request, pair_in_path, pairs_request
-from catalog.api.inputs.purge import purge_request, purge_runs_request
+from catalog.api.inputs.purge import purge_request
 from catalog.api.inputs.references import path_reference
 from catalog.api.inputs.tenants import (
     client_request,
@@ -22,7 +23,6 @@ from catalog.api.inputs.tenants import (
     path_tenant,
     tenant_request,
 )
-from catalog.api.inputs.tenants import list_request as tenants_request
 from catalog.api.inputs.uploads import UploadTooLargeError, upload_request
 from catalog.domain.keys import AssetId, TenantId
 from catalog.domain.limits import MAX_STORED_BYTES, MAX_UPLOADS_PER_MINUTE
@@ -314,13 +314,13 @@ def test_a_body_larger_than_a_request_can_carry_is_answered_with_the_other_way(c
         (pairs_request, {"limit": "51"}, ["limit"]),
         (pairs_request, {"likeness": "alike"}, ["likeness"]),
         (pairs_request, {"status": "ready"}, ["status"]),
-        (purge_runs_request, {"limit": "0"}, ["limit"]),
-        (purge_runs_request, {"tenant": "Acme"}, ["tenant"]),
-        (purge_runs_request, {"state": "running"}, ["state"]),
-        (tenants_request, {"limit": "0"}, ["limit"]),
-        (tenants_request, {"limit": "101"}, ["limit"]),
-        (tenants_request, {"limit": "x"}, ["limit"]),
-        (tenants_request, {"tenant": "acme"}, ["tenant"]),
+        (page_of_tenant, {"limit": "0"}, ["limit"]),
+        (page_of_tenant, {"tenant": "Acme"}, ["tenant"]),
+        (page_of_tenant, {"state": "running"}, ["state"]),
+        (page_alone, {"limit": "0"}, ["limit"]),
+        (page_alone, {"limit": "101"}, ["limit"]),
+        (page_alone, {"limit": "x"}, ["limit"]),
+        (page_alone, {"tenant": "acme"}, ["tenant"]),
         (metrics_request, {"tenant": "Not A Tenant"}, ["tenant"]),
         (metrics_request, {"tenant": ""}, ["tenant"]),
         (metrics_request, {"since": "yesterday"}, ["since"]),
@@ -334,7 +334,7 @@ def test_every_fault_of_a_query_is_named(
 
 def test_queries_are_read() -> None:
     assert pairs_request({"likeness": "suspected"}).likeness is Verdict.SUSPECTED
-    assert purge_runs_request({"tenant": "acme"}).tenant == TenantId("acme")
+    assert page_of_tenant({"tenant": "acme"}).tenant == TenantId("acme")
     assert metrics_request({}).tenant is None
     assert metrics_request({"tenant": "*"}).every_tenant
 

@@ -36,7 +36,7 @@ def niceness(wrapper: ModuleType, function: str) -> int:
         return os.getpriority(os.PRIO_PROCESS, process.pid) - os.getpriority(os.PRIO_PROCESS, 0)
 
 
-@pytest.mark.parametrize("function", ["RebuildWorker", "FindDuplicatesWorker", "JobPlanner", "PurgeWorker"])
+@pytest.mark.parametrize("function", ["RebuildWorker", "JobPlanner", "PurgeWorker", "WebhookDelivery"])
 def test_a_worker_that_nobody_waits_for_leaves_live_functions_the_processor(
     wrapper: ModuleType, function: str
 ) -> None:

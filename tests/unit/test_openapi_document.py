@@ -14,15 +14,16 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from catalog.adapters.objects import Renditions
 from catalog.api.http import item_created, item_ok, item_refused
-from catalog.api.inputs import images, tenants
+from catalog.api.inputs import images
 from catalog.api.inputs.comparisons import MAX_BODY_BYTES
 from catalog.api.inputs.fields import Fault, InvalidRequestError
 from catalog.api.inputs.images import path_asset_id
 from catalog.api.inputs.job_options import OPTIONS
-from catalog.api.inputs.jobs import failures_request, job_request, jobs_request
+from catalog.api.inputs.jobs import job_request
 from catalog.api.inputs.metrics import metrics_request
+from catalog.api.inputs.pages import page_alone, page_of_tenant
 from catalog.api.inputs.pairs import pairs_request
-from catalog.api.inputs.purge import purge_request, purge_runs_request
+from catalog.api.inputs.purge import purge_request
 from catalog.api.inputs.references import details_request, references_request
 from catalog.api.inputs.uploads import announcements_request, upload_request
 from catalog.api.representations import (
@@ -37,6 +38,7 @@ from catalog.api.representations import (
     known_json,
     metrics_json,
     pair_json,
+    pass_json,
     proposal_json,
     run_json,
     summary_json,
@@ -59,7 +61,9 @@ from catalog.domain.renditions import Rendition
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.uploads import DECLARED_TYPES, PresignedUpload, UploadTicket
 from catalog.domain.usage import Usage
+from catalog.domain.viewing import Pass
 from catalog.use_cases.decisions import Decided
+from catalog.use_cases.job_parts import WORKERS_DIED
 from catalog.use_cases.lookup import Found
 from catalog.use_cases.metrics import UsageByTenant
 from catalog.use_cases.purge_requests import Proposal
@@ -141,6 +145,13 @@ def documented_codes(status: str) -> set[str]:
 
 def test_the_document_is_valid_openapi_3_1() -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
+
+
+def test_the_example_of_a_subject_that_stops_workers_is_in_the_codes_words() -> None:
+    page = DOCUMENT["paths"]["/jobs/{id}/failures"]["get"]["responses"]["200"]["content"]["application/json"]
+    (failure,) = page["examples"]["last"]["value"]["failures"]
+
+    assert (failure["code"], failure["detail"]) == ("worker_died", WORKERS_DIED)
 
 
 @pytest.mark.parametrize(("name", "body"), [pytest.param(n, b, id=n) for n, b in documented_bodies()])
@@ -249,6 +260,13 @@ def test_an_asset_is_answered_exactly_as_documented(asset: Asset) -> None:
     assert set(answered) - set(in_a_list) == {"srcset", "picture"}
     for rendition in answered["renditions"]:
         assert list(rendition) == list(SCHEMAS["Rendition"]["properties"])
+
+
+def test_a_view_pass_is_answered_exactly_as_documented() -> None:
+    for given in (None, Pass(b"policy", b"signature", "K2JCJMDEHXQW5F", _NOW)):
+        answered = pass_json(given)
+        assert faults_of(answered, schema("ViewPass")) == []
+        assert list(answered) == list(SCHEMAS["ViewPass"]["properties"])
 
 
 def test_metrics_are_answered_exactly_as_documented() -> None:
@@ -462,12 +480,12 @@ def test_the_document_and_the_code_accept_the_same_announcements(change: dict[st
     [
         ("/images", lambda query: images.list_request(query).page),
         ("/duplicates", lambda query: pairs_request(query).page),
-        ("/purge/runs", lambda query: purge_runs_request(query).page),
-        ("/jobs", lambda query: jobs_request(query).page),
-        ("/jobs/{id}/failures", failures_request),
-        ("/jobs/{id}/groups", failures_request),
-        ("/tenants", tenants.list_request),
-        ("/tenants/{tenant}/clients", tenants.list_request),
+        ("/purge/runs", lambda query: page_of_tenant(query).page),
+        ("/jobs", lambda query: page_of_tenant(query).page),
+        ("/jobs/{id}/failures", page_alone),
+        ("/jobs/{id}/groups", page_alone),
+        ("/tenants", page_alone),
+        ("/tenants/{tenant}/clients", page_alone),
     ],
 )
 def test_the_page_limit_and_its_default_are_those_of_the_code(

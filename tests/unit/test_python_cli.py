@@ -185,11 +185,11 @@ def test_json_is_the_apis_own_document(run: Run, http: Answers, arguments: tuple
 
 @pytest.mark.usefixtures("logged_in")
 def test_an_address_that_stays_is_shown_where_there_is_one(run: Run, http: Answers) -> None:
-    lasting = THUMB | {"permanent_url": "https://cdn.test/i/acme/thumb"}
+    lasting = THUMB | {"permanent_url": "https://cdn.test/renditions/acme/thumb"}
     picture = {"renditions": [lasting], "picture": "<picture></picture>"}
     http.add("GET", f"{API}/images/{ID}", json=IMAGE | picture)
     out = run("get", ID)[1]
-    assert "https://cdn.test/i/acme/thumb\n<picture></picture>\n" in out and "s3.test" not in out
+    assert "https://cdn.test/renditions/acme/thumb\n<picture></picture>\n" in out and "s3.test" not in out
 
 
 @pytest.mark.usefixtures("logged_in")
@@ -344,6 +344,19 @@ def test_a_lost_answer_makes_no_second_client(run: Run, http: Answers) -> None:
     http.fail("POST", f"{API}/tenants/acme/clients", httpx.ReadError("lost"))
     assert run("tenants", "add-client", "acme")[0] == 5
     assert len(list(http.of("POST", f"{API}/tenants/acme/clients"))) == 1
+
+
+@pytest.mark.usefixtures("logged_in")
+def test_a_webhook_is_made_and_its_secret_shown(
+    run: Run, http: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http.add("PUT", f"{API}/webhooks/shop", status=201, json={"name": "shop", "secret": "whsec_x"})
+    hook = "https://shop.example/hooks"
+    assert "whsec_x" in run("webhooks", "put", "shop", hook, "--event", "image.ready")[1]
+    assert json.loads(http.requests[-1].content) == {"url": hook, "events": ["image.ready"]}
+    monkeypatch.setattr("sys.stdin", io.StringIO("whsec_own\n"))
+    run("webhooks", "put", "shop", hook, "--secret-stdin")
+    assert json.loads(http.requests[-1].content) == {"url": hook, "secret": "whsec_own"}
 
 
 @pytest.mark.usefixtures("logged_in")

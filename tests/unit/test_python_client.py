@@ -239,6 +239,15 @@ def test_a_job_is_started_and_watched_to_its_end(http: Answers, catalog: Catalog
     assert (ended.state, ended.counts, seen) == ("completed", {"rendered": 4}, [1, 4])
 
 
+def test_a_job_whose_answer_was_lost_is_started_once(http: Answers, patient: CatalogClient) -> None:
+    http.fail("POST", f"{API}/jobs", httpx.ReadError("lost"))
+    http.add("POST", f"{API}/jobs", status=202, json=job("running"))
+    for _ in range(2):
+        patient.start_job("recount")
+    first, again, other = (sent.headers["Idempotency-Key"] for sent in http.of("POST", f"{API}/jobs"))
+    assert first == again != other
+
+
 def test_a_job_that_does_not_end_in_time_is_named(http: Answers, catalog: CatalogClient) -> None:
     http.add("GET", f"{API}/jobs/j", json=job("paused"))
     with pytest.raises(JobNotEndedError, match="rebuild j is paused"):

@@ -66,6 +66,12 @@ def renditions_base_url() -> str | None:
     return os.environ.get("RENDITIONS_BASE_URL", "").rstrip("/") or None
 
 
+def view_signer() -> tuple[str, str] | None:
+    """CloudFront's id of a public key and the KMS key that signs views with it; None: anybody may view."""
+    key_pair, _, key_id = os.environ.get("VIEW_SIGNER", "").partition(" ")
+    return (key_pair, key_id) if key_pair and key_id else None
+
+
 def uploads_queue_url() -> str:
     return text("UPLOADS_QUEUE_URL")
 
@@ -128,6 +134,32 @@ def event_bus_name() -> str:
     return text("EVENT_BUS_NAME")
 
 
+def api_url() -> str:
+    """Where the API answers, without a trailing slash."""
+    return text("API_URL")
+
+
+def webhooks_table() -> str:
+    return text("WEBHOOKS_TABLE")
+
+
+def webhooks_queue_url() -> str:
+    return text("WEBHOOKS_QUEUE_URL")
+
+
+def webhooks_dead_letters_url() -> str:
+    return text("WEBHOOKS_DEAD_LETTERS_URL")
+
+
+def secrets_key_id() -> str:
+    return text("SECRETS_KEY_ID")
+
+
+def webhooks_to_loopback() -> bool:
+    """Whether webhooks may be sent to this very machine; only the local configuration says so."""
+    return _one_of("WEBHOOKS_TO_LOOPBACK", ("true", "false")) == "true"
+
+
 def hash_bands_table() -> str:
     return text("HASH_BANDS_TABLE")
 
@@ -156,9 +188,9 @@ def phash_hamming_threshold() -> int:
 
 
 def _one_of(name: str, choices: Iterable[str]) -> str:
-    value = text(name)
-    if value not in list(choices):
-        raise SettingError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+    value, known = text(name), list(choices)
+    if value not in known:
+        raise SettingError(f"{name} must be one of {', '.join(known)}, not {value!r}")
     return value
 
 

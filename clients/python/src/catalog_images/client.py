@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 
@@ -338,7 +339,8 @@ class CatalogClient:
     def start_job(self, kind: str, *, dry_run: bool = True, **asked: Any) -> Job:
         """POST /jobs: `asked` are its tenant, concurrency and the options of its kind."""
         body = {"kind": kind, "dry_run": dry_run, **asked}
-        return answers.job(self._answer("POST", "/jobs", json=body))
+        headers = {"Idempotency-Key": uuid4().hex}  # a try after a lost answer starts no second job
+        return answers.job(self._answer("POST", "/jobs", json=body, headers=headers))
 
     def job(self, job_id: str) -> Job:
         """GET /jobs/{id}."""
@@ -410,7 +412,7 @@ class CatalogClient:
                 answer = self._once(method, url, **request)
             except httpx.TransportError as error:
                 if last:
-                    told = str(error) or type(error).__name__
+                    told = f"{type(error).__name__}: {error}"
                     raise UnreachableError(f"{method} {url.partition('?')[0]}: {told}") from error
                 pause = pause_seconds(attempt, None)
             else:

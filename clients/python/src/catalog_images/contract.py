@@ -121,6 +121,12 @@ class Rendition(TypedDict):
     quality: int | None
 
 
+class ViewPass(TypedDict):
+    expires_at: Instant | None
+    query: str | None
+    cookies: Mapping[str, str]
+
+
 Reference: TypeAlias = "str"
 
 
@@ -444,6 +450,82 @@ class RevokedClient(TypedDict):
     tenant: TenantId
     client_id: ClientId
     status: Literal["revoked"]
+
+
+WebhookName: TypeAlias = "str"
+
+
+WebhookEvent: TypeAlias = 'Literal["*", "image.deleted", "image.duplicate", "image.ready", "image.rejected", "job.completed", "job.failed", "purge.completed", "webhook.disabled"]'
+
+
+class NewWebhook(TypedDict):
+    url: str
+    events: NotRequired[list[WebhookEvent]]
+    secret: NotRequired[str | None]
+
+
+class Webhook(TypedDict):
+    name: WebhookName
+    url: str
+    events: list[WebhookEvent]
+    status: Literal["enabled", "failing", "disabled"]
+    failures: int
+    failing_since: Instant | None
+    disabled_at: Instant | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class PutWebhook(TypedDict):
+    name: WebhookName
+    url: str
+    events: list[WebhookEvent]
+    status: Literal["enabled", "failing", "disabled"]
+    failures: int
+    failing_since: Instant | None
+    disabled_at: Instant | None
+    created_at: Instant
+    updated_at: Instant
+    secret: str | None
+
+
+class WebhookList(TypedDict):
+    webhooks: list[Webhook]
+
+
+class DeletedWebhook(TypedDict):
+    name: WebhookName
+    status: Any
+
+
+class TestedWebhook(TypedDict):
+    name: WebhookName
+    event_id: str
+
+
+class WebhookDelivery(TypedDict):
+    event_id: str
+    type: str
+    attempt: int
+    at: Instant
+    milliseconds: int
+    delivered: bool
+    status: int | None
+    fault: Literal[
+        "address_not_allowed",
+        "name_not_resolved",
+        "connection_failed",
+        "certificate_not_trusted",
+        "timed_out",
+        "no_http_answer",
+        None,
+    ]
+    next_attempt_at: Instant | None
+
+
+class WebhookDeliveries(TypedDict):
+    name: WebhookName
+    deliveries: list[WebhookDelivery]
 
 
 JobKind: TypeAlias = 'Literal["rebuild", "import", "find-duplicates", "recount", "erase"]'

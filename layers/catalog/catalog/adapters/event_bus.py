@@ -8,7 +8,9 @@ from itertools import batched
 from typing import Any, Final
 
 from catalog.adapters.sdk import client
-from catalog.domain.events import Event
+from catalog.domain.addresses import Address
+from catalog.domain.events import Event, ImageReady
+from catalog.domain.keys import AssetKey
 
 SOURCE: Final = "catalog.images"
 
@@ -16,10 +18,16 @@ _AT_ONCE: Final = 10  # entries PutEvents takes
 
 
 class EventBus:
-    """An EventBridge bus."""
+    """An EventBridge bus.
 
-    def __init__(self, name: str) -> None:
+    Events about images say where to read them: `api_url` is the API's address, and `base_url` a CDN's, whose
+    permanent addresses they carry; presigned ones would not outlive a receiver's outage.
+    """
+
+    def __init__(self, name: str, *, api_url: str = "", base_url: str | None = None) -> None:
         self._name = name
+        self._api_url = api_url
+        self._base_url = base_url
 
     def put(self, events: Sequence[Event]) -> int:
         """Send these in order, up to the first that the bus refuses; the number sent before it."""
@@ -38,8 +46,21 @@ class EventBus:
             "Source": SOURCE,
             "DetailType": event.type,
             "Time": event.occurred_at,
-            "Detail": json.dumps(asdict(event), default=_instant),
+            "Detail": json.dumps(self._detail(event), default=_instant),
         }
+
+    def _detail(self, event: Event) -> dict[str, Any]:
+        detail = asdict(event)
+        if isinstance(event, ImageReady):
+            detail["api_url"] = f"{self._api_url}/images/{event.id}"
+            for rendition in detail["renditions"]:
+                rendition["permanent_url"] = self._permanent_url(event, rendition["preset"])
+        return detail
+
+    def _permanent_url(self, event: ImageReady, preset: str) -> str | None:
+        if self._base_url is None or event.tenant is None:
+            return None
+        return f"{self._base_url}/{Address(AssetKey(event.tenant, event.id), preset).path}"
 
 
 def _instant(moment: datetime) -> str:

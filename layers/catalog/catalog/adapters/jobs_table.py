@@ -29,6 +29,7 @@ from catalog.domain.jobs import (
     Done,
     FailedWork,
     Failure,
+    IdempotencyKeyUsedError,
     Job,
     JobKind,
     JobMovedError,
@@ -36,6 +37,7 @@ from catalog.domain.jobs import (
     JobState,
     Part,
     PartClaimedError,
+    RequestKey,
     Stage,
     Tally,
     Work,
@@ -61,31 +63,34 @@ _TRACES_AT_ONCE: Final = 1_000  # a megabyte of failures, which one query reads
 _JOB_ID: Final = matching("[0-9A-Za-z-]{1,64}")
 
 
-class _ByCreatedAt(GlobalSecondaryIndex["_Entry"]):
+class _Listed(GlobalSecondaryIndex["_Entry"]):
+    """Keys of records, by the time of their request."""
+
     class Meta:
-        index_name = "by_created_at"
         projection = KeysOnlyProjection()
+
+    created_at = UnicodeAttribute(range_key=True)
+
+
+class _ByCreatedAt(_Listed):
+    class Meta(_Listed.Meta):
+        index_name = "by_created_at"
 
     listed = UnicodeAttribute(hash_key=True)
-    created_at = UnicodeAttribute(range_key=True)
 
 
-class _ByTenant(GlobalSecondaryIndex["_Entry"]):
-    class Meta:
+class _ByTenant(_Listed):
+    class Meta(_Listed.Meta):
         index_name = "by_tenant"
-        projection = KeysOnlyProjection()
 
     tenant = UnicodeAttribute(hash_key=True)
-    created_at = UnicodeAttribute(range_key=True)
 
 
-class _ByActive(GlobalSecondaryIndex["_Entry"]):
-    class Meta:
+class _ByActive(_Listed):
+    class Meta(_Listed.Meta):
         index_name = "by_active"
-        projection = KeysOnlyProjection()
 
     active = UnicodeAttribute(hash_key=True)
-    created_at = UnicodeAttribute(range_key=True)
 
 
 class _Entry(Model):
@@ -150,6 +155,35 @@ class Jobs:
         if item is None:
             raise JobNotFoundError(job_id)
         return _job(item)
+
+    def promise(self, key: RequestKey, job_id: str, *, now: datetime) -> str:
+        """Record that the job `job_id` answers this request, unless another was promised to; returns which.
+
+        Raises IdempotencyKeyUsedError if the key came with another request.
+        """
+        item = _key(_promised(key), _RECORD) | {
+            "request": {"S": key.request},
+            "promised": {"S": job_id},
+            "expires_at": {"N": str(int((now + JOBS_KEPT_FOR).timestamp()))},
+        }
+        try:
+            client("dynamodb").put_item(
+                TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(job)"
+            )
+        except ClientError as error:
+            if not _is_refusal(error):
+                raise
+            return self.promised(key) or job_id  # at its TTL it goes between the two
+        return job_id
+
+    def promised(self, key: RequestKey) -> str | None:
+        """The job that answers this request; None if none was promised.  Raises IdempotencyKeyUsedError."""
+        item = self._read(_promised(key), _RECORD)
+        if item is None:
+            return None
+        if item["request"]["S"] != key.request:
+            raise IdempotencyKeyUsedError(key.digest)
+        return item["promised"]["S"]  # type: ignore[no-any-return]
 
     def knows(self, job_id: str) -> bool:
         """Whether there is such a job: a consistent read."""
@@ -526,6 +560,11 @@ def _is_refusal(error: ClientError) -> bool:
 
 def _key(job_id: str, entry: str) -> dict[str, Any]:
     return {"job": {"S": job_id}, "entry": {"S": entry}}
+
+
+def _promised(key: RequestKey) -> str:
+    """No job's id: it has a character that those lack."""
+    return f"key#{key.digest}"
 
 
 def _writer(part: Part) -> dict[str, Any]:

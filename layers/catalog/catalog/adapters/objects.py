@@ -9,6 +9,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from catalog.adapters.sdk import client
+from catalog.adapters.signing import Viewers
 from catalog.domain.addresses import Address
 from catalog.domain.keys import ORIGINALS_PREFIX, RENDITIONS_PREFIX, AssetId, AssetKey, TenantId
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
@@ -139,11 +140,15 @@ class Originals:
 
 
 class Renditions:
-    """The renditions bucket.  `base_url` is a CDN in front of it; without one, URLs are presigned GETs."""
+    """The renditions bucket.  `base_url` is a CDN in front of it; without one, URLs are presigned GETs.
 
-    def __init__(self, bucket: str, *, base_url: str | None = None) -> None:
+    With `viewers` the CDN asks for a signature, and URLs carry one.
+    """
+
+    def __init__(self, bucket: str, *, base_url: str | None = None, viewers: Viewers | None = None) -> None:
         self._bucket = bucket
         self._base_url = base_url
+        self._viewers = viewers
 
     def write(self, object_key: str, data: bytes, *, content_type: str) -> int:
         """Store a rendition; how many bytes are stored.
@@ -233,9 +238,10 @@ class Renditions:
         client("s3").delete_object(Bucket=self._bucket, Key=object_key, VersionId=version)
 
     def url(self, object_key: str) -> str:
-        """A URL a browser can GET, valid for DOWNLOAD_URL_SECONDS where it is presigned."""
+        """A URL a browser can GET, valid for DOWNLOAD_URL_SECONDS where it is signed."""
         if self._base_url:
-            return f"{self._base_url}/{object_key}"
+            tenant = TenantId(object_key.split("/")[1])
+            return self._signed(f"{self._base_url}/{object_key}", tenant)
         params: dict[str, Any] = {"Bucket": self._bucket, "Key": object_key}
         url: str = client("s3").generate_presigned_url(
             "get_object", Params=params, ExpiresIn=DOWNLOAD_URL_SECONDS
@@ -243,8 +249,16 @@ class Renditions:
         return url
 
     def permanent_url(self, address: Address) -> str | None:
-        """A URL to store; None without a CDN."""
+        """A URL to store, without a signature; None without a CDN."""
         return f"{self._base_url}/{address.path}" if self._base_url else None
+
+    def page_url(self, address: Address, object_key: str) -> str:
+        """The URL for a page that is made now: that of the address where there is a CDN."""
+        permanent = self.permanent_url(address)
+        return self._signed(permanent, address.key.tenant) if permanent else self.url(object_key)
+
+    def _signed(self, url: str, tenant: TenantId) -> str:
+        return f"{url}?{self._viewers.pass_for(tenant).query}" if self._viewers else url
 
     def delete_all(self, key: AssetKey) -> None:
         """Remove every rendition of an asset, also those of older presets.  Raises ObjectsNotDeletedError."""

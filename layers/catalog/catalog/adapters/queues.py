@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable
-from datetime import timedelta
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from itertools import batched
 from typing import Final
 
@@ -11,6 +12,7 @@ from catalog.domain.assets import RenderJob
 from catalog.domain.hops import next_hop
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.purge import PurgeJob
+from catalog.domain.webhooks import Delivery, Published
 
 _BATCH: Final = 10  # messages SendMessageBatch takes
 
@@ -75,6 +77,46 @@ def purge_job(message: str) -> PurgeJob:
     """The job in a message's body.  Raises ValueError or KeyError for anything this queue never carries."""
     body = json.loads(message)
     return PurgeJob(tenant_id(body["tenant"]), body["run_id"], int(body.get("hops", 0)))
+
+
+class WebhooksQueue:
+    """Carries deliveries to webhooks, and what EventBridge sends of every event.
+
+    `dead_letters` is where a delivery goes that nobody accepted for a day.
+    """
+
+    def __init__(self, url: str, *, dead_letters: str = "") -> None:
+        self._url = url
+        self._dead_letters = dead_letters
+
+    def send(self, delivery: Delivery, *, delay: timedelta = timedelta(0)) -> None:
+        """Delivered after `delay`, 15 minutes at most."""
+        seconds = int(delay.total_seconds())
+        client("sqs").send_message(
+            QueueUrl=self._url, MessageBody=_delivery_message(delivery), DelaySeconds=seconds
+        )
+
+    def bury(self, delivery: Delivery) -> None:
+        """Send it to the dead letters."""
+        client("sqs").send_message(QueueUrl=self._dead_letters, MessageBody=_delivery_message(delivery))
+
+
+def webhook_message(message: str) -> Delivery | Published:
+    """A delivery, or an event as EventBridge wraps it.
+
+    Raises ValueError, KeyError or TypeError for anything this queue never carries.
+    """
+    body = json.loads(message)
+    if not isinstance(body, dict):
+        raise TypeError("no JSON object")
+    if "detail-type" in body:
+        return Published(body["detail-type"], dict(body["detail"]))
+    moments = {name: datetime.fromisoformat(body[name]) for name in ("since", "not_before") if body.get(name)}
+    return Delivery(**{**body, "tenant": tenant_id(body["tenant"]), **moments})
+
+
+def _delivery_message(delivery: Delivery) -> str:
+    return json.dumps(asdict(delivery), default=datetime.isoformat)
 
 
 def _message(job: RenderJob, hops: int) -> str:

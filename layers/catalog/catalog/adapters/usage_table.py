@@ -69,15 +69,25 @@ class Counters:
     def forget_gone(self, tenant: TenantId, id_: AssetId, share: Share) -> None:
         """Remove the share of an asset that is gone, which nothing is counted for; one that changed stays."""
         version = share.version
+        self._forget(
+            *(tenant, id_, "created_at = :created_at AND revision = :revision"),
+            {
+                ":created_at": {"S": timestamp(version.created_at)},
+                ":revision": {"N": str(version.revision)},
+            },
+        )
+
+    def forget_until(self, tenant: TenantId, id_: AssetId, moment: datetime) -> None:
+        """Remove the share of an asset that was created by this moment; a later asset's stays."""
+        self._forget(tenant, id_, "created_at <= :moment", {":moment": {"S": timestamp(moment)}})
+
+    def _forget(self, tenant: TenantId, id_: AssetId, condition: str, values: Mapping[str, Any]) -> None:
         try:
             client("dynamodb").delete_item(
                 TableName=self._table,
                 Key=key_of(tenant, _COUNTED + id_),
-                ConditionExpression="created_at = :created_at AND revision = :revision",
-                ExpressionAttributeValues={
-                    ":created_at": {"S": timestamp(version.created_at)},
-                    ":revision": {"N": str(version.revision)},
-                },
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":

@@ -1,6 +1,7 @@
 """HTTP: routes, statuses and answers, as docs/openapi.yaml has them.  Only `views` knows statuses besides."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -30,6 +31,9 @@ _STATUS: Final[Mapping[Kind, HTTPStatus]] = {
     Kind.UNUSABLE_IMAGE: HTTPStatus.UNPROCESSABLE_ENTITY,
     Kind.OUT_OF_TIME: HTTPStatus.GATEWAY_TIMEOUT,
 }
+
+
+_KEY: Final = re.compile("[ -~]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,14 @@ class Call:
             raise InvalidRequestError([Fault("body", "must be a JSON object")]) from error
 
     @property
+    def idempotency_key(self) -> str | None:
+        """The header Idempotency-Key.  Raises InvalidRequestError."""
+        key = self.event.headers.get("Idempotency-Key")
+        if key is not None and not _KEY.fullmatch(key):
+            raise InvalidRequestError([Fault("Idempotency-Key", "must be 1 to 128 printable characters")])
+        return key
+
+    @property
     def request_id(self) -> str:
         """Written to errors, logs and the asset that this request creates."""
         return self.event.request_context.request_id or ""
@@ -79,7 +91,7 @@ class Api:
         self._resolver = APIGatewayRestResolver(
             cors=CORSConfig(
                 allow_origin=allow_origin,
-                allow_headers=["Authorization", "Content-Type"],
+                allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
                 expose_headers=["Retry-After"],
                 max_age=600,
             ),

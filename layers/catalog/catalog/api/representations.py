@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from catalog.domain.renditions import Rendition
     from catalog.domain.tenants import ClientCredentials, KnownClient, Tenant
     from catalog.domain.uploads import UploadTicket
+    from catalog.domain.viewing import Pass
+    from catalog.domain.webhooks import Attempt, Webhook
     from catalog.use_cases.decisions import Decided
     from catalog.use_cases.lookup import Found
     from catalog.use_cases.metrics import UsageByTenant
@@ -38,14 +40,17 @@ class Urls(Protocol):
     def permanent_url(self, address: Address) -> str | None:
         """One to store; None where nothing serves permanent addresses."""
 
+    def page_url(self, address: Address, object_key: str) -> str:
+        """One for a page that is made now."""
+
 
 def image_json(asset: Asset, *, urls: Urls) -> dict[str, Any]:
     """Image, alone: with the markup that shows it."""
 
-    def best_url(rendition: Rendition) -> str:
-        return urls.permanent_url(Address(asset.key, rendition.preset)) or urls.url(rendition.key)
+    def page_url(rendition: Rendition) -> str:
+        return urls.page_url(Address(asset.key, rendition.preset), rendition.key)
 
-    shown = markup(asset.renditions.values(), asset.source, url_of=best_url)
+    shown = markup(asset.renditions.values(), asset.source, url_of=page_url)
     return asset_json(asset, urls=urls) | shown
 
 
@@ -201,6 +206,15 @@ def known_json(asset: Asset) -> dict[str, Any]:
         "status": asset.status,
         "rejection": _rejection_json(asset.rejection),
         "correlation_id": asset.correlation_id,
+    }
+
+
+def pass_json(given: Pass | None) -> dict[str, Any]:
+    """ViewPass: nothing is needed where there is none."""
+    return {
+        "expires_at": _instant(given.expires_at) if given else None,
+        "query": given.query if given else None,
+        "cookies": dict(given.cookies) if given else {},
     }
 
 
@@ -368,6 +382,37 @@ def failure_json(failed: FailedWork) -> dict[str, Any]:
         "subject": failed.failure.subject,
         "code": failed.failure.code,
         "detail": failed.failure.detail,
+    }
+
+
+def webhook_json(webhook: Webhook) -> dict[str, Any]:
+    """Webhook, without its secret, which no answer shows twice."""
+    since, disabled = webhook.failing_since, webhook.disabled_at
+    return {
+        "name": webhook.name,
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "status": "disabled" if disabled else "failing" if since else "enabled",
+        "failures": webhook.failures,
+        "failing_since": _instant(since) if since else None,
+        "disabled_at": _instant(disabled) if disabled else None,
+        "created_at": _instant(webhook.created_at),
+        "updated_at": _instant(webhook.updated_at),
+    }
+
+
+def attempt_json(attempt: Attempt) -> dict[str, Any]:
+    """WebhookDelivery: one attempt, and when the next one follows."""
+    return {
+        "event_id": attempt.event_id,
+        "type": attempt.type,
+        "attempt": attempt.number,
+        "at": _instant(attempt.at),
+        "milliseconds": attempt.milliseconds,
+        "delivered": attempt.reply.accepts,
+        "status": attempt.reply.status,
+        "fault": attempt.reply.fault,
+        "next_attempt_at": _instant(attempt.next_at) if attempt.next_at else None,
     }
 
 

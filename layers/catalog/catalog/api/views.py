@@ -27,18 +27,22 @@ def known_tags(event: Mapping[str, Any]) -> frozenset[str]:
 
 def shown(view: Shown) -> dict[str, Any]:
     """200: the rendition; 304: the viewer has it; 302: its own address, where an answer cannot hold it."""
-    headers = {"ETag": f'"{view.rendition.tag}"', "Cache-Control": _FOR_A_MINUTE}
+    headers = {
+        "ETag": f'"{view.rendition.tag}"',
+        "Cache-Control": _FOR_A_MINUTE,
+        # Of a 304, too: a function URL would say application/json, and caches take over what a 304 says.
+        "Content-Type": view.rendition.format.content_type,
+    }
     if view.is_known:
         return _view(HTTPStatus.NOT_MODIFIED, headers)
     if view.data is None:
         return _view(HTTPStatus.FOUND, headers | {"Location": f"/{view.rendition.key}"})
-    headers["Content-Type"] = view.rendition.format.content_type
     return _view(HTTPStatus.OK, headers, view.data)
 
 
 def nothing_there() -> dict[str, Any]:
     """404, kept for ten seconds: an image may be on its way."""
-    return _view(HTTPStatus.NOT_FOUND, {"Cache-Control": "public, max-age=10"})
+    return _view(HTTPStatus.NOT_FOUND, {"Cache-Control": "public, max-age=10", "Content-Type": "text/plain"})
 
 
 def _view(status: HTTPStatus, headers: Mapping[str, str], body: bytes = b"") -> dict[str, Any]:

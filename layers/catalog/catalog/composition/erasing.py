@@ -39,34 +39,20 @@ def erasure(renderer: Renderer) -> Erasure:
     references = Items("reference_entries", TenantItems(settings.references_table(), "entry"), of_ids=("",))
     imports = Items("imports", TenantItems(settings.imported_table(), "object"), of_ids=("",))
     runs = Items("purge_runs", TenantItems(settings.purge_runs_table(), "run_id"))
+    webhooks = Items("webhooks", TenantItems(settings.webhooks_table(), "entry"))
     traces = JobTraces(jobs, ObjectVersions(settings.jobs_bucket(), "jobs/"))
     return Erasure(
         TenantErasure(
-            tenants=tenants,
-            clients=clients,
-            bands=bands,
-            jobs=jobs,
-            totals=totals,
-            signer=signer,
+            *(tenants, clients, bands, jobs, totals, signer),
             of_ranges=(*objects, Images(assets, bands), pairs, references, imports),
-            rest=(runs, Clients(clients), traces),
+            rest=(runs, webhooks, Clients(clients), traces),
             counters=(
                 Items("counters", usage, of_ids=("counted#",)),
                 Items("counters", usage, beside=(("!", "counted"), ("counted$", "~"))),
             ),
         ),
         ImageErasure(
-            assets=assets,
-            groups=grouping.groups,
-            grouping=grouping,
-            bands=bands,
-            rendering=rendering,
-            jobs=jobs,
-            counters=totals,
-            signer=signer,
-            objects=objects,
-            pairs=pairs,
-            references=references,
-            imports=imports,
+            *(assets, grouping.groups, grouping, bands, rendering, jobs, totals, signer),
+            *(objects, pairs, references, imports),
         ),
     )

@@ -1,13 +1,10 @@
 """Permanent addresses: what a preset shows of an image now, whatever was rebuilt or merged meanwhile."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.presets import is_preset_name
-
-ADDRESSES_PREFIX: Final = "i/"
 
 
 class NothingThereError(CallerError):
@@ -20,15 +17,19 @@ class NothingThereError(CallerError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The rendition that an asset has of a preset.  No extension: a rebuild may change the format."""
+    """The rendition that an asset has of a preset.
+
+    Lies where renditions do, so that one signature is good for both, and has no dot, which each of them has:
+    neither version nor extension, since a rebuild may change the format.
+    """
 
     key: AssetKey
     preset: str
 
     @property
     def path(self) -> str:
-        """Behind the CDN's address and a slash: `i/{tenant}/{id}/{preset}`."""
-        return f"{ADDRESSES_PREFIX}{self.key.tenant}/{self.key.id}/{self.preset}"
+        """Behind the CDN's address and a slash: `renditions/{tenant}/{id}/{preset}`."""
+        return f"{self.key.renditions}{self.preset}"
 
     @classmethod
     def of_path(cls, path: str) -> "Address":

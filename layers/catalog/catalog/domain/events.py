@@ -17,6 +17,12 @@ from catalog.domain.purge import PurgeRun, RunSource, RunState
 from catalog.domain.rejections import RejectionCode
 from catalog.domain.renditions import Rendition
 from catalog.domain.sources import SourceFormat
+from catalog.domain.webhooks import Webhook
+
+
+class EventRefusedError(Exception):
+    """The bus did not take an event; a later try sends it again."""
+
 
 _IDS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "catalog.images")
 
@@ -130,6 +136,17 @@ class JobFailed(JobEvent):
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookDisabled(Event):
+    """Nothing is sent to a webhook any more: none of `failures` attempts since `failing_since` succeeded."""
+
+    type: ClassVar[str] = "webhook.disabled"
+
+    webhook: str
+    failures: int
+    failing_since: datetime | None
+
+
 EVENTS: Final[tuple[type[Event], ...]] = (
     ImageReady,
     ImageRejected,
@@ -138,6 +155,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     PurgeCompleted,
     JobCompleted,
     JobFailed,
+    WebhookDisabled,
 )
 
 
@@ -221,6 +239,20 @@ def job_event(job: Job) -> JobEvent:
     if kind is JobFailed:
         return JobFailed(**told, reason=job.reason)
     return JobCompleted(**told)
+
+
+def webhook_disabled(webhook: Webhook) -> WebhookDisabled:
+    """What is told of a webhook that its receiver's failures disabled."""
+    at = webhook.disabled_at or webhook.updated_at
+    return WebhookDisabled(
+        event_id=_event_id(WebhookDisabled, webhook.id, at.isoformat()),
+        tenant=webhook.tenant,
+        correlation_id=None,
+        occurred_at=at,
+        webhook=webhook.name,
+        failures=webhook.failures,
+        failing_since=webhook.failing_since,
+    )
 
 
 class _OfJob(TypedDict):

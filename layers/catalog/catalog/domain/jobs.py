@@ -52,6 +52,14 @@ class JobAlreadyConfirmedError(CallerError):
     message = "confirm_token was used; GET /v1/jobs tells what became of the job"
 
 
+class IdempotencyKeyUsedError(CallerError):
+    """The key came with another request before."""
+
+    kind = ErrorKind.CONFLICT
+    code = "idempotency_key_used"
+    message = "this Idempotency-Key came with another request before; send a new key with a new request"
+
+
 class PartClaimedError(Exception):
     """Another worker has taken over or completed the part, or its job begins no new part."""
 
@@ -66,6 +74,23 @@ class JobFailedError(Exception):
 
 class JobMovedError(Exception):
     """The job's record has changed since it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """A caller's name for one request, which may come several times.
+
+    `digest` stands for the caller's tenant and its key, `request` for what is asked: SHA-256 in hex.
+    """
+
+    digest: str
+    request: str
+
+    @classmethod
+    def of(cls, tenant: TenantId, key: str, body: Mapping[str, Any]) -> Self:
+        """`body` is the request's JSON; the order of its fields makes no difference."""
+        texts = (json.dumps([tenant, key]), json.dumps(body, sort_keys=True))
+        return cls(*(hashlib.sha256(text.encode()).hexdigest() for text in texts))
 
 
 class JobKind(StrEnum):

@@ -5,7 +5,7 @@ every state and write against it.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -196,14 +196,8 @@ MARK_DELETING: Final = Write(
     needs="status as read; no references, no sharers, `lent_at` over an hour ago, `unused_since` and"
     " `announced_at` before the cut-off",
 )
-MARK_ERASING: Final = Write(
-    "mark_erasing",
-    by="erase",
-    sources=_EXISTING,
-    to=(State.DELETING,),
-    sets=("purge_run", "updated_at"),
-    removes=("expires_at",),
-    needs="as read, no sharers",
+MARK_ERASING: Final = replace(
+    MARK_DELETING, name="mark_erasing", by="erase", sources=_EXISTING, needs="as read, no sharers"
 )
 FORGET: Final = Write("forget", by="purge, erase", sources=frozenset({State.DELETING}), to=(State.NONE,))
 FORGET_ANNOUNCED: Final = Write(

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from catalog.use_cases.tenants import ClientAdministration
 
 # An image takes a worker about 20 ms.  If a range takes longer than its worker has, the next one continues.
-_IMAGES_PER_PART: Final = 2_000
+IMAGES_PER_PART: Final = 2_000
 _MOST_DIGITS: Final = 3  # 4,096 ranges: with 10^8 images 24,400 each
 _AT_ONCE: Final = 25  # images: their bands are 400 items
 # Segments of the scan for bands without a record: with 10^8 images, each has 16 GB of the table.
@@ -69,17 +69,21 @@ class Phase:
     FINISH: Final = "finish"
 
 
-class Store(Protocol):
-    """A place that keeps something of a tenant."""
-
-    def pages(self, tenant: TenantId, within: str | None, *, after: str | None) -> Iterator[tuple[str, Any]]:
-        """Pages of a range of ids, or of all (None), each with its name; `after` continues after a name."""
+class Eraser(Protocol):
+    """Deletes pages of what is kept of a tenant, however they were found."""
 
     def counts(self, page: Any) -> Mapping[str, int]:
         """The job's counts for a page."""
 
     def delete(self, tenant: TenantId, page: Any) -> tuple[Failure, ...]:
         """Delete a page, and return what could not be deleted.  Repeating it is harmless."""
+
+
+class Store(Eraser, Protocol):
+    """A place that lists what it keeps of a tenant."""
+
+    def pages(self, tenant: TenantId, within: str | None, *, after: str | None) -> Iterator[tuple[str, Any]]:
+        """Pages of a range of ids, or of all (None), each with its name; `after` continues after a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +282,7 @@ class TenantErasureSteps:
         return Step(works, 0, f"check:{number + 1}/{found}", workers_end)
 
     def _sweep(self, tenant: TenantId, of_ranges: str, rest: str) -> list[Work]:
-        digits = min(_MOST_DIGITS, digits_for(self.assets.estimated(tenant), per_part=_IMAGES_PER_PART))
+        digits = min(_MOST_DIGITS, digits_for(self.assets.estimated(tenant), per_part=IMAGES_PER_PART))
         return [*(Work(tenant, of_ranges, prefix) for prefix in ranges(digits)), Work(tenant, rest, "")]
 
     def _late_uploads_end(self, tenant: TenantId) -> Any:
@@ -349,7 +353,7 @@ class TenantErasure:
         except TenantNotFoundError:
             return False
 
-    def _pages(self, work: Work, after: str | None) -> Iterator[tuple[str, Any]]:
+    def _pages(self, work: Work, after: str | None) -> Iterator[tuple[str, tuple[Eraser, Any]]]:
         """Pages of the phase's stores, named `<number of the store>/<name of the page>`."""
         begun, _, name = (after or "").partition("/")
         for number, store in enumerate(self._stores(work.phase)):
@@ -371,13 +375,13 @@ class TenantErasure:
                 return (*self.rest, *self.counters[1:])
         return (*self.of_ranges, *self.rest, *self.counters[:1])
 
-    def _of_index(self, work: Work, after: str | None) -> Iterator[tuple[str, Any]]:
-        store = _Bands(self.bands)
+    def _of_index(self, work: Work, after: str | None) -> Iterator[tuple[str, tuple[Eraser, Any]]]:
+        found = _Bands(self.bands)
         for segment in map(int, work.subjects):
             for name, keys in self.bands.of_tenant(
                 work.tenant, segment=segment, segments=SEGMENTS, after=after
             ):
-                yield name, (store, keys)
+                yield name, (found, keys)
 
     def _close(self, job: Job, tenant: TenantId) -> Done:
         try:
@@ -388,6 +392,7 @@ class TenantErasure:
 
     def _finish(self, job: Job, tenant: TenantId, *, still_found: bool) -> Done:
         """Delete the tenant's record, unless something of it is left; then sign the report."""
+        looked_at = self.clock()
         with suppress(TenantNotFoundError):  # a worker of this job deleted it, and died before its report
             found = self.tenants.get(tenant)
             if found.erased_by != job.id:
@@ -396,10 +401,10 @@ class TenantErasure:
                 why = "something of this tenant is left, or still comes: see the other failures, and retry"
                 return Done(failures=(Failure(tenant, "not_erased", why),))
             self.tenants.forget(found)
-        # Delete what the stream has counted since the check; without a tenant it counts nothing more.
-        for store in self.counters[:1]:
-            for _, page in store.pages(tenant, None, after=None):
-                store.delete(tenant, page)
+        # Delete what the stream has counted since the check; without a tenant it counts nothing more.  Newer
+        # shares are those of a tenant that was created since under the same name.
+        for id_, _ in self.totals.within(tenant, ""):
+            self.totals.forget_until(tenant, id_, looked_at)
         report = report_of(job, at=self.clock())
         self.jobs.attach(job.id, signed(report, self.signer))
         return Done(counts={"tenants": 1})
@@ -407,12 +412,9 @@ class TenantErasure:
 
 @dataclass(frozen=True, slots=True)
 class _Bands:
-    """Bands without a record, which a scan has found."""
+    """Bands without a record, which a scan has found: an Eraser."""
 
     bands: HashBands
-
-    def pages(self, *_: Any, **__: Any) -> Iterator[tuple[str, Any]]:
-        raise NotImplementedError
 
     def counts(self, page: Sequence[tuple[str, str]]) -> Mapping[str, int]:
         return {"bands": len(page)}

@@ -180,7 +180,7 @@ class ImageErasure:
         key = self._key(job)
         asset = self.assets.find(key)
         if asset is None:
-            return Done(counts=self._delete_strays(key))
+            return self._delete_strays(key)
         if asset.created_at > job.created_at:
             return Done(
                 failures=(Failure(key.id, "image_newer", "it was uploaded after this job was asked for"),)
@@ -193,8 +193,11 @@ class ImageErasure:
         self.grouping.release(asset)
         for indexed in asset.indexed_as:
             self.bands.remove(key, indexed)
+        deleted = self._delete_objects(key, self._stored(key))
+        if deleted.failures:
+            return deleted
         erased = {"images": 1, "references": len(asset.references)} | self._delete_entries(key)
-        return Done(done=1, counts=self._delete_objects(self._stored(key)) | erased)
+        return deleted + Done(done=1, counts=erased)
 
     def _delete_entries(self, key: AssetKey) -> dict[str, int]:
         """Delete the entries of its references.  None is written while it is `deleting`."""
@@ -246,16 +249,21 @@ class ImageErasure:
     # --- Its end --------------------------------------------------------------------------------------
 
     def _forget(self, job: Job) -> Done:
-        """Delete late objects, the record, and the entries of jobs that name the image."""
+        """Delete late objects, the record, and the entries of jobs that name the image.
+
+        The record stays while S3 refuses to delete any of its objects: a retry finds them by it.
+        """
         key = self._key(job)
         asset = self.assets.find(key)
         if asset and not _is_erased(asset, job):
             return Done(failures=(Failure(key.id, "not_erased", "it is in use: see the other failures"),))
-        counts = self._delete_objects(self._stored(key)) if asset else self._delete_strays(key)
+        deleted = self._delete_objects(key, self._stored(key)) if asset else self._delete_strays(key)
+        if deleted.failures:
+            return deleted
         if asset:
             self.grouping.release(asset)
             self.assets.forget(key)
-        return Done(counts=counts | {"job_entries": self._forget_traces(key)})
+        return deleted + Done(counts={"job_entries": self._forget_traces(key)})
 
     def _forget_traces(self, key: AssetKey) -> int:
         forgotten = 0
@@ -271,16 +279,16 @@ class ImageErasure:
         Deletes the image's share of the counters once the stream has counted the deletion.
         """
         key = self._key(job)
-        counts = self._delete_strays(key)
+        deleted = self._delete_strays(key)
         if self.assets.find(key) is not None:
             return Done()
-        late = sum(number for name, number in counts.items() if name != "bytes")
+        late = sum(number for name, number in deleted.counts.items() if name != "bytes")
         share = self.counters.counted(key.tenant, [key.id]).shares.get(key.id)
         if share is not None:
             late += 1
             if share.version.is_gone:
                 self.counters.forget_gone(key.tenant, key.id, share)
-        return Done(counts=counts | {LATE: late})
+        return deleted + Done(counts={LATE: late})
 
     def _finish(self, job: Job, *, still_found: bool) -> Done:
         key = self._key(job)
@@ -298,31 +306,29 @@ class ImageErasure:
             for _, page in store.pages(key.tenant, key.id, after=None):
                 yield store, page
 
-    def _delete_strays(self, key: AssetKey) -> dict[str, int]:
+    def _delete_strays(self, key: AssetKey) -> Done:
         """Delete objects without a record.
 
         Lists them before it reads the record, so that none belongs to a later upload.
         """
         stored = list(self._stored(key))
-        return {} if self.assets.find(key) is not None else self._delete_objects(stored)
+        return Done() if self.assets.find(key) is not None else self._delete_objects(key, stored)
 
-    def _delete_objects(self, stored: Iterable[Stored]) -> dict[str, int]:
-        """Delete these, and return their counts.  Raises ObjectsNotErasedError if S3 refuses any."""
-        counts: dict[str, int] = {}
+    def _delete_objects(self, key: AssetKey, stored: Iterable[Stored]) -> Done:
+        """Delete these.  The image is a failure if S3 refuses to delete some of them."""
+        deleted, refused = Done(), list[Failure]()
         for store, page in stored:
-            if failures := store.versions.delete(page):
-                raise ObjectsNotErasedError(failures[0].detail)
-            counts = _sum(counts, store.counts(page))
-        return counts
+            refused += store.versions.delete(page)
+            deleted += Done(counts=store.counts(page))
+        if not refused:
+            return deleted
+        why = f"{len(refused)} versions, such as {refused[0].subject}: {refused[0].detail}"
+        return deleted + Done(failures=(Failure(key.id, "object_not_deleted", why[:1000]),))
 
     def _key(self, job: Job) -> AssetKey:
         tenant, id_ = job.tenant, image_of(job.options)
         assert tenant is not None, "an erasure is of one tenant"  # noqa: S101  the request had one
         return AssetKey(tenant, AssetId(str(id_)))
-
-
-class ObjectsNotErasedError(Exception):
-    """S3 refused to delete some of the image's versions; the part is carried out again."""
 
 
 def _is_erased(asset: Asset, job: Job) -> bool:

@@ -33,6 +33,7 @@ DEATHS: Final = 2
 FAULTS: Final = 3
 FAULTS_OF_THE_LAST: Final = 6
 _LONGEST_DETAIL: Final = 300
+WORKERS_DIED: Final = "workers stopped at it; their log says why"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Parts:
     def carry_out(self, *lines: Line) -> list[bool]:
         """Carry out these parts in order, for about WORK_FOR; say of each tried part whether it is complete.
 
-        Begins no new part of a job that is not running.  Raises every fault, so that the part is retried.
+        Begins no new part of a job that is not running, and continues none of a job at rest.  Raises every
+        fault, so that the part is retried.
         """
         until = self.clock() + WORK_FOR
         completed: list[bool] = []
@@ -58,6 +60,8 @@ class Parts:
 
     def _carry_out(self, line: Line, until: datetime) -> bool:
         job = self.jobs.get(line.job)
+        if job.is_at_rest:
+            return False
         resume_only = job.state is not JobState.RUNNING
         try:
             part = self.jobs.begin(job, line.part, resume_only=resume_only, now=self.clock())
@@ -71,7 +75,7 @@ class Parts:
             return False
 
     def _give_up(self, job: Job, line: Line, part: Part, subject: str) -> Part:
-        culprit = Failure(subject, "worker_died", "workers stopped at it; their log says why")
+        culprit = Failure(subject, "worker_died", WORKERS_DIED)
         return self.jobs.report(
             job, part, line.work, Done(failures=(culprit,)), after=subject, now=self.clock()
         )

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from catalog.domain.clock import Clock, utc_now
-from catalog.domain.events import job_event
+from catalog.domain.events import EventRefusedError, job_event
 from catalog.domain.jobs import (
     ExecutionNotStartedError,
     JobFailedError,
@@ -50,10 +50,6 @@ class StepTooLargeError(Exception):
 
 class PlanningContendedError(Exception):
     """The record changed at every try; a later try plans."""
-
-
-class EventRefusedError(Exception):
-    """The bus did not take the job's event; a later try sends it again."""
 
 
 class Next(StrEnum):

@@ -22,6 +22,7 @@ from catalog.domain.jobs import (
     JobNotFoundError,
     JobState,
     JobStateError,
+    RequestKey,
 )
 from catalog.domain.purge import (
     Confirmation,
@@ -70,11 +71,19 @@ class JobRequests:
     most_at_once: int
     clock: Clock = utc_now
 
-    def create(self, asked: Asked, *, requested_by: str) -> Job:
-        """Record and start a job.
+    def answered(self, key: RequestKey | None) -> Job | None:
+        """The job that was created for this request before.  Raises IdempotencyKeyUsedError."""
+        if key is None or (id_ := self.jobs.promised(key)) is None:
+            return None
+        with suppress(JobNotFoundError):  # the request died between its two writes
+            return self.jobs.get(id_)
+        return None
 
-        With a token it raises InvalidConfirmTokenError, ConfirmTokenExpiredError, JobAlreadyConfirmedError,
-        DryRunOutdatedError, TenantHasJobsError.
+    def create(self, asked: Asked, *, requested_by: str, key: RequestKey | None = None) -> Job:
+        """Record and start a job.  A request that comes again with its key gets the job that it created.
+
+        With a key it raises IdempotencyKeyUsedError; with a token InvalidConfirmTokenError,
+        ConfirmTokenExpiredError, JobAlreadyConfirmedError, DryRunOutdatedError, TenantHasJobsError.
         """
         now = self.clock()
         id_ = _new_id(now)
@@ -83,8 +92,10 @@ class JobRequests:
             # The id allows each dry run one confirmed job.
             id_ = f"{dry_run.id}-confirmed"
             if self.jobs.knows(id_):
-                raise JobAlreadyConfirmedError(id_)
+                return self._own(id_, key)
             self.erasures.begin(dry_run)
+        if key is not None:
+            id_ = self.jobs.promise(key, id_, now=now)
         job = Job(
             id=id_,
             kind=asked.kind,
@@ -97,9 +108,14 @@ class JobRequests:
             concurrency=min(asked.concurrency or self.most_at_once, self.most_at_once),
             updated_at=now,
         )
-        if not self.jobs.create(job):
-            raise JobAlreadyConfirmedError(job.id)
-        return self._start(job)
+        return self._start(job) if self.jobs.create(job) else self._own(id_, key)
+
+    def _own(self, id_: str, key: RequestKey | None) -> Job:
+        """The job that there is, if this request created it.  Raises JobAlreadyConfirmedError."""
+        job = self.answered(key)
+        if job is None or job.id != id_:
+            raise JobAlreadyConfirmedError(id_)
+        return job
 
     def retry(self, job_id: str, *, requested_by: str, asked_by: TenantId) -> Job:
         """Start a new job over the failures of a job that has ended, for a client of the tenant `asked_by`.

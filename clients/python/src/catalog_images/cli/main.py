@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from catalog_images import __version__, profiles
-from catalog_images.cli import administration, images, login, syncing
+from catalog_images.cli import administration, images, login, syncing, webhooks
 from catalog_images.cli.output import Exit, Output
 from catalog_images.cli.state import State
 from catalog_images.errors import ApiError, CatalogError, ProfileError, TokenRefusedError, UnreachableError
@@ -37,6 +37,7 @@ for name, group in (
     ("duplicates", images.duplicates),
     ("jobs", administration.jobs),
     ("tenants", administration.tenants),
+    ("webhooks", webhooks.webhooks),
 ):
     app.add_typer(group, name=name)
 

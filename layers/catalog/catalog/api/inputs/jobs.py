@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from catalog.api.inputs.fields import (
-    PAGE_FIELDS,
     Fault,
     InvalidRequestError,
     is_tenant_id,
     json_object,
-    page_request,
     unknown_fields,
 )
 from catalog.domain.jobs import JobKind
 from catalog.domain.keys import TenantId, tenant_id
-from catalog.domain.paging import PageRequest
 
 # The options of each kind: given are the body's fields that every job does not have.  A module a kind.
 type Options = Callable[[Mapping[str, Any], list[Fault]], Mapping[str, Any]]
@@ -68,35 +65,6 @@ def no_options(given: Mapping[str, Any], faults: list[Fault]) -> Mapping[str, An
     """For a kind that has none."""
     faults.extend(unknown_fields(given, frozenset()))
     return {}
-
-
-@dataclass(frozen=True, slots=True)
-class JobsRequest:
-    """A page of the jobs about a tenant; without one, of all jobs."""
-
-    tenant: TenantId | None
-    page: PageRequest
-
-
-def jobs_request(query: Mapping[str, str]) -> JobsRequest:
-    """The query of GET /v1/jobs.  Raises InvalidRequestError."""
-    faults = unknown_fields(query, PAGE_FIELDS | {"tenant"})
-    page = page_request(query, faults, default=20)
-    tenant = query.get("tenant")
-    if tenant is not None and not is_tenant_id(tenant):
-        faults.append(Fault("tenant", "must be a tenant id"))
-    if faults:
-        raise InvalidRequestError(faults)
-    return JobsRequest(tenant_id(tenant) if tenant else None, page)
-
-
-def failures_request(query: Mapping[str, str]) -> PageRequest:
-    """The query of GET /v1/jobs/{id}/failures.  Raises InvalidRequestError."""
-    faults = unknown_fields(query, PAGE_FIELDS)
-    page = page_request(query, faults)
-    if faults:
-        raise InvalidRequestError(faults)
-    return page
 
 
 def path_job_id(text: str) -> str:

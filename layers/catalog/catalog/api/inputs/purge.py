@@ -1,20 +1,16 @@
-"""POST /v1/purge and GET /v1/purge/runs."""
+"""POST /v1/purge."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from catalog.api.inputs.fields import (
-    PAGE_FIELDS,
     Fault,
     InvalidRequestError,
     is_tenant_id,
     json_object,
-    page_request,
     unknown_fields,
 )
 from catalog.domain.keys import TenantId, tenant_id
-from catalog.domain.paging import PageRequest
 
 _MOST_DAYS: Final = 3650
 
@@ -57,23 +53,3 @@ def purge_request(body: str | None) -> PurgeRequest:
     if faults:
         raise InvalidRequestError(faults)
     return PurgeRequest(tenant_id(tenant) if tenant else None, token, days)
-
-
-@dataclass(frozen=True, slots=True)
-class PurgeRunsRequest:
-    """A page of the runs of a tenant; without one, of the caller's."""
-
-    tenant: TenantId | None
-    page: PageRequest
-
-
-def purge_runs_request(query: Mapping[str, str]) -> PurgeRunsRequest:
-    """The query of GET /v1/purge/runs.  Raises InvalidRequestError."""
-    faults = unknown_fields(query, PAGE_FIELDS | {"tenant"})
-    page = page_request(query, faults, default=20)
-    tenant = query.get("tenant")
-    if tenant is not None and not is_tenant_id(tenant):
-        faults.append(Fault("tenant", "must be a tenant id"))
-    if faults:
-        raise InvalidRequestError(faults)
-    return PurgeRunsRequest(tenant_id(tenant) if tenant else None, page)

@@ -1,22 +1,18 @@
 """Routes of /v1/tenants."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from catalog.api.inputs.fields import (
-    PAGE_FIELDS,
     Fault,
     InvalidRequestError,
     is_tenant_id,
     json_object,
-    page_request,
     unknown_fields,
 )
 from catalog.domain.keys import NotATenantIdError, TenantId, tenant_id
 from catalog.domain.limits import MAX_STORED_BYTES, MAX_UPLOADS_PER_MINUTE, NO_LIMITS, Limits
-from catalog.domain.paging import PageRequest
 from catalog.domain.tenants import DEFAULT_SCOPES, Scope
 
 _CLIENT_ID: Final = re.compile(r"[A-Za-z0-9_+]{1,128}")  # what Cognito gives out
@@ -63,15 +59,6 @@ def limits_request(body: str | None) -> Limits:
     if faults:
         raise InvalidRequestError(faults)
     return limits
-
-
-def list_request(query: Mapping[str, str]) -> PageRequest:
-    """The query of GET /v1/tenants and GET /v1/tenants/{tenant}/clients.  Raises InvalidRequestError."""
-    faults = unknown_fields(query, PAGE_FIELDS)
-    page = page_request(query, faults)
-    if faults:
-        raise InvalidRequestError(faults)
-    return page
 
 
 def path_tenant(text: str) -> TenantId:
