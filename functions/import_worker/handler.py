@@ -7,6 +7,7 @@ from catalog import settings
 from catalog.adapters.imports_table import Imports
 from catalog.adapters.jobs_table import Jobs
 from catalog.adapters.queues import UploadsQueue
+from catalog.adapters.references_table import References
 from catalog.adapters.sources import CopiedOriginals, Sources
 from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
@@ -26,6 +27,7 @@ completion = replace(renders.completion, originals=originals, plan=plan, renders
 intake = Intake(
     sources=Sources(),
     assets=completion.assets,
+    references=References(settings.references_table(), settings.assets_table()),
     originals=originals,
     queue=UploadsQueue(settings.uploads_queue_url()),
     imports=Imports(settings.imported_table(), settings.assets_table()),

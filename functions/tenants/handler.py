@@ -35,6 +35,7 @@ administration = TenantAdministration(
     renditions=Renditions(settings.renditions_bucket()),
     remains=(
         TenantItems(settings.pairs_table(), "pair"),
+        TenantItems(settings.references_table(), "entry"),
         TenantItems(settings.usage_table(), "counter"),
         TenantItems(settings.webhooks_table(), "entry"),
     ),

@@ -50,6 +50,7 @@ class Names:
     originals: str
     renditions: str
     jobs: str | None = None
+    references: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class World:
     tenants: Collection[TenantId]
     usage_of: Callable[[TenantId], Usage]
     jobs: Mapping[str, JobItems] = field(default_factory=dict)
+    entries: Mapping[AssetKey, Collection[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,17 @@ def read_world(
         tenants=tenants,
         usage_of=usage_of,
         jobs=_jobs(list(_items(dynamodb, names.jobs))) if names.jobs else {},
+        entries=_entries(_items(dynamodb, names.references)) if names.references else None,
     )
+
+
+def _entries(items: Iterable[Mapping[str, Any]]) -> dict[AssetKey, set[str]]:
+    """The references that each asset has an entry of."""
+    entries: dict[AssetKey, set[str]] = defaultdict(set)
+    for item in items:
+        id_, _, reference = item["entry"]["S"].partition("/")
+        entries[AssetKey(TenantId(item["tenant"]["S"]), AssetId(id_))].add(reference)
+    return entries
 
 
 def _jobs(items: Iterable[Mapping[str, Any]]) -> dict[str, JobItems]:
@@ -200,6 +212,7 @@ def broken_guarantees(
         _ready_is_ready(world, presets),
         _nothing_vanishes(world, history),
         _groups_agree(world),
+        _references_have_their_entries(world),
         _distinct_is_distinct(world),
         _duplicates_point_at_canonical_assets(world),
         _the_index_knows_no_strangers(world),
@@ -275,6 +288,16 @@ def _nothing_vanishes(world: World, history: History) -> Iterator[str]:
     for key in history.sent:
         if key not in world.assets and key not in deleted and key not in history.dead_letters:
             yield f"{_said(key)} was sent and has vanished"
+
+
+def _references_have_their_entries(world: World) -> Iterator[str]:
+    """Every reference of an asset has its entry, and no entry is without its reference."""
+    if world.entries is None:
+        return
+    for key in world.assets.keys() | world.entries.keys():
+        asset, entered = world.assets.get(key), world.entries.get(key, set())
+        if entered != (asset.references if asset else set()):
+            yield f"{_said(key)} has the entries {entered}, references {asset and asset.references}"
 
 
 def _groups_agree(world: World) -> Iterator[str]:

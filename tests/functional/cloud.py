@@ -24,6 +24,7 @@ from moto.backends import get_backend
 
 from catalog.adapters.assets_table import Assets
 from catalog.adapters.clients_table import Clients
+from catalog.adapters.references_table import References
 from catalog.adapters.remembered import Remembered
 from catalog.adapters.tenants_table import Tenants
 from catalog.adapters.usage_table import Counters
@@ -226,6 +227,7 @@ class Cloud:
     _monkeypatch: pytest.MonkeyPatch
     _handlers: dict[str, ModuleType]
     assets: Assets
+    references: References
     tenants: Tenants
     records: list[dict[str, Any]]  # of the tables' streams, where a test follows them
 
@@ -297,6 +299,7 @@ class Cloud:
             JOB_MACHINE=cloud.job_machine,
             JOB_CONCURRENCY="2",
             IMPORTED_TABLE="ImportedTable",
+            REFERENCES_TABLE="ReferencesTable",
             API_URL="https://api.example.com/v1",
             WEBHOOKS_TABLE="WebhooksTable",
             WEBHOOKS_QUEUE_URL=cloud.webhooks_queue,
@@ -306,6 +309,7 @@ class Cloud:
             IMPORT_BUCKETS="arn:aws:s3:::old-shop-*",
         )
         cloud.assets = Assets("AssetsTable")
+        cloud.references = References("ReferencesTable", "AssetsTable")
         cloud.tenants = Tenants("TenantsTable")
         return cloud
 
@@ -517,6 +521,7 @@ class Cloud:
                 originals=self.originals,
                 renditions=self.renditions,
                 jobs="JobsTable",
+                references="ReferencesTable",
             ),
             dynamodb=self.dynamodb,
             s3=self.s3,

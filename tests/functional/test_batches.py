@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from catalog.domain.errors import BATCH_WORKS_FOR
 from catalog.domain.keys import asset_id, tenant_id
 from catalog.domain.limits import Limits
 from catalog.domain.uploads import Announcement
-from catalog.use_cases.uploads import BATCH_WORKS_FOR
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Answer, Cloud
 

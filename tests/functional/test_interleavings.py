@@ -34,6 +34,7 @@ from catalog.domain.assets import AssetNotFoundError, AssetStateError
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.near_duplicates import Decision, DuplicatePairNotFoundError
 from catalog.domain.purge import CLAIMED_FOR
+from catalog.domain.references import Use
 from catalog.domain.uploads import Announcement, UploadTicket
 from catalog.use_cases.decisions import RENDERED_AFTER, Decisions
 from catalog.use_cases.deletion import Deletion
@@ -243,7 +244,7 @@ class Catalog(RuleBasedStateMachine):
             return  # nobody could say afterwards which of the two came last
         self.start_for_client(
             f"take {name} of {key.tenant}/{key.id[:4]}",
-            lambda: self.cloud.assets.take_reference(key, name),
+            lambda: self.cloud.references.take(key, [Use(name)], keep=True),
             lambda _: self.held.setdefault(key, set()).add(name),
         )
 
@@ -256,7 +257,7 @@ class Catalog(RuleBasedStateMachine):
         self.held.get(key, set()).discard(name)
         self.start_for_client(
             f"release {name} of {key.tenant}/{key.id[:4]}",
-            lambda: self.cloud.assets.release_reference(key, name, now=self.clock()),
+            lambda: self.cloud.references.release(key, name, now=self.clock()),
         )
 
     @precondition(room)

@@ -21,6 +21,7 @@ from catalog.domain.fingerprints import Fingerprint, PHashAlgorithm
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from catalog.domain.lifecycle import TRANSITIONS, State, Write, transition_rows
 from catalog.domain.near_duplicates import DecidedBy, Likeness, NearDuplicate, Verdict
+from catalog.domain.references import Use
 from catalog.domain.rejections import HEALING, Rejection, RejectionCode
 from catalog.domain.renditions import Rendition
 from catalog.domain.sources import Source, SourceFormat
@@ -130,8 +131,8 @@ WRITES: dict[str, Callable[[Table], object]] = {
     "move_in_index": lambda t: t.assets.move_in_index(t.asset(), []),
     "note_duplicate": lambda t: t.assets.note_duplicate(KEY, now=NOW),
     "unused_from": lambda t: t.assets.unused_from(KEY, NOW),
-    "take_reference": lambda t: t.assets.take_reference(KEY, "new"),
-    "release_reference": lambda t: t.assets.release_reference(KEY, "sku", now=NOW),
+    "take_reference": lambda t: t.cloud.references.take(KEY, [Use("new")]),
+    "release_reference": lambda t: t.cloud.references.release(KEY, "sku", now=NOW),
     "join": lambda t: t.groups.join(t.asset(), t.assets.get(LARGER), verdict(LARGER), alone=True, now=NOW),
     "share": lambda t: t.groups.share(t.asset(), t.assets.get(LARGER), now=NOW),
     "move": lambda t: t.groups.move(

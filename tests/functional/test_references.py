@@ -5,6 +5,7 @@ from functools import partial
 from urllib.parse import quote
 
 from catalog.domain.assets import MAX_REFERENCES
+from catalog.domain.references import Use
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud
 from tests.functional.interleaving import ORDERS, Scheduler
@@ -118,11 +119,11 @@ def test_references_taken_and_released_at_the_same_time_add_up_in_any_order_of_t
 
     def take(*names: str) -> None:
         for name in names:
-            cloud.assets.take_reference(key, name)
+            cloud.references.take(key, [Use(name)], keep=True)
 
     def take_and_release(name: str) -> None:
         take(name)
-        cloud.assets.release_reference(key, name, now=cloud.now())
+        cloud.references.release(key, name, now=cloud.now())
 
     with scheduler.in_charge():
         for number, order in enumerate(ORDERS):
@@ -130,4 +131,4 @@ def test_references_taken_and_released_at_the_same_time_add_up_in_any_order_of_t
             scheduler.take_turns(order, partial(take, *kept), partial(take_and_release, f"gone-{number}"))
             assert cloud.asset(ID).references == kept, order
             for name in kept:
-                cloud.assets.release_reference(key, name, now=cloud.now())
+                cloud.references.release(key, name, now=cloud.now())

@@ -22,6 +22,7 @@ from catalog.domain.keys import AssetKey, TenantId, asset_id, tenant_id
 from catalog.domain.limits import NO_LIMITS
 from catalog.domain.near_duplicates import DecidedBy, Likeness, NearDuplicate, Verdict
 from catalog.domain.presets import DEFAULT_PRESETS
+from catalog.domain.references import Use
 from catalog.domain.rejections import Rejection, RejectionCode
 from catalog.domain.renditions import Rendition
 from catalog.domain.sources import Source, SourceFormat
@@ -327,11 +328,11 @@ class History(RuleBasedStateMachine):
 
     @rule(named=KEYS, reference=st.sampled_from(["sku-1", "sku-2"]))
     def take(self, named: tuple[str, int], reference: str) -> None:
-        self.attempt(lambda _: self.cloud.assets.take_reference(self.key(named), reference))
+        self.attempt(lambda _: self.cloud.references.take(self.key(named), [Use(reference)], keep=True))
 
     @rule(named=KEYS, reference=st.sampled_from(["sku-1", "sku-2"]))
     def release(self, named: tuple[str, int], reference: str) -> None:
-        self.attempt(lambda now: self.cloud.assets.release_reference(self.key(named), reference, now=now))
+        self.attempt(lambda now: self.cloud.references.release(self.key(named), reference, now=now))
 
     @rule(named=KEYS, status=st.sampled_from([Status.READY, Status.REJECTED, Status.PROCESSING]))
     def purge(self, named: tuple[str, int], status: Status) -> None:

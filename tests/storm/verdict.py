@@ -424,6 +424,7 @@ def what_is_stored_agrees(seen: Evidence) -> Iterable[str]:
             originals=output("OriginalsBucket"),
             renditions=output("RenditionsBucket"),
             jobs=output("JobsTable"),
+            references=output("ReferencesTable"),
         ),
         dynamodb=client("dynamodb"),
         s3=client("s3"),

@@ -217,6 +217,7 @@ def test_the_assets_table_streams_both_images_and_forgets_by_expires_at():
     assert {index["IndexName"] for index in assets["GlobalSecondaryIndexes"]} == {
         "by_created_at",
         "by_unused_since",
+        "by_filename",
     }
 
 

@@ -24,12 +24,14 @@ from catalog.api.inputs.metrics import metrics_request
 from catalog.api.inputs.pages import page_alone, page_of_tenant
 from catalog.api.inputs.pairs import pairs_request
 from catalog.api.inputs.purge import purge_request
+from catalog.api.inputs.references import details_request, references_request
 from catalog.api.inputs.uploads import announcements_request, upload_request
 from catalog.api.representations import (
     asset_json,
     candidate_json,
     comparison_json,
     failure_json,
+    found_json,
     group_member_json,
     image_json,
     job_json,
@@ -53,6 +55,7 @@ from catalog.domain.near_duplicates import Apart, DecidedBy, Decision, Likeness,
 from catalog.domain.paging import PageRequest
 from catalog.domain.presets import DEFAULT_PRESETS, Format
 from catalog.domain.purge import Kept, PurgeRun, RunSource, RunState
+from catalog.domain.references import Use
 from catalog.domain.rejections import Rejection, RejectionCode
 from catalog.domain.renditions import Rendition
 from catalog.domain.sources import Source, SourceFormat
@@ -61,6 +64,7 @@ from catalog.domain.usage import Usage
 from catalog.domain.viewing import Pass
 from catalog.use_cases.decisions import Decided
 from catalog.use_cases.job_parts import WORKERS_DIED
+from catalog.use_cases.lookup import Found
 from catalog.use_cases.metrics import UsageByTenant
 from catalog.use_cases.purge_requests import Proposal
 from imaging.verification import Refusal
@@ -316,6 +320,64 @@ def test_an_item_of_a_batch_is_answered_exactly_as_documented(outcome: dict[str,
     assert faults_of(answered, schema("AnnouncementAnswer")) == []
     assert list(answered) == list(SCHEMAS["AnnouncementAnswer"]["properties"])
     assert set(answered["error"] or {}) <= set(SCHEMAS["ItemError"]["properties"])
+
+
+def test_an_image_found_by_a_reference_is_answered_exactly_as_documented() -> None:
+    answered = found_json(Found(_asset(Status.READY), Use("SKU 12/34 #5", 0, "main", "A lamp")), urls=_URLS)
+    assert faults_of(answered, schema("Image")) == []
+    assert list(answered["used_as"]) == list(SCHEMAS["Use"]["properties"])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"position": 0, "role": "r" * 32, "alt": "a" * 500},
+        {"position": None, "role": None, "alt": None},
+        {"position": 999_999},
+        {"position": 1_000_000},
+        {"position": -1},
+        {"position": True},
+        {"position": "1"},
+        {"role": "r" * 33},
+        {"role": ""},
+        {"role": "a\tb"},
+        {"alt": "a" * 501},
+        {"alt": "Lampe aus Messing 🪔"},
+        {"alt": 3},
+        {"size": 3},
+    ],
+    ids=str,
+)
+def test_the_document_and_the_code_accept_the_same_of_a_reference(said: dict[str, Any]) -> None:
+    (wanted,) = references_request(json.dumps({"references": [{"id": "5c" * 32, "reference": "a", **said}]}))
+    try:
+        details_request("a", json.dumps(said))
+    except InvalidRequestError:
+        accepted = False
+    else:
+        accepted = True
+    assert accepted == isinstance(wanted.use, Use) == (faults_of(said, schema("ReferenceDetails")) == [])
+    assert accepted == (faults_of({"id": "5c" * 32, "reference": "a", **said}, schema("NewReference")) == [])
+
+
+def test_an_item_of_a_batch_of_references_is_answered_exactly_as_documented() -> None:
+    facts = {"id": _KEY.id, "reference": "a"}
+    for answered in (item_ok(facts), item_refused(OutOfTimeError(), facts)):
+        assert faults_of(answered, schema("ReferenceAnswer")) == []
+        assert list(answered) == list(SCHEMAS["ReferenceAnswer"]["properties"])
+
+
+@pytest.mark.parametrize("beginning", ["S", "SKU 12/", "a b", "é", "%", " a", "", "a" * 128, "a" * 129])
+def test_the_document_and_the_code_accept_the_same_beginnings_of_references(beginning: str) -> None:
+    try:
+        images.list_request({"reference_prefix": beginning})
+    except InvalidRequestError:
+        accepted = False
+    else:
+        accepted = True
+    parameters = {each.get("name"): each for each in DOCUMENT["paths"]["/images"]["get"]["parameters"]}
+    assert accepted == (faults_of(beginning, parameters["reference_prefix"]["schema"]) == [])
 
 
 @pytest.mark.parametrize("number", [0, 1, 100, 101])

@@ -219,7 +219,9 @@ def test_no_answer_has_an_exit_status_of_its_own(run: Run, http: Answers) -> Non
     assert run("get", ID)[0] == 5
 
 
-@pytest.mark.parametrize("arguments", [("nonsense",), ("sync", "/nowhere"), ("sync", ".", "--dry-run")])
+@pytest.mark.parametrize(
+    "arguments", [("nonsense",), ("find",), ("sync", "/nowhere"), ("sync", ".", "--dry-run")]
+)
 def test_wrong_arguments_are_2(run: Run, arguments: tuple[str, ...]) -> None:
     assert run(*arguments)[0] == 2
 
@@ -285,15 +287,26 @@ def test_sync_of_a_bucket_is_an_import_job(run: Run, http: Answers) -> None:
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_a_reference_is_added(run: Run, http: Answers) -> None:
-    http.add("PUT", f"{API}/images/{ID}/references/SKU-1", json=IMAGE)
-    assert run("refs", "add", ID, "SKU-1")[0] == 0
+def test_images_are_found_by_reference_page_by_page(run: Run, http: Answers) -> None:
+    http.add("GET", f"{API}/images", json={"images": [IMAGE], "cursor": "next"})
+    http.add("GET", f"{API}/images", json={"images": [IMAGE], "cursor": None})
+    out = run("find", "--reference", "SKU-1", "--json")[1]
+    assert len(out.splitlines()) == 2
+    assert "reference=SKU-1&cursor=next" in str(http.requests[-1].url)
+
+
+@pytest.mark.usefixtures("logged_in")
+def test_a_reference_is_added_with_its_place_in_the_gallery(run: Run, http: Answers) -> None:
+    http.add("PUT", f"{API}/references", json={"answers": [{"status": 200, "error": None}]})
+    assert run("refs", "add", ID, "SKU-1", "--position", "0", "--role", "main")[0] == 0
+    sent = {"references": [{"id": ID, "reference": "SKU-1", "position": 0, "role": "main"}]}
+    assert json.loads(http.requests[-1].content) == sent
 
 
 @pytest.mark.usefixtures("logged_in")
 def test_a_reference_that_is_refused_is_an_error(run: Run, http: Answers) -> None:
-    refused = {"error": {"code": "image_not_found", "message": "there is no such image"}}
-    http.add("PUT", f"{API}/images/{ID}/references/SKU-1", status=404, json=refused)
+    refused = {"status": 404, "error": {"code": "image_not_found", "message": "there is no such image"}}
+    http.add("PUT", f"{API}/references", json={"answers": [refused]})
     assert run("refs", "add", ID, "SKU-1")[0] == 4
 
 

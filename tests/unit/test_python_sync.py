@@ -15,6 +15,7 @@ from catalog_images import (
     CatalogClient,
     Image,
     Known,
+    NewReference,
     Ticket,
     UnreachableError,
     UploadRefusedError,
@@ -41,7 +42,7 @@ class Catalog:
     announced: list[list[str]] = field(default_factory=list)
     asked: list[int] = field(default_factory=list)
     puts: list[str] = field(default_factory=list)
-    references: list[tuple[str, str]] = field(default_factory=list)
+    references: list[NewReference] = field(default_factory=list)
     refusals: dict[str, list[ApiError]] = field(default_factory=dict)  # of announcements, by id, in turn
     put_errors: dict[str, list[Exception]] = field(default_factory=dict)
     on_put: Callable[[], None] = lambda: None
@@ -83,10 +84,13 @@ class Catalog:
         known = "rejected" if status == "mismatched" else status
         return Image(id_, known, codes.get(status), (), cast("Any", {}))
 
-    def refer(self, image_id: str, reference: str) -> None:
-        self.references.append((image_id, reference))
-        if reference == "full":
-            raise ApiError(409, "too_many_references", "")
+    def refer_many(self, references: Sequence[NewReference]) -> list[ApiError | None]:
+        assert len(references) <= 100
+        self.references += references
+        return [
+            ApiError(409, "too_many_references", "") if new.reference == "full" else None
+            for new in references
+        ]
 
     def interrupt(self) -> None:
         self.interrupted = True
@@ -278,7 +282,7 @@ def test_references_come_from_the_paths_of_every_file(tmp_path: Path) -> None:
 
     report = synced(catalog, tmp_path, pattern=KeyPattern.parse("{reference}/{filename}"))
 
-    assert set(catalog.references) == {
+    assert {(new.id, new.reference) for new in catalog.references} == {
         (id_of(JPEG + b"a"), "4711"),
         (id_of(JPEG + b"a"), "4712"),
         (id_of(JPEG + b"b"), "full"),

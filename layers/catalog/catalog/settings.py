@@ -164,6 +164,10 @@ def hash_bands_table() -> str:
     return text("HASH_BANDS_TABLE")
 
 
+def references_table() -> str:
+    return text("REFERENCES_TABLE")
+
+
 def pairs_table() -> str:
     return text("PAIRS_TABLE")
 

@@ -40,6 +40,7 @@ from catalog_images.models import (
     JobOrder,
     Known,
     Metrics,
+    NewReference,
     Page,
     Pair,
     PurgeRun,
@@ -231,6 +232,21 @@ class AsyncCatalogClient:
         async for document in self.pages("/images", "images", limit="100", status=status):
             yield answers.image(document)
 
+    async def find(
+        self,
+        *,
+        reference: str | None = None,
+        reference_prefix: str | None = None,
+        filename: str | None = None,
+    ) -> AsyncIterator[Image]:
+        """The images of a reference, in its gallery's order; of references with a prefix; or of a filename.
+
+        Give one of them.  The index behind it is behind by moments.
+        """
+        named = {"reference": reference, "reference_prefix": reference_prefix, "filename": filename}
+        async for document in self.pages("/images", "images", limit="100", **named):
+            yield answers.image(document)
+
     async def pairs(self, *, likeness: str | None = None) -> AsyncIterator[Pair]:
         """GET /duplicates: every pair of the tenant, newest first, page by page."""
         async for document in self.pages("/duplicates", "duplicates", likeness=likeness):
@@ -276,6 +292,12 @@ class AsyncCatalogClient:
     async def refer(self, image_id: str, reference: str) -> Image:
         """PUT /images/{id}/references/{reference}: say that an SKU or a page uses the image."""
         return answers.image(await self._answer("PUT", _reference(image_id, reference)))
+
+    async def refer_many(self, references: Sequence[NewReference]) -> list[ApiError | None]:
+        """PUT /references: up to 100, each with its own answer, in their order; None where it is set."""
+        asked = {"references": [each.request() for each in references]}
+        document = await self._answer("PUT", "/references", json=asked)
+        return list(map(answers.reference_answer, document["answers"]))
 
     async def release(self, image_id: str, reference: str) -> Image:
         """DELETE /images/{id}/references/{reference}: say that it no longer does."""

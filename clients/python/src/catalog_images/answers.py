@@ -71,6 +71,11 @@ def item_error(document: Any) -> ApiError:
     )
 
 
+def reference_answer(document: Any) -> ApiError | None:
+    """One reference's answer to a batch; None if it is set."""
+    return item_error(document) if document["error"] else None
+
+
 def page(document: Any) -> Page:
     """A page of images."""
     return Page(tuple(map(image, document["images"])), document["cursor"])

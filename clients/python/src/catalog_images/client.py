@@ -40,6 +40,7 @@ from catalog_images.models import (
     JobOrder,
     Known,
     Metrics,
+    NewReference,
     Page,
     Pair,
     PurgeRun,
@@ -225,6 +226,21 @@ class CatalogClient:
         for document in self.pages("/images", "images", limit="100", status=status):
             yield answers.image(document)
 
+    def find(
+        self,
+        *,
+        reference: str | None = None,
+        reference_prefix: str | None = None,
+        filename: str | None = None,
+    ) -> Iterator[Image]:
+        """The images of a reference, in its gallery's order; of references with a prefix; or of a filename.
+
+        Give one of them.  The index behind it is behind by moments.
+        """
+        named = {"reference": reference, "reference_prefix": reference_prefix, "filename": filename}
+        for document in self.pages("/images", "images", limit="100", **named):
+            yield answers.image(document)
+
     def pairs(self, *, likeness: str | None = None) -> Iterator[Pair]:
         """GET /duplicates: every pair of the tenant, newest first, page by page."""
         for document in self.pages("/duplicates", "duplicates", likeness=likeness):
@@ -270,6 +286,12 @@ class CatalogClient:
     def refer(self, image_id: str, reference: str) -> Image:
         """PUT /images/{id}/references/{reference}: say that an SKU or a page uses the image."""
         return answers.image(self._answer("PUT", _reference(image_id, reference)))
+
+    def refer_many(self, references: Sequence[NewReference]) -> list[ApiError | None]:
+        """PUT /references: up to 100, each with its own answer, in their order; None where it is set."""
+        asked = {"references": [each.request() for each in references]}
+        document = self._answer("PUT", "/references", json=asked)
+        return list(map(answers.reference_answer, document["answers"]))
 
     def release(self, image_id: str, reference: str) -> Image:
         """DELETE /images/{id}/references/{reference}: say that it no longer does."""

@@ -139,11 +139,40 @@ Role: TypeAlias = "str | None"
 AltText: TypeAlias = "str | None"
 
 
+class ReferenceDetails(TypedDict):
+    position: NotRequired[Position]
+    role: NotRequired[Role]
+    alt: NotRequired[AltText]
+
+
 class Use(TypedDict):
     reference: Reference
     position: Position
     role: Role
     alt: AltText
+
+
+class NewReferences(TypedDict):
+    references: list[NewReference]
+
+
+class NewReference(TypedDict):
+    id: AssetId
+    reference: Reference
+    position: NotRequired[Position]
+    role: NotRequired[Role]
+    alt: NotRequired[AltText]
+
+
+class ReferenceAnswers(TypedDict):
+    answers: list[ReferenceAnswer]
+
+
+class ReferenceAnswer(TypedDict):
+    status: Literal[200, 400, 404, 409, 504]
+    id: AssetId | None
+    reference: Reference | None
+    error: ItemError | None
 
 
 Scores: TypeAlias = "Mapping[str, float]"

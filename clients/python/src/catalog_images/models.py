@@ -119,6 +119,21 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class NewReference:
+    """That an SKU or a page uses an image; `position`, `role` and `alt` are of its gallery."""
+
+    id: str
+    reference: str
+    position: int | None = None
+    role: str | None = None
+    alt: str | None = None
+
+    def request(self) -> dict[str, Any]:
+        given = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Some images, newest first, and the cursor of the next page; None at the end."""
 

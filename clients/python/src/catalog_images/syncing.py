@@ -9,24 +9,24 @@ import errno
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from catalog_images.client import CatalogClient
 from catalog_images.errors import ApiError, FileChangedError, UnreachableError, UploadRefusedError
 from catalog_images.folders import Hashes, NotAFileError, files_below
 from catalog_images.key_patterns import KeyPattern
-from catalog_images.models import Image, Known, Ticket
+from catalog_images.models import Image, Known, NewReference, Ticket
 from catalog_images.photos import UNKNOWN_TYPE, Photo
 from catalog_images.reports import End, Outcome, Report
 from catalog_images.stages import Later, Over, Stage
 from catalog_images.transport import Progress
 
-BATCH: Final = 100  # announcements or ids a call
+BATCH: Final = 100  # announcements, ids or references a call
 SENDERS: Final = 8
 FINISH_SECONDS: Final = 900.0
 _READERS: Final = 4
@@ -40,6 +40,8 @@ _REFUSED_ALL: Final = frozenset({"unauthorized", "unknown_client", "forbidden"})
 # The next minute has room; a batch that took too long has dealt with its first images.
 _NOT_YET: Final = frozenset({"too_many_uploads", "timeout"})
 _REFERABLE: Final = frozenset({End.READY, End.SENT, End.UNFINISHED})
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +117,11 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.over = Over(on_end=lambda: self.results.put(None))
+        batches: dict[str, Any] = {"threads": _CALLERS, "most": BATCH, "linger": _LINGER_SECONDS}
         self.reading = Stage(self._read, threads=_READERS, over=self.over)
-        self.announcing = Stage(
-            self._announce, threads=_CALLERS, over=self.over, most=BATCH, linger=_LINGER_SECONDS
-        )
+        self.announcing = Stage(self._announce, over=self.over, **batches)
         self.sending = Stage(self._send, threads=self.sync.senders, over=self.over)
-        self.referring = Stage(self._refer, threads=self.sync.senders, over=self.over)
+        self.referring = Stage(self._refer, over=self.over, **batches)
 
     def run(self) -> Report:
         """See Sync.run."""
@@ -327,17 +328,19 @@ class _Run:
             self.results.put(outcome)
 
     def _refer(self, outcomes: Sequence[Outcome]) -> None:
+        wanted = [NewReference(str(outcome.id), name) for outcome in outcomes for name in outcome.references]
+        refused: dict[NewReference, ApiError | None] = {}
+        for batch in batched(list(dict.fromkeys(wanted)), BATCH):
+            refused.update(zip(batch, self.sync.catalog.refer_many(batch), strict=True))
         for outcome in outcomes:
-            code = self._refusal(str(outcome.id), outcome.references)
-            self.results.put(replace(outcome, end=End.FAILED, code=code) if code else outcome)
+            errors = (refused[NewReference(str(outcome.id), name)] for name in outcome.references)
+            error = next((error for error in errors if error), None)
+            self.results.put(replace(outcome, end=End.FAILED, code=error.code) if error else outcome)
 
-    def _refusal(self, image_id: str, references: Sequence[str]) -> str | None:
-        try:
-            for name in references:
-                self.sync.catalog.refer(image_id, name)
-        except ApiError as error:
-            return error.code
-        return None
+
+def batched(items: Sequence[_T], most: int) -> Iterator[Sequence[_T]]:
+    """As itertools has it from Python 3.12."""
+    return (items[start : start + most] for start in range(0, len(items), most))
 
 
 def _code(error: OSError) -> str:

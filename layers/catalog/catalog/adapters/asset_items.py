@@ -17,7 +17,7 @@ from pynamodb.attributes import (
 )
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
-from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
+from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 from pynamodb.models import Model
 
 from catalog.domain.assets import Asset, PerceptualHashes, Status
@@ -53,6 +53,16 @@ class _ByUnusedSince(GlobalSecondaryIndex["AssetItem"]):
     unused_since = UnicodeAttribute(range_key=True)
     id = UnicodeAttribute()
     status = UnicodeAttribute()
+
+
+class _ByFilename(GlobalSecondaryIndex["AssetItem"]):
+    class Meta:
+        index_name = "by_filename"
+        projection = KeysOnlyProjection()
+
+    tenant = UnicodeAttribute(hash_key=True)
+    filename = UnicodeAttribute(range_key=True)
+    id = UnicodeAttribute()
 
 
 class AssetItem(Model):
@@ -95,6 +105,7 @@ class AssetItem(Model):
 
     by_created_at = _ByCreatedAt()
     by_unused_since = _ByUnusedSince()
+    by_filename = _ByFilename()
 
 
 def asset_of(item: AssetItem) -> Asset:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 from pynamodb.exceptions import DeleteError, DoesNotExist, PynamoDBException, UpdateError
-from pynamodb.expressions.condition import Condition, size
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from catalog.adapters.asset_items import (
@@ -27,13 +27,11 @@ from catalog.adapters.tables import bind, timestamp
 from catalog.domain.assets import (
     ADDRESSES_LAST,
     AWAITED_FOR,
-    MAX_REFERENCES,
     Asset,
     AssetNotFoundError,
     AssetStateError,
     Inspection,
     Status,
-    TooManyReferencesError,
 )
 from catalog.domain.fingerprints import Indexed
 from catalog.domain.keys import AssetId, AssetKey, TenantId, asset_id, tenant_id
@@ -49,9 +47,7 @@ from catalog.domain.lifecycle import (
     MOVE_IN_INDEX,
     NOTE_DUPLICATE,
     REJECT,
-    RELEASE_REFERENCE,
     REPLACE_RENDITIONS,
-    TAKE_REFERENCE,
     UNUSED_FROM,
     Write,
 )
@@ -68,6 +64,7 @@ _RANGE_PAGE: Final = 100
 _SAMPLE: Final = 100  # ids: about 13 read units, and right within a third
 _SAMPLED_DIGITS: Final = 12
 _CURSORS: Final = Cursors(tenant=tenant_id, created_at=moment, id=asset_id)
+_NAME_CURSORS: Final = Cursors(tenant=tenant_id, id=asset_id)
 
 
 class Assets:
@@ -259,49 +256,6 @@ class Assets:
             key, NOTE_DUPLICATE, [item.duplicates.add(1), item.announced_at.set(microseconds(now))]
         )
 
-    # --- References -------------------------------------------------------------------------------------
-
-    def take_reference(self, key: AssetKey, reference: str) -> Asset:
-        """Add a name to the asset's references: it is no longer unused.  Repeating this changes nothing.
-
-        Raises AssetNotFoundError; AssetStateError where it is rejected or being deleted;
-        TooManyReferencesError.
-        """
-        item = self._model
-        holds = item.references.contains(reference)
-        old_holds = 0
-        while True:
-            room = item.references.does_not_exist() | (size(item.references) < MAX_REFERENCES + old_holds)
-            try:
-                return self._update(key, TAKE_REFERENCE, [item.references.add({reference})], ~holds & room)
-            except AssetStateError:
-                asset = self.get(key)
-                if reference in asset.references:
-                    return asset
-                if not TAKE_REFERENCE.allows(asset):
-                    raise
-                if len(asset.references) >= MAX_REFERENCES:
-                    raise TooManyReferencesError(key.id) from None
-                if len(asset.old_holds) == old_holds:
-                    raise
-                old_holds = len(asset.old_holds)  # they do not count against the clients' limit
-
-    def release_reference(self, key: AssetKey, reference: str, *, now: datetime) -> Asset:
-        """Remove a name from the asset's references.  Without any the asset is unused from `now` on.
-
-        Releasing it again changes nothing.  Raises AssetNotFoundError.
-        """
-        item = self._model
-        while True:
-            asset = self.get(key)
-            if reference not in asset.references:
-                return asset
-            actions, condition = _release(item, asset, reference, now)
-            try:
-                return self._update(key, RELEASE_REFERENCE, actions, condition)
-            except AssetStateError:
-                continue  # another reference came or went since the read: read again
-
     # --- Ranges -----------------------------------------------------------------------------------------
 
     def within(self, tenant: TenantId, prefix: str, *, after: str | None = None) -> Iterator[Asset]:
@@ -433,6 +387,25 @@ class Assets:
         found = self.many(tenant, (AssetId(entry.id) for entry in page.entries))
         return page.map(lambda entry: found.get(AssetId(entry.id)))
 
+    def of_filename(self, tenant: TenantId, asked: PageRequest, filename: str) -> Page[Asset]:
+        """The assets announced last under this name, by id.  Raises InvalidCursorError."""
+        resume = _NAME_CURSORS.key(asked.cursor, tenant=tenant)
+        entries = self._model.by_filename.query(
+            tenant,
+            self._model.filename == filename,
+            limit=asked.limit,
+            page_size=asked.limit,
+            last_evaluated_key={**resume, "filename": {"S": filename}} if resume else None,
+        )
+        page = _NAME_CURSORS.page(entries, asked.limit)
+        found = self.many(tenant, (AssetId(entry.id) for entry in page.entries), consistent=True)
+
+        def still_so(entry: Any) -> Asset | None:
+            asset = found.get(AssetId(entry.id))
+            return asset if asset and asset.filename == filename else None
+
+        return page.map(still_so)
+
     def _create_or_update(
         self,
         key: AssetKey,
@@ -507,21 +480,3 @@ def _in_range(item: type[AssetItem], prefix: str, after: str | None) -> Conditio
 
 def _if_absent(attribute: Any, value: Any) -> Action:
     return cast(Action, attribute.set(attribute | value))
-
-
-def _release(
-    item: type[AssetItem], asset: Asset, reference: str, now: datetime
-) -> tuple[list[Action], Condition]:
-    """The write that removes one reference, on the condition that nothing it depends on has changed.
-
-    The last one is removed in the write that sets `unused_since`: a crash between two writes would leave an
-    asset that nobody uses and no purge finds.
-    """
-    holds = item.references.contains(reference)
-    if len(asset.references) > 1 or asset.old_holds:
-        return [item.references.delete({reference})], holds & (item.revision == asset.revision)
-    if asset.sharers:
-        return [item.references.remove()], (item.references == {reference}) & (item.holders > 0)
-    return [item.references.remove(), item.unused_since.set(timestamp(now))], (
-        (item.references == {reference}) & (item.holders.does_not_exist() | (item.holders == 0))
-    )

@@ -16,8 +16,8 @@ from pynamodb.pagination import ResultIterator
 from catalog.adapters.tables import timestamp
 from catalog.domain.paging import InvalidCursorError, Page
 
-# Base64 of a tenant (63), a time (32) and two ids (64) with their JSON; anything longer is not ours.
-_LONGEST: Final = 340
+# Base64 of a tenant (63) and a reference's place (202) with their JSON; anything longer is not ours.
+_LONGEST: Final = 380
 
 
 class Cursors:

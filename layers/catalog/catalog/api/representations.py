@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from catalog.domain.viewing import Pass
     from catalog.domain.webhooks import Attempt, Webhook
     from catalog.use_cases.decisions import Decided
+    from catalog.use_cases.lookup import Found
     from catalog.use_cases.metrics import UsageByTenant
     from catalog.use_cases.purge_requests import Proposal
 
@@ -95,6 +96,13 @@ def listed_json(asset: Asset, *, urls: Urls) -> dict[str, Any]:
     """Image, in a list: with its first references only; `in_use_count` is their number."""
     answered = asset_json(asset, urls=urls)
     return answered | {"references": sorted(asset.references)[:FIRST_REFERENCES]}
+
+
+def found_json(found: Found, *, urls: Urls) -> dict[str, Any]:
+    """Image, found by a reference."""
+    use = found.use
+    said = {"reference": use.reference, "position": use.position, "role": use.role, "alt": use.alt}
+    return listed_json(found.asset, urls=urls) | {"used_as": said}
 
 
 def pair_json(decided: Decided, assets: Mapping[AssetId, Asset], *, urls: Urls) -> dict[str, Any]:

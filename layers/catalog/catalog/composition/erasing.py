@@ -36,6 +36,7 @@ def erasure(renderer: Renderer) -> Erasure:
     pairs = Items(
         "pairs", TenantItems(settings.pairs_table(), "pair"), of_ids=("", "member/", "waiting/", "word/")
     )
+    references = Items("reference_entries", TenantItems(settings.references_table(), "entry"), of_ids=("",))
     imports = Items("imports", TenantItems(settings.imported_table(), "object"), of_ids=("",))
     runs = Items("purge_runs", TenantItems(settings.purge_runs_table(), "run_id"))
     webhooks = Items("webhooks", TenantItems(settings.webhooks_table(), "entry"))
@@ -43,7 +44,7 @@ def erasure(renderer: Renderer) -> Erasure:
     return Erasure(
         TenantErasure(
             *(tenants, clients, bands, jobs, totals, signer),
-            of_ranges=(*objects, Images(assets, bands), pairs, imports),
+            of_ranges=(*objects, Images(assets, bands), pairs, references, imports),
             rest=(runs, webhooks, Clients(clients), traces),
             counters=(
                 Items("counters", usage, of_ids=("counted#",)),
@@ -52,6 +53,6 @@ def erasure(renderer: Renderer) -> Erasure:
         ),
         ImageErasure(
             *(assets, grouping.groups, grouping, bands, rendering, jobs, totals, signer),
-            *(objects, pairs, imports),
+            *(objects, pairs, references, imports),
         ),
     )

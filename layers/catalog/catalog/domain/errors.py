@@ -1,6 +1,11 @@
 """Errors a caller can act on: each carries its kind, a stable code and a message."""
 
+from datetime import timedelta
 from enum import Enum, auto
+from typing import Final
+
+# API Gateway waits for 29 s; an item of a batch that was begun has the rest.
+BATCH_WORKS_FOR: Final = timedelta(seconds=20)
 
 
 class Kind(Enum):

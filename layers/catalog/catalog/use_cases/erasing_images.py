@@ -115,6 +115,7 @@ class ImageErasure:
     signer: Signer
     objects: tuple[Objects, ...]
     pairs: Items
+    references: Items
     imports: Items
     clock: Clock = utc_now
 
@@ -195,7 +196,16 @@ class ImageErasure:
         deleted = self._delete_objects(key, self._stored(key))
         if deleted.failures:
             return deleted
-        return deleted + Done(done=1, counts={"images": 1, "references": len(asset.references)})
+        erased = {"images": 1, "references": len(asset.references)} | self._delete_entries(key)
+        return deleted + Done(done=1, counts=erased)
+
+    def _delete_entries(self, key: AssetKey) -> dict[str, int]:
+        """Delete the entries of its references.  None is written while it is `deleting`."""
+        counts: dict[str, int] = {}
+        for _, keys in self.references.pages(key.tenant, key.id, after=None):
+            self.references.delete(key.tenant, keys)
+            counts = _sum(counts, self.references.counts(keys))
+        return counts
 
     def _take_out_of_use(self, asset: Asset, job: Job) -> Asset:
         """Mark the asset `deleting`, once no other asset shows its renditions.

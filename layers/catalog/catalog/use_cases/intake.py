@@ -33,12 +33,14 @@ from catalog.domain.imports import (
 )
 from catalog.domain.keys import AssetKey, asset_id
 from catalog.domain.lifecycle import wants_bytes
+from catalog.domain.references import Use
 from catalog.domain.uploads import Announcement
 
 if TYPE_CHECKING:
     from catalog.adapters.assets_table import Assets
     from catalog.adapters.imports_table import Imports
     from catalog.adapters.queues import UploadsQueue
+    from catalog.adapters.references_table import References
     from catalog.adapters.sources import CopiedOriginals, SourceBytes, Sources
     from catalog.adapters.tenants_table import Tenants
     from catalog.adapters.usage_table import Counters
@@ -82,6 +84,7 @@ class Intake:
 
     sources: Sources
     assets: Assets
+    references: References
     originals: CopiedOriginals
     queue: UploadsQueue
     imports: Imports
@@ -194,10 +197,10 @@ class Intake:
         return Brought(outcome, asset)
 
     def _take_references(self, asset: Asset, told: Described) -> Asset:
-        if asset.rejection:
-            return asset
-        for reference in sorted(told.references - asset.references):
-            asset = self.assets.take_reference(asset.key, reference)
+        """Take all references, or complete those that the record was created with if it was rejected."""
+        names = told.references & asset.references if asset.rejection else told.references
+        if names:
+            self.references.take(asset.key, [Use(name) for name in sorted(names)], keep=True)
         return asset
 
     def _seen(self, asset: Asset, outcome: Outcome, wanted: Wanted, found: SourceBytes) -> Seen:

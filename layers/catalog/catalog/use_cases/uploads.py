@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from catalog.domain.assets import (
     Asset,
@@ -13,7 +12,7 @@ from catalog.domain.assets import (
     Status,
 )
 from catalog.domain.clock import Clock, utc_now
-from catalog.domain.errors import CallerError, OutOfTimeError
+from catalog.domain.errors import BATCH_WORKS_FOR, CallerError, OutOfTimeError
 from catalog.domain.keys import AssetKey
 from catalog.domain.lifecycle import may_be_stored, wants_bytes
 from catalog.domain.limits import TooManyUploadsError
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
     from catalog.domain.keys import AssetId, TenantId
 
 type Outcome = Asset | UploadTicket | CallerError
-
-# API Gateway waits for 29 s; an item that was begun has the rest, three tries of a slow write.
-BATCH_WORKS_FOR: Final = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)

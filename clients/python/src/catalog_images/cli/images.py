@@ -7,7 +7,8 @@ import typer
 
 from catalog_images.cli.output import byte_size
 from catalog_images.cli.state import State, state_of
-from catalog_images.models import Comparison, Encoding, Image, Pair, PresetComparison
+from catalog_images.errors import ApiError
+from catalog_images.models import Comparison, Encoding, Image, NewReference, Pair, PresetComparison
 from catalog_images.photos import content_type_of
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="An image's id: the SHA-256 of its bytes.")]
@@ -54,6 +55,21 @@ def list_(
         state.output.rows(found, _COLUMNS, none="no images")
 
 
+def find(
+    context: typer.Context,
+    reference: Annotated[str | None, typer.Option(help="Exactly this reference, such as an SKU.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="References that begin so.")] = None,
+    filename: Annotated[str | None, typer.Option(help="Exactly this name of a file.")] = None,
+) -> None:
+    """Find images by who uses them, in their gallery's order, or by name."""
+    if sum(given is not None for given in (reference, prefix, filename)) != 1:
+        raise typer.BadParameter("give one of --reference, --prefix and --filename")
+    state = state_of(context)
+    with state.catalog() as catalog:
+        found = catalog.find(reference=reference, reference_prefix=prefix, filename=filename)
+        state.output.rows((image.document for image in found), _COLUMNS, none="no images")
+
+
 def delete(context: typer.Context, image_id: Id) -> None:
     """Delete an image that nobody uses."""
     state = state_of(context)
@@ -92,11 +108,18 @@ def refs_add(
     context: typer.Context,
     image_id: Id,
     reference: Annotated[str, typer.Argument(help="A name of yours, such as an SKU.")],
+    position: Annotated[int | None, typer.Option(min=0, help="Where it stands in the gallery.")] = None,
+    role: Annotated[str | None, typer.Option(help="What it is there, such as main or gallery.")] = None,
+    alt: Annotated[str | None, typer.Option(help="What a page says instead of it.")] = None,
 ) -> None:
     """Say who uses an image."""
     state = state_of(context)
+    new = NewReference(image_id, reference, position, role, alt)
     with state.catalog() as catalog:
-        _show(state, catalog.refer(image_id, reference))
+        (refused,) = catalog.refer_many([new])
+    if isinstance(refused, ApiError):
+        raise refused
+    state.output.document(new.request())
 
 
 @refs.command("remove")

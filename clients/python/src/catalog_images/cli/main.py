@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 _COMMANDS = (
     *(login.login, login.logout, syncing.sync),
-    *(images.get, images.list_, images.compare, images.delete),
+    *(images.get, images.list_, images.find, images.compare, images.delete),
     *(administration.purge, administration.metrics),
 )
 for command in _COMMANDS:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import NotATenantIdError, tenant_id
 from catalog.domain.paging import PageRequest
+from catalog.domain.uploads import UNSTORABLE
 
 MAX_PAGE: Final = 100
 PAGE_FIELDS: Final = frozenset({"limit", "cursor"})
@@ -63,6 +64,16 @@ def batch_of(body: str | None, name: str, *, most: int) -> list[Mapping[str, Any
     if faults:
         raise InvalidRequestError(faults)
     return items
+
+
+def is_text(value: object, longest: int) -> bool:
+    """Whether a value is 1 to `longest` characters that can be shown and stored."""
+    return isinstance(value, str) and 1 <= len(value) <= longest and not UNSTORABLE.search(value)
+
+
+def text_of(longest: int) -> str:
+    """What a fault says of a value for which `is_text` is false."""
+    return f"must be 1 to {longest} characters without control characters"
 
 
 def unknown_fields(given: Mapping[str, Any], known: Set[str]) -> list[Fault]:

@@ -10,12 +10,14 @@ from catalog.api.inputs.fields import (
     InvalidRequestError,
     UnsupportedTypeError,
     batch_of,
+    is_text,
     json_object,
+    text_of,
     unknown_fields,
 )
 from catalog.domain.errors import CallerError, Kind
 from catalog.domain.keys import AssetId, asset_id
-from catalog.domain.uploads import DECLARED_TYPES, LONGEST_FILENAME, UNSTORABLE, Announcement
+from catalog.domain.uploads import DECLARED_TYPES, LONGEST_FILENAME, Announcement
 
 MOST_ANNOUNCED: Final = 100  # what one BatchGetItem reads
 
@@ -65,14 +67,8 @@ def _announcement(given: Mapping[str, Any], max_upload_bytes: int) -> tuple[Asse
         faults.append(Fault("size_bytes", "must be a whole number of bytes above 0"))
     if not isinstance(content_type, str):
         faults.append(Fault("content_type", "must be a media type"))
-    if (
-        not isinstance(filename, str)
-        or not 1 <= len(filename) <= LONGEST_FILENAME
-        or UNSTORABLE.search(filename)
-    ):
-        faults.append(
-            Fault("filename", f"must be 1 to {LONGEST_FILENAME} characters without control characters")
-        )
+    if not is_text(filename, LONGEST_FILENAME):
+        faults.append(Fault("filename", text_of(LONGEST_FILENAME)))
     if faults:
         raise InvalidRequestError(faults)
     assert isinstance(sha256, str) and isinstance(size_bytes, int)  # noqa: S101  checked above, for the types
