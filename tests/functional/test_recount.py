@@ -1,4 +1,4 @@
-"""Recounts: they make damaged counters exact again, even beside live traffic."""
+"""Recounts: they make damaged counters and entries exact again, even beside live traffic."""
 
 import hashlib
 from collections import Counter
@@ -12,19 +12,29 @@ import pytest
 
 from catalog.adapters.recounts import Recounts
 from catalog.adapters.usage_table import Counters
-from catalog.domain.assets import Inspection, PerceptualHashes
+from catalog.domain.assets import MAX_REFERENCES, AssetStateError, Inspection, PerceptualHashes
 from catalog.domain.fingerprints import Fingerprint, PHashAlgorithm
 from catalog.domain.jobs import Done, Job, JobKind, JobState, Tally, Work
 from catalog.domain.keys import AssetKey, TenantId, asset_id, tenant_id
 from catalog.domain.limits import NO_LIMITS
 from catalog.domain.near_duplicates import Likeness, Verdict
 from catalog.domain.recount import RECOUNTED_WITHIN
+from catalog.domain.references import Use
 from catalog.domain.sources import Source, SourceFormat
 from catalog.domain.usage import NOTHING, usage_of
 from catalog.use_cases import recounting
-from catalog.use_cases.recounting import SHARES, TOTAL, RecountSteps, RecountWorker
+from catalog.use_cases.recounting import (
+    ENTRIES,
+    SHARES,
+    TOTAL,
+    EntriesWorker,
+    Recounting,
+    RecountSteps,
+    RecountWorker,
+)
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.functional.cloud import Cloud, Killed
+from tests.functional.interleaving import ORDERS, Scheduler
 from tests.functional.jobs import JobRun
 from tests.functional.streams import recorded_changes
 
@@ -55,9 +65,14 @@ def worker(cloud: Cloud) -> RecountWorker:
     return RecountWorker(cloud.assets, Counters("UsageTable"), Recounts("UsageTable"))
 
 
-def carried_out(cloud: Cloud, job: Job, at: RecountWorker | None = None) -> tuple[Tally, list[Done]]:
+def entries_worker(cloud: Cloud) -> EntriesWorker:
+    return EntriesWorker(cloud.assets, cloud.references)
+
+
+def carried_out(cloud: Cloud, job: Job) -> tuple[Tally, list[Done]]:
     """All steps, one part after the other."""
-    steps, by, done = RecountSteps(cloud.assets, cloud.tenants), at or worker(cloud), []
+    steps, done = RecountSteps(cloud.assets, cloud.tenants), []
+    by = Recounting(worker(cloud), entries_worker(cloud))
     position: str | None = ""
     while position is not None:
         step = steps.step(job, position)
@@ -366,6 +381,158 @@ def test_killed_at_any_call_it_is_carried_out_again_with_the_same_report(
     assert kill_at >= 10
 
 
+# --- Entries of references --------------------------------------------------------------------------------
+
+
+def delete(cloud: Cloud, table: str, **key: str) -> None:
+    cloud.dynamodb.delete_item(TableName=table, Key={name: {"S": value} for name, value in key.items()})
+
+
+@pytest.fixture
+def ids(cloud: Cloud) -> list[str]:
+    """Four images: one all right; one with an old reference of two; one expired; one expired and back."""
+    photos = [jpeg_bytes(product_photo(number, (64, 48))) for number in range(4)]
+    ids = [hashlib.sha256(photo).hexdigest() for photo in photos]
+    for photo, id_ in zip(photos, ids, strict=True):
+        cloud.announce(photo)
+        cloud.references.take(AssetKey(ACME, asset_id(id_)), [Use("SKU-1", 1, "main"), Use("SKU-2")])
+    delete(cloud, "ReferencesTable", tenant=ACME, entry=f"{ids[1]}/SKU-2")
+    for id_ in ids[2:]:  # as DynamoDB's TTL does
+        delete(cloud, "AssetsTable", tenant=ACME, id=id_)
+    cloud.announce(photos[3])
+    return ids
+
+
+FOUND = Tally(counts={"entries_missing": 1, "entries_left_over": 4})
+
+
+def entries_of(cloud: Cloud) -> set[tuple[str, str]]:
+    return {(str(id_), name) for id_, name in cloud.references.within(ACME, "")}
+
+
+def mended(cloud: Cloud, work: Work, job: Job | None = None) -> Tally:
+    by, job = entries_worker(cloud), job or recount_of(ACME)
+    done = (by.take(job, work, subject).tally for _, subject in by.subjects(job, work, after=None))
+    return sum(done, Tally())
+
+
+def test_a_recount_gives_old_references_their_entries_and_removes_those_of_expired_announcements(
+    cloud: Cloud, ids: list[str]
+) -> None:
+    before = cloud.snapshot()
+    assert mended(cloud, Work(ACME, ENTRIES, ""), recount_of(ACME, dry_run=True)) == FOUND
+    assert cloud.snapshot() == before
+
+    assert mended(cloud, Work(ACME, ENTRIES, "")) == FOUND
+
+    assert entries_of(cloud) == {(id_, name) for id_ in ids[:2] for name in ("SKU-1", "SKU-2")}
+    assert cloud.broken_guarantees() == []
+    found = cloud.list_images(reference="SKU-2").json["images"]
+    assert {each["id"] for each in found} == set(ids[:2])
+    used = cloud.list_images(reference="SKU-1").json["images"][0]["used_as"]
+    assert (used["position"], used["role"]) == (1, "main")
+    assert mended(cloud, Work(ACME, ENTRIES, "")) == Tally()
+
+
+def test_a_recount_job_tells_of_the_entries_it_mends(cloud: Cloud, records: Records, ids: list[str]) -> None:
+    deliver(cloud, records)
+    run = JobRun(
+        cloud, cloud.job("POST", body={"kind": "recount", "tenant": "*", "dry_run": False}).json["id"]
+    )
+
+    ended = run.to_the_end()
+
+    assert (run.faults, ended.state, ended.tally.counts) == ([], "completed", FOUND.counts)
+    assert cloud.broken_guarantees() == []
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_at_any_call_while_it_mends_it_is_carried_out_again(
+    cloud: Cloud, ids: list[str], after: bool
+) -> None:
+    damaged, kill_at, killed = cloud.moment(), 0, True
+    while killed:
+        damaged.restore()
+        killed = False
+        with cloud.watched_calls(kill_at=kill_at, after=after):
+            try:
+                mended(cloud, Work(ACME, ENTRIES, ""))
+            except Killed:
+                killed = True
+        mended(cloud, Work(ACME, ENTRIES, ""))
+        assert cloud.broken_guarantees() == [], kill_at
+        kill_at += 1
+    assert kill_at >= 10
+
+
+def test_a_part_goes_on_behind_any_image_and_a_retried_one_has_those_named(
+    cloud: Cloud, ids: list[str]
+) -> None:
+    by, job = entries_worker(cloud), recount_of(ACME)
+    whole = list(by.subjects(job, Work(ACME, ENTRIES, ""), after=None))
+    assert [name for name, _ in whole] == sorted(ids)
+
+    for number, (name, _) in enumerate(whole):
+        assert list(by.subjects(job, Work(ACME, ENTRIES, ""), after=name)) == whole[number + 1 :]
+    retried = Work(ACME, ENTRIES, None, (ids[1], ids[3]))
+    assert list(by.subjects(job, retried, after=None)) == [each for each in whole if each[0] in ids[1::2]]
+    assert list(by.subjects(job, retried, after=max(ids[1::2]))) == []
+
+
+def test_the_entries_of_an_image_with_a_thousand_old_references_are_all_made(cloud: Cloud) -> None:
+    (key,) = added(cloud, 1)
+    names = [f"SKU-{number}" for number in range(MAX_REFERENCES)]
+    cloud.dynamodb.update_item(
+        TableName="AssetsTable",
+        Key={"tenant": {"S": ACME}, "id": {"S": key.id}},
+        UpdateExpression="SET #r = :many REMOVE unused_since",
+        ExpressionAttributeNames={"#r": "references"},
+        ExpressionAttributeValues={":many": {"SS": names}},
+    )
+
+    assert mended(cloud, Work(ACME, ENTRIES, "")).counts == {"entries_missing": MAX_REFERENCES}
+    assert entries_of(cloud) == {(key.id, name) for name in names}
+
+
+def test_entries_are_mended_beside_clients_in_any_order_of_their_calls(
+    cloud: Cloud, scheduler: Scheduler, ids: list[str]
+) -> None:
+    keys = [AssetKey(ACME, asset_id(id_)) for id_ in ids]
+    damaged = cloud.moment()
+
+    def client() -> None:
+        cloud.references.release(keys[1], "SKU-2", now=NOW)
+        cloud.references.take(keys[1], [Use("SKU-2", 7)])
+        cloud.references.take(keys[3], [Use("SKU-1", 8)])
+
+    with scheduler.in_charge():
+        for order in ORDERS:
+            damaged.restore()
+            scheduler.take_turns(order, lambda: mended(cloud, Work(ACME, ENTRIES, "")), client)
+            assert cloud.broken_guarantees() == [], order
+            places = [
+                cloud.references.held(ACME, {key.id: [name]})[key.id].uses[name].position
+                for key, name in ((keys[1], "SKU-2"), (keys[3], "SKU-1"))
+            ]
+            assert places == [7, 8], order
+
+
+def test_an_image_that_is_being_erased_gets_no_entries(cloud: Cloud, ids: list[str]) -> None:
+    cloud.dynamodb.update_item(
+        TableName="AssetsTable",
+        Key={"tenant": {"S": ACME}, "id": {"S": ids[1]}},
+        UpdateExpression="SET #s = :deleting",
+        ExpressionAttributeNames={"#s": "status"},
+        ExpressionAttributeValues={":deleting": {"S": "deleting"}},
+    )
+
+    assert mended(cloud, Work(ACME, ENTRIES, ids[1])) == Tally()
+    for use in (Use("SKU-1", 5), Use("SKU-2")):
+        with pytest.raises(AssetStateError):
+            cloud.references.take(AssetKey(ACME, asset_id(ids[1])), [use])
+    assert {name for id_, name in entries_of(cloud) if id_ == ids[1]} == {"SKU-1"}
+
+
 # --- What it costs ----------------------------------------------------------------------------------------
 
 
@@ -402,7 +569,7 @@ def whole_items_read() -> Iterator[Counter[tuple[str, str]]]:
         yield read
 
 
-def test_each_asset_and_each_counted_share_is_read_exactly_once(
+def test_each_counted_share_is_read_exactly_once_and_each_asset_twice(
     cloud: Cloud, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = added(cloud, 230)
@@ -413,10 +580,10 @@ def test_each_asset_and_each_counted_share_is_read_exactly_once(
         tally, done = carried_out(cloud, recount_of(ACME))
 
     assert tally == Tally(done=230)
-    assert len(done) == 256 + 1
+    assert len(done) == 256 + 230 + 1
     kept = {name: times for name, times in read.items() if "recount#" not in name[1]}
     assert kept == {
-        **{("AssetsTable", key.id): 1 for key in keys},
+        **{("AssetsTable", key.id): 2 for key in keys},
         **{("UsageTable", f"counted#{key.id}"): 1 for key in keys},
     }
 

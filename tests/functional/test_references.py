@@ -132,3 +132,24 @@ def test_references_taken_and_released_at_the_same_time_add_up_in_any_order_of_t
             assert cloud.asset(ID).references == kept, order
             for name in kept:
                 cloud.references.release(key, name, now=cloud.now())
+
+
+def test_what_one_client_says_of_a_reference_stays_when_another_takes_it_at_the_same_time(
+    cloud: Cloud, scheduler: Scheduler
+) -> None:
+    cloud.upload(PHOTO)
+    key = cloud.asset(ID).key
+    names = [str(number) for number in range(3)]
+    told = [Use(name, 7, "main", "A lamp") for name in names]
+
+    with scheduler.in_charge():
+        for order in ORDERS:
+            scheduler.take_turns(
+                order,
+                lambda: cloud.references.take(key, told),
+                lambda: cloud.references.take(key, [Use(name) for name in names], keep=True),
+            )
+            uses = cloud.references.held(key.tenant, {key.id: names})[key.id].uses
+            assert uses == {use.reference: use for use in told}, order
+            for name in names:
+                cloud.references.release(key, name, now=cloud.now())

@@ -1,8 +1,8 @@
 """The References table: one entry a reference of an image, and an index from references to images.
 
 The asset's item decides whether anybody uses it.  A name enters or leaves it in one transaction with its
-entry, so neither is there alone.  There are two exceptions: entries of an announcement that DynamoDB's TTL
-removed, which find nothing, and references of before 2026-12, which have no entry until they are set again.
+entry, so neither is there alone.  There are two exceptions, which a recount mends: references of before
+2026-12 have no entry, and the entries of an announcement that DynamoDB's TTL removed find nothing.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,15 +29,17 @@ from catalog.domain.assets import (
     Asset,
     AssetNotFoundError,
     AssetStateError,
+    Status,
     TooManyReferencesError,
 )
 from catalog.domain.keys import AssetId, AssetKey, TenantId, tenant_id
 from catalog.domain.lifecycle import RELEASE_REFERENCE, TAKE_REFERENCE
 from catalog.domain.paging import InvalidCursorError, Page, PageRequest
-from catalog.domain.references import MOST_POSITION, Held, Use
+from catalog.domain.references import MOST_POSITION, Held, Mended, Use
 
-# A transaction takes 100 items (DynamoDB quotas): the asset and its entries.
-_SET_AT_ONCE: Final = 99
+# A transaction takes 100 items: the asset and its entries.  A condition takes 300 operators and functions,
+# and 4 KB; up to three of them are of each name (DynamoDB quotas).
+_AT_ONCE: Final = 90
 # DynamoDB cancels a transaction that meets another over the same item; a retry succeeds.
 _TRIES: Final = 8
 _CONDITION: Final = "ConditionalCheckFailed"
@@ -91,14 +93,20 @@ class References:
 
     def held(self, tenant: TenantId, wanted: Mapping[AssetId, Collection[str]]) -> dict[AssetId, Held]:
         """The assets that exist, each with what is said of these references: two consistent reads for 100."""
+        uses = self._uses(tenant, wanted)
+        items = self._assets.batch_get([(tenant, id_) for id_ in wanted], consistent_read=True)
+        assets = {AssetId(item.id): asset_of(item) for item in items}
+        return {id_: Held(asset, uses.get(id_, {})) for id_, asset in assets.items()}
+
+    def _uses(
+        self, tenant: TenantId, wanted: Mapping[AssetId, Collection[str]]
+    ) -> dict[AssetId, dict[str, Use]]:
         keys = [(tenant, _entry(id_, name)) for id_, names in wanted.items() for name in names]
         uses: dict[AssetId, dict[str, Use]] = {}
         for entry in self._entries.batch_get(keys, consistent_read=True):
             id_, use = _read(entry)
             uses.setdefault(id_, {})[use.reference] = use
-        items = self._assets.batch_get([(tenant, id_) for id_ in wanted], consistent_read=True)
-        assets = {AssetId(item.id): asset_of(item) for item in items}
-        return {id_: Held(asset, uses.get(id_, {})) for id_, asset in assets.items()}
+        return uses
 
     def page(
         self, tenant: TenantId, asked: PageRequest, beginning: str, *, exact: bool
@@ -124,10 +132,16 @@ class References:
         )
         return _CURSORS.page(found, asked.limit).map(_read)
 
-    def within(self, tenant: TenantId, prefix: str) -> Iterator[tuple[AssetId, Use]]:
-        """The entries of the images whose ids begin so, by id: consistent reads, a page at a time."""
-        between = self._entries.entry.between(prefix or "0", f"{prefix}g")
-        return map(_read, self._entries.query(tenant, between, consistent_read=True))
+    def within(
+        self, tenant: TenantId, prefix: str, *, after: str | None = None
+    ) -> Iterator[tuple[AssetId, str]]:
+        """The entries, image and reference, of the images whose ids begin so, from the one behind `after` on.
+
+        Read consistently and by id, a page when the one before it is used up.
+        """
+        first = f"{after}0" if after else prefix or "0"  # "0" sorts behind the "/" of `after`'s own entries
+        between = self._entries.entry.between(first, f"{prefix}g")
+        return map(_named, self._entries.query(tenant, between, consistent_read=True))
 
     # --- Writing ----------------------------------------------------------------------------------------
 
@@ -140,7 +154,7 @@ class References:
         what a read for these uses found.  Raises AssetNotFoundError; AssetStateError where the asset is
         rejected or being deleted; TooManyReferencesError.
         """
-        for some in batched(uses, _SET_AT_ONCE, strict=False):
+        for some in batched(uses, _AT_ONCE, strict=False):
             self._take(key, some, held, keep=keep)
             held = None
 
@@ -156,32 +170,35 @@ class References:
             new = names - found.asset.references
             if new and not TAKE_REFERENCE.allows(found.asset):
                 raise AssetStateError(key.id)
+            if found.asset.status is Status.DELETING:
+                raise AssetStateError(key.id)
             if len(found.asset.references) + len(new) > MAX_REFERENCES:
                 raise TooManyReferencesError(key.id)
-            if self._write(found.asset, new, written):
+            if self._write(found.asset, new, written, keep=keep):
                 return
             held = None  # the asset changed since the read: read again
         raise AssetStateError(key.id)
 
-    def _write(self, asset: Asset, new: Collection[str], uses: Iterable[Use]) -> bool:
-        """Whether it was: False where the asset is no longer as it was read."""
+    def _write(self, asset: Asset, new: Collection[str], uses: Iterable[Use], *, keep: bool) -> bool:
+        """Whether it was: False where the asset is no longer as it was read, or another said it first."""
         item, transaction = self._assets, self._transaction()
         if new:
             # Entries of groups that stand among the names do not count against the clients' limit.
             most = MAX_REFERENCES + len(asset.old_holds) - len(new)
+            free = item.references.does_not_exist() | (size(item.references) <= most)
+            lacks = [~item.references.contains(name) for name in new if keep]
             transaction.update(
                 item(asset.tenant, asset.id),
                 actions=[*effects(TAKE_REFERENCE), item.references.add(set(new)), item.revision.add(1)],
-                condition=allowed(TAKE_REFERENCE)
-                & (item.references.does_not_exist() | (size(item.references) <= most)),
+                condition=reduce(and_, lacks, allowed(TAKE_REFERENCE) & free),
             )
         else:
-            held = (item.references.contains(use.reference) for use in uses)
-            transaction.condition_check(
-                item, asset.tenant, asset.id, condition=cast(Condition, reduce(and_, held))
-            )
+            holds = [item.references.contains(use.reference) for use in uses]
+            there = reduce(and_, holds, item.status != Status.DELETING)
+            transaction.condition_check(item, asset.tenant, asset.id, condition=there)
         for use in uses:
-            transaction.save(self._item(asset.key, use))
+            unsaid = self._entries.tenant.does_not_exist() if keep and use.reference not in new else None
+            transaction.save(self._item(asset.key, use), condition=unsaid)
         return _committed(transaction)
 
     def release(self, key: AssetKey, reference: str, *, now: datetime) -> Asset:
@@ -210,12 +227,42 @@ class References:
                 return replace(found.asset, references=left, unused_since=unused)
             # Another reference came or went since the read: read again.
 
-    def forget(self, key: AssetKey, reference: str) -> None:
-        """Remove the entry of a reference that the asset does not have; one that it has stays."""
+    def mend(self, key: AssetKey, names: Collection[str], *, dry_run: bool) -> Mended:
+        """Make the entries of these references agree with the asset.  A dry run counts what it would change.
+
+        A new entry has nothing but its name.  An asset that is being deleted gets none.
+        """
+        done = Mended()
+        for some in batched(sorted(names), _AT_ONCE, strict=False):
+            done += self._mend(key, some, dry_run=dry_run)
+        return done
+
+    def _mend(self, key: AssetKey, names: Collection[str], *, dry_run: bool) -> Mended:
+        for _ in range(_TRIES):
+            entered = self._uses(key.tenant, {key.id: names}).get(key.id, {})
+            found = self.held(key.tenant, {key.id: ()}).get(key.id)
+            held = found.asset.references if found else frozenset[str]()
+            may_add = found is not None and found.asset.status is not Status.DELETING
+            added = [name for name in names if may_add and name in held and name not in entered]
+            removed = [name for name in names if name in entered and name not in held]
+            if dry_run or not (added or removed) or self._agree(key, added, removed):
+                return Mended(len(added), len(removed))
+        raise AssetStateError(key.id)
+
+    def _agree(self, key: AssetKey, added: Collection[str], removed: Collection[str]) -> bool:
+        """Add and remove entries: False where the asset, or an entry to add, is no longer as it was read."""
         item, transaction = self._assets, self._transaction()
-        transaction.condition_check(item, key.tenant, key.id, condition=~item.references.contains(reference))
-        transaction.delete(self._entries(key.tenant, _entry(key.id, reference)))
-        _committed(transaction)
+        holds = [item.references.contains(name) for name in added]
+        lacks = [~item.references.contains(name) for name in removed]
+        stays = [item.status != Status.DELETING] if added else []
+        transaction.condition_check(
+            item, key.tenant, key.id, condition=reduce(and_, [*stays, *holds, *lacks])
+        )
+        for name in added:
+            transaction.save(self._item(key, Use(name)), condition=self._entries.tenant.does_not_exist())
+        for name in removed:
+            transaction.delete(self._entries(key.tenant, _entry(key.id, name)))
+        return _committed(transaction)
 
     def _item(self, key: AssetKey, use: Use) -> ReferenceItem:
         return self._entries(
@@ -257,6 +304,11 @@ def _entry(id_: AssetId, reference: str) -> str:
 def _place(id_: AssetId, use: Use) -> str:
     position = _LAST if use.position is None else f"{use.position:0{_DIGITS}}"
     return _END.join((use.reference, position, id_))
+
+
+def _named(entry: ReferenceItem) -> tuple[AssetId, str]:
+    id_, _, reference = str(entry.entry).partition("/")
+    return AssetId(id_), reference
 
 
 def _read(entry: ReferenceItem | _ByPlace) -> tuple[AssetId, Use]:

@@ -67,3 +67,14 @@ class Held:
         recorded = self.uses.get(use.reference)
         named = use.reference in self.asset.references and recorded is not None
         return named and (keep or recorded == use)
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """How many entries an asset's references lacked, and how many were of references it does not have."""
+
+    added: int = 0
+    removed: int = 0
+
+    def __add__(self, other: "Mended") -> "Mended":
+        return Mended(self.added + other.added, self.removed + other.removed)

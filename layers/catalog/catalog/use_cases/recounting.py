@@ -1,4 +1,6 @@
-"""Recounting: a job checks and repairs the counters of tenants, range by range, then the totals.
+"""Recounting: a job checks and repairs what is derived from assets: counters, and entries of references.
+
+Ranges of a tenant come first, then its total.
 
 It is exact beside live traffic.  It repairs shares by the same moves as the stream's counting.  It compares
 the total and its shares as both were when the recount began (catalog.domain.recount).
@@ -8,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import batched
-from typing import TYPE_CHECKING, Final
+from heapq import merge
+from itertools import batched, groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
 
+from catalog.domain.assets import Asset
 from catalog.domain.clock import Clock, utc_now
 from catalog.domain.jobs import Done, Failure, Step, Work, digits_for, ranges
+from catalog.domain.keys import AssetId, AssetKey
 from catalog.domain.recount import RECORDS_PER_PART, RECOUNTED_WITHIN, Range
 from catalog.domain.usage import (
     MOVES_AT_ONCE,
@@ -28,16 +34,17 @@ from catalog.use_cases.counting import CountersContendedError, Moves, move
 if TYPE_CHECKING:
     from catalog.adapters.assets_table import Assets
     from catalog.adapters.recounts import Recounts
+    from catalog.adapters.references_table import References
     from catalog.adapters.tenants_table import Tenants
     from catalog.adapters.usage_table import Counters
-    from catalog.domain.assets import Asset
-    from catalog.domain.jobs import Job
-    from catalog.domain.keys import AssetId, TenantId
+    from catalog.domain.jobs import Job, Worker
+    from catalog.domain.keys import TenantId
 
 SHARES: Final = "shares"
+ENTRIES: Final = "references"
 TOTAL: Final = "total"
 _TRIES: Final = 5
-# Parts of a step: a tenant of 10^6 images has 256.
+# Parts of a step: a tenant of 10^6 images has 512.
 _MOST_PARTS: Final = 1_000
 _MOST_DIGITS: Final = 3  # 4,096 ranges: with 10^8 records 24,000 each, half a minute of a worker
 
@@ -61,8 +68,9 @@ class RecountSteps:
         if not records:
             return Step((), images=0, next=None)
         works = [
-            Work(tenant, SHARES, prefix)
+            Work(tenant, phase, prefix)
             for tenant, number in records.items()
+            for phase in (SHARES, ENTRIES)
             for prefix in ranges(_digits(number))
         ]
         return Step(works, images=sum(records.values()), next=f"{TOTAL}/{behind}/{max(records)}")
@@ -74,7 +82,7 @@ class RecountSteps:
         for tenant in self._tenants(job):
             if tenant > behind and parts < _MOST_PARTS:
                 records[tenant] = self.assets.estimated(tenant)
-                parts += 16 ** _digits(records[tenant])
+                parts += 2 * 16 ** _digits(records[tenant])
         return records
 
     def _tenants(self, job: Job) -> Sequence[TenantId]:
@@ -161,6 +169,72 @@ class RecountWorker:
             wrong = int(recount.difference != NOTHING)
             return Done(counts=_counts("totals_wrong", wrong, recount.difference))
         raise CountersContendedError(tenant)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """An id, and the references of which its asset and its entries disagree."""
+
+    id: AssetId
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesWorker:
+    """Compares the entries of references with the assets, and mends them.
+
+    A worker that dies between a mend and its report leaves it uncounted.
+    """
+
+    assets: Assets
+    references: References
+
+    def subjects(self, _: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, Compared]]:
+        """Each id that has an asset or an entry.  One asset may have 1,000 entries, so each is a subject."""
+        if work.within is not None:
+            found = self._compared(work.tenant, work.within, after)
+        else:
+            ids = (id_ for id_ in sorted(work.subjects) if after is None or id_ > after)
+            found = (each for id_ in ids for each in self._compared(work.tenant, id_, None))
+        return ((each.id, each) for each in found)
+
+    def _compared(self, tenant: TenantId, prefix: str, after: str | None) -> Iterator[Compared]:
+        assets = self.assets.within(tenant, prefix, after=after)
+        entries = self.references.within(tenant, prefix, after=after)
+        of_assets = ((asset.id, asset.references) for asset in assets)
+        of_entries = ((id_, frozenset({name})) for id_, name in entries)
+        by_id = itemgetter(0)
+        for id_, named in groupby(merge(of_assets, of_entries, key=by_id), key=by_id):
+            # A name that both have is there twice.
+            odd = frozenset[str]()
+            for _, names in named:
+                odd ^= names
+            yield Compared(id_, odd)
+
+    def take(self, job: Job, work: Work, subject: Compared) -> Done:
+        """Mend what still disagrees when it is read again."""
+        if not subject.names:
+            return Done()
+        mended = self.references.mend(AssetKey(work.tenant, subject.id), subject.names, dry_run=job.dry_run)
+        counts = {"entries_missing": mended.added, "entries_left_over": mended.removed}
+        return Done(counts={name: number for name, number in counts.items() if number})
+
+
+@dataclass(frozen=True, slots=True)
+class Recounting:
+    """Carries out both kinds of parts."""
+
+    counters: RecountWorker
+    entries: EntriesWorker
+
+    def subjects(self, job: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, Any]]:
+        return self._of(work).subjects(job, work, after=after)
+
+    def take(self, job: Job, work: Work, subject: Any) -> Done:
+        return self._of(work).take(job, work, subject)
+
+    def _of(self, work: Work) -> Worker[Any]:
+        return self.entries if work.phase == ENTRIES else self.counters
 
 
 def _failed(tenant: TenantId, code: str, why: str) -> Done:
