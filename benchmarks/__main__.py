@@ -40,6 +40,7 @@ BENCHMARKS: Final = (
     Benchmark("pipeline"),
     Benchmark("jobs_rebuild"),
     Benchmark("cost"),
+    Benchmark("references", images=False),
     Benchmark("jobs_recount", images=False),
     Benchmark("jobs_erase", images=False),
     Benchmark("jobs_live", images=False),

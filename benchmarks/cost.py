@@ -16,8 +16,9 @@ S3 and DynamoDB on AWS comes on top.
 What an upload is: one POST, one PUT where bytes are sent, and all that follows from them until the counters
 and events are done.  Asking whether it is ready is not part of it, nor is storage.
 
-A job's machinery is priced beside them, at list prices and without its workers' own time, which
-benchmarks/jobs_rebuild.py, jobs_import.py, jobs_recount.py and jobs_erase.py measure.
+References, no part of an upload, are priced by benchmarks/references.py.  A job's machinery is priced beside
+them, at list prices and without its workers' own time, which benchmarks/jobs_rebuild.py, jobs_import.py,
+jobs_recount.py and jobs_erase.py measure.
 """
 
 import json
@@ -38,6 +39,7 @@ from benchmarks._report import Goal, report
 from benchmarks._units import READS, Index, indexes, read_units, write_units
 from benchmarks.jobs_machinery import PER_PART, SIZES, dollars_a_million
 from benchmarks.pipeline import pictures
+from benchmarks.references import HELD, writing
 from catalog.domain.assets import Status
 from catalog_images import CatalogClient, Image
 from infra.local.emulator import Emulator, arguments
@@ -419,6 +421,9 @@ def main() -> None:
     print("\n## USD a million images, of a job's machinery, by the images of the tenant\n")
     rows = [(kind, *(f"{each:.2f}" for each in by_size.values())) for kind, by_size in jobs.items()]
     print(table(("", *(f"{size:,}" for size in SIZES)), rows))
+    references = {held: writing(held)["USD a million"] for held in HELD}
+    print("\n## USD a million references, by those that their image has already\n")
+    print(table(tuple(map(str, HELD)), [tuple(f"{each:.2f}" for each in references.values())]))
     goals = [
         Goal(f"{kind}, {load}", totals[kind][load], at_most=most, unit="USD a million")
         for kind, most in _GOALS.items()
@@ -426,7 +431,7 @@ def main() -> None:
     ]
     report(
         "cost",
-        figures={"totals": totals, "floor": floor, "lines": figures, "jobs": jobs},
+        figures={"totals": totals, "floor": floor, "lines": figures, "jobs": jobs, "references": references},
         goals=goals,
         out=chosen.out,
     )

@@ -69,6 +69,8 @@ def parts_of(kind: str, images: int) -> int:
     ranges = int(16 ** digits_for(images, per_part=PER_PART[kind]))
     if kind == "erase":  # swept twice; besides what no range has: three parts, two checks and the end
         return 2 * ranges + 3 + 2 * (1 + erasing.SEGMENTS) + 1
+    if kind == "recount":  # shares, and entries of references
+        return ranges + max(1, ranges // 16)
     return ranges
 
 

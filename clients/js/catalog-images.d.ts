@@ -92,7 +92,7 @@ export interface Ticket {
 export interface Announced {
   id: string;
   ticket: Ticket | null;
-  known: { status: Status; rejection: Image["rejection"]; correlation_id: string | null } | null;
+  known: { status: Status; rejection: Image["rejection"]; correlation_id: string | null; references: string[] } | null;
 }
 
 export class Catalog {

@@ -18,6 +18,7 @@ BAD: Final[dict[str, tuple[str, str, str, dict[str, Any], list[str]]]] = {
     "getImage": ("get_image", "GET", "/images/x", {}, ["id"]),
     "getViewPass": ("get_image", "GET", "/view-pass", {"query": {"limit": "1"}}, ["limit"]),
     "takeReference": ("references", "PUT", f"/images/{ID}/references/a//b", {}, ["reference"]),
+    "setReferences": ("references", "PUT", "/references", {"body": {"references": []}}, ["references"]),
     "releaseReference": ("references", "DELETE", "/images/x/references/a", {}, ["id"]),
     "decidePair": ("duplicates", "PUT", f"/images/{ID}/duplicates/{OTHER}", {"body": {}}, ["decision"]),
     "undoDecision": ("duplicates", "DELETE", f"/images/{ID}/duplicates/{ID}", {}, ["other"]),

@@ -55,7 +55,12 @@ def test_each_image_of_a_batch_has_the_answer_of_the_single_call_in_the_order_as
     assert statuses(answer) == [201, 200, 400, 415, 413, 400, 200]
     new, known, faulty, *_, nameless, refused = answer.json["answers"]
     assert new["ticket"]["upload"]["headers"]["content-length"] == str(len(PHOTOS[0]))
-    assert known["known"] == {"status": "ready", "rejection": None, "correlation_id": "request-1"}
+    assert known["known"] == {
+        "status": "ready",
+        "rejection": None,
+        "correlation_id": "request-1",
+        "references": [],
+    }
     assert {fault["field"] for fault in faulty["error"]["faults"]} == {"colour", "size_bytes"}
     assert (faulty["id"], nameless["id"]) == (IDS[2], None)
     assert refused["known"]["rejection"]["code"] == "unsupported_format"

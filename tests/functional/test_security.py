@@ -172,6 +172,15 @@ def _announcements(world: World) -> list[tuple[Request, Request]]:
     return [(batch(world.other), batch(secrets.token_hex(32)))]
 
 
+def _references(world: World) -> list[tuple[Request, Request]]:
+    def batch(id_: str) -> Request:
+        return Request(
+            "references", "PUT", "/references", {"references": [{"id": id_, "reference": "sku-1"}]}
+        )
+
+    return [(batch(world.image), batch(UNKNOWN))]
+
+
 def _comparison(world: World) -> list[tuple[Request, Request]]:
     return [
         (
@@ -208,6 +217,7 @@ WALL: Final[dict[str, Reach]] = {
     "deleteImage": _by_id("purge", "DELETE", "/images/{id}"),
     "takeReference": _by_id("references", "PUT", "/images/{id}/references/sku-1"),
     "releaseReference": _by_id("references", "DELETE", "/images/{id}/references/sku-1"),
+    "setReferences": _references,
     "decidePair": _by_id("duplicates", "PUT", "/images/{id}/duplicates/{other}", {"decision": "same"}),
     "undoDecision": _by_id("duplicates", "DELETE", "/images/{id}/duplicates/{other}"),
     "listPairs": _by_cursor("duplicates", "/duplicates", "images"),
@@ -224,8 +234,8 @@ WALL: Final[dict[str, Reach]] = {
     "requestUpload": _announcement,  # from now on globex awaits these bytes too
     "requestUploads": _announcements,
 }
-# What a tenant has, or may have, whatever another one has.
-EVERYBODYS: Final = {"requestUpload", "requestUploads", "listWebhooks", "getViewPass"}
+# What a tenant has, or may have, whatever another one has; and a batch, which is 200 whatever its items are.
+EVERYBODYS: Final = {"requestUpload", "requestUploads", "listWebhooks", "getViewPass", "setReferences"}
 # An administrator is above the tenants: these name one, and only a token with the scope catalog/admin comes
 # here (tests/template/test_api.py, tests/end_to_end/test_security.py).
 ADMINISTRATION: Final = {
@@ -314,6 +324,7 @@ def test_no_list_and_no_count_has_anything_of_another_tenant(world: World) -> No
             Request("list_images", "GET", "/images", query={"status": status})
             for status in ("ready", "rejected")
         ),
+        Request("list_images", "GET", "/images", query={"reference_prefix": "s"}),
         Request("duplicates", "GET", "/duplicates"),
         Request("metrics", "GET", "/metrics"),
         Request("purge", "POST", "/purge", {"older_than_days": 0}, scope=ADMIN),

@@ -43,6 +43,7 @@ class Catalog:
     asked: list[int] = field(default_factory=list)
     puts: list[str] = field(default_factory=list)
     references: list[NewReference] = field(default_factory=list)
+    referred: list[int] = field(default_factory=list)
     refusals: dict[str, list[ApiError]] = field(default_factory=dict)  # of announcements, by id, in turn
     put_errors: dict[str, list[Exception]] = field(default_factory=dict)
     on_put: Callable[[], None] = lambda: None
@@ -61,7 +62,8 @@ class Catalog:
         status = self.images.get(id_)
         if status in {None, "mismatched"}:
             return Ticket(id_, "", {}, "")
-        return Known(id_, str(status), "corrupt" if status == "rejected" else None)
+        held = tuple(new.reference for new in self.references if new.id == id_)[:10]
+        return Known(id_, str(status), "corrupt" if status == "rejected" else None, held)
 
     def put(self, ticket: Ticket, source: Path, **_: Any) -> None:
         self.on_put()
@@ -85,7 +87,8 @@ class Catalog:
         return Image(id_, known, codes.get(status), (), cast("Any", {}))
 
     def refer_many(self, references: Sequence[NewReference]) -> list[ApiError | None]:
-        assert len(references) <= 100
+        assert 1 <= len(references) <= 100
+        self.referred.append(len(references))
         self.references += references
         return [
             ApiError(409, "too_many_references", "") if new.reference == "full" else None
@@ -346,3 +349,24 @@ def test_a_damaged_index_costs_reading_again_and_no_more(tmp_path: Path) -> None
     damaged = tmp_path / "index"
     damaged.write_bytes(b"no database" * 100)
     assert ends(synced(Catalog(), tmp_path / "a", hashes=damaged)) == {"a": ("ready", None)}
+
+
+@pytest.mark.parametrize("files", [1_000, 2_000])
+def test_known_files_are_synchronized_again_by_a_hundred_a_call_and_their_references_are_not_set_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    """So 100,000 files take 1,000 calls.  Here a batch waits for its files, however slow the machine is."""
+    for number in range(files):
+        write(tmp_path, **{f"SKU-{number:04}": JPEG + number.to_bytes(4)})
+    catalog = Catalog()
+    pattern = KeyPattern.parse("{reference}")
+    synced(catalog, tmp_path, told=lambda _: None, pattern=pattern)
+    assert sum(catalog.referred) == files
+    calls = len(catalog.announced), len(catalog.referred), len(catalog.asked)
+    monkeypatch.setattr(module, "_LINGER_SECONDS", 20.0)
+
+    report = synced(catalog, tmp_path, told=lambda _: None, pattern=pattern)
+
+    assert len(report.known) == files
+    assert [len(batch) for batch in catalog.announced[calls[0] :]] == [100] * (files // 100)
+    assert (len(catalog.referred), len(catalog.asked)) == calls[1:]

@@ -55,7 +55,8 @@ def announcement_answer(document: Any) -> Known | Ticket | ApiError:
         return ticket(document["ticket"])
     if known := document["known"]:
         rejection = known["rejection"]
-        return Known(document["id"], known["status"], rejection["code"] if rejection else None)
+        code = rejection["code"] if rejection else None
+        return Known(document["id"], known["status"], code, tuple(known["references"]))
     return item_error(document)
 
 

@@ -53,6 +53,7 @@ class KnownImage(TypedDict):
     status: Status
     rejection: Rejection | None
     correlation_id: CorrelationId
+    references: list[str]
 
 
 class ItemError(TypedDict):

@@ -107,11 +107,15 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An image whose bytes the tenant has, in the answer to a batch: without its renditions."""
+    """An image whose bytes the tenant has, in the answer to a batch: without its renditions.
+
+    `references` are the first ten.
+    """
 
     id: str
     status: str
     rejection_code: str | None
+    references: tuple[str, ...] = ()
 
     @property
     def is_finished(self) -> bool:

@@ -82,10 +82,11 @@ class Sync:
 
 @dataclass(slots=True)
 class _Item:
-    """Bytes on their way, and the files that have them."""
+    """Bytes on their way, the files that have them, and the references that the catalog has of them."""
 
     photo: Photo
     files: list[str]
+    held: frozenset[str] = frozenset()
     tries: int = 0
     sent: bool = False
     waited_until: float = 0.0  # monotonic seconds
@@ -201,7 +202,7 @@ class _Run:
             item.files.append(name)
             ended = item.outcome
         if ended is not None:
-            self._file_ended(name, replace(ended, sent=False))
+            self._file_ended(item, name, replace(ended, sent=False))
 
     # --- Announcing and sending ---------------------------------------------------------------------------
 
@@ -218,7 +219,9 @@ class _Run:
             self.room.release()
             if isinstance(answer, ApiError):
                 self._refused(item, answer)
-            elif answer.is_finished:
+                continue
+            item.held = frozenset(answer.references)
+            if answer.is_finished:
                 self._finished(item, answer)
             else:
                 self._await(item)
@@ -316,25 +319,25 @@ class _Run:
         with self.lock:
             item.outcome, files = outcome, list(item.files)
         for number, name in enumerate(files):
-            self._file_ended(name, replace(outcome, sent=item.sent and number == 0))
+            self._file_ended(item, name, replace(outcome, sent=item.sent and number == 0))
 
-    def _file_ended(self, name: str, outcome: Outcome) -> None:
+    def _file_ended(self, item: _Item, name: str, outcome: Outcome) -> None:
         named = self.sync.pattern.match(name) if self.sync.pattern else None
         references = named.references if named and outcome.end in _REFERABLE else ()
         outcome = replace(outcome, file=name, references=tuple(dict.fromkeys(references)))
-        if references:
-            self.referring.put(outcome)
+        new = [NewReference(item.id, each) for each in outcome.references if each not in item.held]
+        if new:
+            self.referring.put((outcome, new))
         else:
             self.results.put(outcome)
 
-    def _refer(self, outcomes: Sequence[Outcome]) -> None:
-        wanted = [NewReference(str(outcome.id), name) for outcome in outcomes for name in outcome.references]
+    def _refer(self, asked: Sequence[tuple[Outcome, Sequence[NewReference]]]) -> None:
+        wanted = list(dict.fromkeys(each for _, new in asked for each in new))
         refused: dict[NewReference, ApiError | None] = {}
-        for batch in batched(list(dict.fromkeys(wanted)), BATCH):
+        for batch in batched(wanted, BATCH):
             refused.update(zip(batch, self.sync.catalog.refer_many(batch), strict=True))
-        for outcome in outcomes:
-            errors = (refused[NewReference(str(outcome.id), name)] for name in outcome.references)
-            error = next((error for error in errors if error), None)
+        for outcome, new in asked:
+            error = next((error for each in new if (error := refused[each])), None)
             self.results.put(replace(outcome, end=End.FAILED, code=error.code) if error else outcome)
 
 

@@ -206,6 +206,7 @@ def known_json(asset: Asset) -> dict[str, Any]:
         "status": asset.status,
         "rejection": _rejection_json(asset.rejection),
         "correlation_id": asset.correlation_id,
+        "references": sorted(asset.references)[:FIRST_REFERENCES],
     }
 
 

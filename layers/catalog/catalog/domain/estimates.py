@@ -46,11 +46,17 @@ UNITS: Final[Mapping[JobKind, Mapping[str, Unit]]] = {
         "compared": Unit(11e-6, 0.3),
         "joined": Unit(10e-6, 0.1),
     },
-    JobKind.RECOUNT: {"done": Unit(0.05e-6, 0.0005), "shares_wrong": Unit(1.3e-6, 0.0005)},
-    # benchmarks/jobs_erase.py: a record goes with two index entries; its share is written in a transaction,
-    # then deleted: 6.1 write units in all.  Every other item takes one; versions are deleted by the thousand.
+    JobKind.RECOUNT: {
+        "done": Unit(0.08e-6, 0.0005),
+        "shares_wrong": Unit(1.3e-6, 0.0005),
+        "entries_missing": Unit(3.2e-6, 0.001),
+        "entries_left_over": Unit(3.2e-6, 0.001),
+    },
+    # benchmarks/jobs_erase.py: a record goes with three index entries; its share is written in a transaction,
+    # then deleted: 7.1 write units in all.  Every other item takes one; versions are deleted by the thousand.
     JobKind.ERASE: {
-        "images": Unit(6.1 * 0.625e-6, 0.001),
+        "images": Unit(7.1 * 0.625e-6, 0.001),
+        "reference_entries": Unit(2 * 0.625e-6, 0.0005),
         "bands": Unit(0.625e-6, 0.0005),
         "pairs": Unit(2 * 0.625e-6, 0.0005),
         "imports": Unit(0.625e-6, 0.0005),
