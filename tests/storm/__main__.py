@@ -285,7 +285,7 @@ def main() -> None:
     with FaultProxy(proxy_port, options.port, weather).running():
         emulator.up()
         try:
-            with Receivers(random.Random(options.seed)).listening() as receivers:
+            with Receivers().listening() as receivers:
                 holds = weathered(emulator, weather, receivers, options)
         finally:
             if not options.keep:
