@@ -436,6 +436,22 @@ def test_a_receiver_that_fails_for_three_days_is_disabled_once_with_an_event_and
     assert day.handle(published(10_001)) == 1
 
 
+def test_a_receiver_that_answers_410_is_disabled_at_once_unless_it_was_only_tested(
+    cloud: Cloud, day: Day, subscribed: None
+) -> None:
+    put(cloud)
+    day.receiver.answers = lambda: Reply(410)
+    call(cloud, "POST", "/shop/test")
+    assert day.work() == [Outcome.FAILED]
+    assert call(cloud, "GET", "/shop").json["status"] == "enabled"
+
+    day.handle(published())
+    assert day.work() == [Outcome.BURIED]
+    assert call(cloud, "GET", "/shop").json["status"] == "disabled"
+    assert [letter.type for letter in day.dead()] == ["image.deleted"]
+    assert put(cloud).json["status"] == "enabled"
+
+
 @pytest.mark.parametrize(
     ("failures", "since"),
     [(DISABLED_AFTER_FAILURES - 2, DISABLED_AFTER * 2), (1_000, DISABLED_AFTER - timedelta(seconds=1))],

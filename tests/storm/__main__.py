@@ -5,9 +5,9 @@
 Starts an emulator of its own, deploys the same template with IAM on, and puts a proxy between the functions
 and AWS that throttles, fails and hangs up.  While clients of three tenants upload, refer, compare, decide and
 purge, workers are killed at random and, in gusts, one service is nearly out.  In its middle presets change,
-and jobs rebuild everything and import a bucket; their executions are stopped.  Then it calms: the queues
-drain, dead letters are shown with their reasons and redriven, jobs end, and every guarantee is held to what
-is left.
+and jobs rebuild everything and import a bucket; their executions are stopped.  Each tenant's receiver is told
+of every event by a webhook, and fails now and then.  Then it calms: the queues drain, dead letters are shown
+with their reasons and redriven, jobs end, and every guarantee is held to what is left.
 Exits with 1 where one does not hold.  The report is printed, and written to .local/<name>/storm.json.
 """
 
@@ -39,6 +39,7 @@ from tests.storm.clients import Journal, PatientClient, Turns, foreign_ids
 from tests.storm.faults import FaultProxy, Weather
 from tests.storm.jobs import CatalogJobs
 from tests.storm.plan import TENANTS, Plan, Sort, plan, tenant_of
+from tests.storm.receivers import Receivers
 from tests.storm.verdict import GUARANTEES, Evidence, Kill, blamed, deployed_anew
 
 # In the template a message comes back after 6 minutes and dies after 5 receives; a storm has not the time.
@@ -46,7 +47,7 @@ HIDDEN_SECONDS: Final = 12
 RECEIVES: Final = 3
 DRAINED_WITHIN_SECONDS: Final = 240
 REDRIVES: Final = 6
-QUEUE_OUTPUTS: Final = ("UploadsQueueUrl", "RenderQueueUrl", "PurgeQueueUrl")
+QUEUE_OUTPUTS: Final = ("UploadsQueueUrl", "RenderQueueUrl", "PurgeQueueUrl", "WebhooksQueueUrl")
 # Those that change most are killed most; a new worker of the emulator takes seconds of a laptop.
 KILLED: Final = {
     "IngestFunction": 8,
@@ -63,6 +64,7 @@ KILLED: Final = {
     "ImportWorkerFunction": 5,
     "JobPlannerFunction": 3,
     "JobsFunction": 1,
+    "WebhookDeliveryFunction": 5,
 }
 
 
@@ -126,7 +128,13 @@ def hurry(deployment: Deployment, *, receives: int) -> None:
 
 
 def throw(
-    stack: Stack, thrown: Plan, deployment: Deployment, weather: Weather, options: Any
+    stack: Stack,
+    thrown: Plan,
+    deployment: Deployment,
+    weather: Weather,
+    *,
+    receivers: Receivers,
+    options: Any,
 ) -> tuple[Journal, Fate, CatalogJobs]:
     """The storm itself: over when every client has had its turns."""
     journal = Journal()
@@ -146,6 +154,8 @@ def throw(
         credentials = Credentials(made.client.client_id, made.client_secret)
         catalog = PatientClient(stack.api_url, stack.token_url, credentials, journal)
         catalog.token()
+        if administers:
+            receivers.subscribe(tenant, catalog)
         turns.append(
             Turns(
                 name=client,
@@ -275,14 +285,15 @@ def main() -> None:
     with FaultProxy(proxy_port, options.port, weather).running():
         emulator.up()
         try:
-            holds = weathered(emulator, weather, options)
+            with Receivers().listening() as receivers:
+                holds = weathered(emulator, weather, receivers, options)
         finally:
             if not options.keep:
                 emulator.down()
     sys.exit(0 if holds else 1)
 
 
-def weathered(emulator: Emulator, weather: Weather, options: Any) -> bool:
+def weathered(emulator: Emulator, weather: Weather, receivers: Receivers, options: Any) -> bool:
     """The whole storm, from deployment to verdict; whether every guarantee held."""
     os.environ.update(emulator.credentials)
     sdk.client.cache_clear()
@@ -295,7 +306,8 @@ def weathered(emulator: Emulator, weather: Weather, options: Any) -> bool:
     hurry(deployment, receives=RECEIVES)
 
     storm_began = time.monotonic()
-    journal, fate, jobs = throw(stack, thrown, deployment, weather, options)
+    journal, fate, jobs = throw(stack, thrown, deployment, weather, receivers=receivers, options=options)
+    receivers.calm = True
     faults = list(weather.faults)
     calls = sum(weather.calls.values())
     storm_seconds = time.monotonic() - storm_began
@@ -333,6 +345,7 @@ def weathered(emulator: Emulator, weather: Weather, options: Any) -> bool:
         presets_of(deployment),
         readers,
         jobs,
+        receivers,
     )
     verdicts = {"queues drain, dead letters are explained and redriven": left + unburied + unburied_later}
     for name, guarantee in GUARANTEES:
@@ -385,6 +398,11 @@ def weathered(emulator: Emulator, weather: Weather, options: Any) -> bool:
         "jobs": [f"{job.kind}: {job.state}, {job_figures(job)}" for job in seen.jobs],
         "at_last": [f"{job.kind}: {job_figures(job)}" for job in last],
         "to_jobs": dict(jobs.happened),
+        "webhooks": {
+            **Counter(event["type"] for _, event in receivers.events),
+            "refused by receivers": receivers.refused,
+            "repeated": receivers.repeated(),
+        },
         "purge_runs": dict(Counter(f"{run.state}" for runs in seen.runs.values() for run in runs)),
         "purged": sum(run.deleted for runs in seen.runs.values() for run in runs),
         "findings": verdicts,
@@ -428,6 +446,7 @@ def show(report: Mapping[str, Any]) -> None:
     table("what is left", report["left"])
     runs = ", ".join(f"{number} {state}" for state, number in sorted(report["purge_runs"].items()))
     say(f"  {report['near_duplicates']} near-duplicates; {report['purged']} purged; runs: {runs}")
+    table("told by webhooks", report["webhooks"])
     table("what happened to jobs", report["to_jobs"])
     for job in report["jobs"] + [f"at last {job}" for job in report["at_last"]]:
         say(f"  {job}")

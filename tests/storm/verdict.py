@@ -34,6 +34,7 @@ from tests.storm.clients import Bad, Journal
 from tests.storm.faults import MARK, Fault
 from tests.storm.jobs import CatalogJobs
 from tests.storm.plan import TENANTS, Plan
+from tests.storm.receivers import Receivers
 
 _FOLLOWED_WITHIN_SECONDS: Final = 90.0
 # MiniStack 1.5 removes a dead worker's folder late, and fails the next ones that were about to use it.
@@ -85,6 +86,7 @@ class Evidence:
     jobs: tuple[Job, ...]
     imported: tuple[Laid, ...]
     imported_into: str
+    receivers: Receivers
 
     @classmethod
     def gathered(  # noqa: PLR0917
@@ -97,6 +99,7 @@ class Evidence:
         presets: tuple[Preset, ...],
         readers: Mapping[str, CatalogClient],
         jobs: CatalogJobs,
+        receivers: Receivers,
     ) -> "Evidence":
         """Everything stored, read by the account's root user; nothing is repaired."""
         table, runs = Assets(deployment.output("AssetsTable")), PurgeRuns(deployment.output("PurgeRunsTable"))
@@ -122,6 +125,7 @@ class Evidence:
             tuple(jobs.catalog.jobs()),
             jobs.objects,
             jobs.tenant,
+            receivers,
         )
 
 
@@ -201,6 +205,20 @@ def jobs_complete_and_lost_nothing(seen: Evidence) -> Iterable[str]:
         asset = seen.assets.get((seen.imported_into, one.id))
         if asset is None or asset.status is not (Status.REJECTED if one.is_broken else Status.READY):
             yield f"{one.key} was imported and is {asset and asset.status}"
+
+
+def webhooks_told_of_each_image(seen: Evidence) -> Iterable[str]:
+    """Each image's fate came to its tenant's receiver at least once, and nobody else's did."""
+    yield from seen.receivers.broken
+    if not seen.receivers.refused:
+        yield "no receiver refused anything: nothing was proven of a second attempt"
+    told = {
+        Status.READY: seen.receivers.ids("image.ready"),
+        Status.REJECTED: seen.receivers.ids("image.rejected"),
+    }
+    for key, asset in seen.assets.items():
+        if asset.status in told and key not in told[asset.status]:
+            yield f"{key[0]} was never told that {key[1]} is {asset.status}"
 
 
 def every_rendition_decodes(seen: Evidence) -> Iterable[str]:
@@ -397,7 +415,7 @@ def alarms_had_their_metrics(seen: Evidence) -> Iterable[str]:
         if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
         for dimension in alarm["Dimensions"]
     }
-    for output in ("Uploads", "Render", "Purge", "Usage"):
+    for output in ("Uploads", "Render", "Purge", "Usage", "Webhooks"):
         queue = seen.deployment.output(f"{output}DeadLetterQueueUrl").rpartition("/")[2]
         if queue not in watched:
             yield f"no alarm watches {queue}"
@@ -406,7 +424,7 @@ def alarms_had_their_metrics(seen: Evidence) -> Iterable[str]:
     for name in names - {"JobsFailed"}:  # of a storm in which none did
         if name not in told and any("near-duplicates not looked for" in str(line) for line in seen.log):
             yield f"the metric {name} was never told"
-    for name in ("Accepted", "Rejected", "RenditionsWritten", "AssetsCounted"):
+    for name in ("Accepted", "Rejected", "RenditionsWritten", "AssetsCounted", "WebhookDelivered"):
         if name not in told:
             yield f"the metric {name} was never told"
 
@@ -438,6 +456,7 @@ GUARANTEES: Final[tuple[tuple[str, Guarantee], ...]] = (
     ("nothing is lost", nothing_is_lost),
     ("poison is rejected, and nothing else", poison_is_rejected_and_nothing_else),
     ("nothing is doubled", nothing_is_doubled),
+    ("webhooks told of each image, verified", webhooks_told_of_each_image),
     ("every rendition is there and decodes", every_rendition_decodes),
     ("every preset is the new one", every_preset_is_the_new_one),
     ("jobs complete, and lose nothing", jobs_complete_and_lost_nothing),

@@ -49,11 +49,21 @@ def test_a_preflight_needs_no_token_and_a_call_without_auth_of_its_own_needs_one
     assert API["Auth"]["DefaultAuthorizer"] in API["Auth"]["Authorizers"]
 
 
-def test_the_stage_logs_every_access_and_is_traced():
+def test_the_stage_logs_every_access():
     assert API["StageName"] == "v1"
-    assert API["TracingEnabled"] is True
     entry = json.loads(API["AccessLogSetting"]["Format"])
     assert {"request_id", "client_id", "status"} <= set(entry)
+
+
+def test_a_share_of_the_stages_calls_is_traced_and_with_no_share_nothing_is():
+    """X-Ray names a stage `<API's name>/<stage>`, and a rule by at most 32 characters."""
+    rule = APPLICATION.of_type("AWS::XRay::SamplingRule")["ApiTraces"]["SamplingRule"]
+    assert API["TracingEnabled"] == {"Fn::If": ["Traced", True, False]}
+    assert APPLICATION.document["Resources"]["ApiTraces"]["Condition"] == "Traced"
+    assert (API["Name"], API["StageName"]) == ({"Ref": "AWS::StackName"}, "v1")
+    assert rule["ServiceName"] == {"Fn::Sub": "${AWS::StackName}/v1"}
+    assert (rule["FixedRate"], rule["ReservoirSize"]) == ({"Ref": "TracedShare"}, 0)
+    assert {rule[each] for each in ("Host", "HTTPMethod", "URLPath", "ResourceARN")} == {"*"}
 
 
 @pytest.mark.parametrize(

@@ -116,11 +116,11 @@ def test_a_function_gets_every_setting_its_handler_asks_for_and_no_other(functio
 
 
 @EVERY_FUNCTION
-def test_a_function_runs_where_the_layers_were_built_for_and_is_traced(function):
+def test_a_function_runs_where_the_layers_were_built_for_and_begins_no_trace(function):
     merged = {**GLOBALS, **FUNCTIONS[function]}
     assert merged["Runtime"] == "python3.13"
     assert merged["Architectures"] == ["x86_64"]
-    assert merged["Tracing"] == "Active"
+    assert merged["Tracing"] == "PassThrough"
     assert merged["Handler"] == "handler.handler"
 
 

@@ -1,19 +1,25 @@
 """The storm itself: it harms what its seed says, and only what is its own."""
 
+import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
+from standardwebhooks import Webhook as Verifier
 
 from infra.local.proxy import Call, call_of
 from tests.end_to_end.deployment import Deployment, within
 from tests.storm.faults import Kind, Weather
 from tests.storm.plan import Sort, plan
+from tests.storm.receivers import Receivers
 
 READ = Call("dynamodb", "GetItem", presigned=False)
 
@@ -80,3 +86,43 @@ def test_a_plan_is_its_seeds_and_a_third_duplicates_and_a_tenth_poison() -> None
     assert len(sorts) == 60
     assert 17 <= duplicates <= 20
     assert sorts.count(Sort.POISON) + sorts.count(Sort.WRONG_BYTES) == 6
+
+
+def test_a_receiver_keeps_what_is_verified_and_its_own_and_reports_what_is_not() -> None:
+    secret = "whsec_" + "QUJD" * 8
+    receivers = Receivers(secrets={"acme": secret}, calm=True)
+    with receivers.listening():
+        answers = [
+            httpx.post(f"{receivers.address}/acme", headers=headers, content=body).status_code
+            for body, headers in (
+                _signed(secret, "acme", "one"),
+                _signed(secret, "acme", "one"),
+                _signed(secret, "globex", "two"),
+                _signed("whsec_" + "QUJE" * 8, "acme", "three"),
+            )
+        ]
+
+    assert answers == [204, 204, 204, 400]
+    assert receivers.ids("image.ready") == {("acme", "one"), ("acme", "two")}
+    assert receivers.repeated() == 1
+    assert [line.split(":")[0] for line in receivers.broken] == [
+        "acme was told of globex",
+        "a delivery to acme is not verified",
+    ]
+
+
+def test_a_receiver_refuses_now_and_then_until_it_is_calm() -> None:
+    secret = "whsec_" + "QUJD" * 8
+    body, headers = _signed(secret, "acme", "one")
+    stormy, calm = Receivers(secrets={"acme": secret}), Receivers(secrets={"acme": secret}, calm=True)
+
+    assert Counter(stormy.take("acme", headers, body) for _ in range(120)) == {204: 110, 503: 10}
+    assert {calm.take("acme", headers, body) for _ in range(120)} == {204}
+
+
+def _signed(secret: str, tenant: str, image: str) -> tuple[bytes, dict[str, str]]:
+    data = {"tenant": tenant, "id": image, "event_id": f"event-{image}"}
+    body = json.dumps({"type": "image.ready", "data": data})
+    now = datetime.now(UTC)
+    headers = {"webhook-id": f"event-{image}", "webhook-timestamp": str(int(now.timestamp()))}
+    return body.encode(), headers | {"webhook-signature": Verifier(secret).sign(f"event-{image}", now, body)}

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any, Final
 
 from catalog.domain.errors import CallerError, Kind
@@ -84,7 +85,9 @@ class WebhookDisabledError(CallerError):
 
     kind = Kind.CONFLICT
     code = "webhook_disabled"
-    message = "this webhook is disabled since its receiver failed for days; PUT it again to enable it"
+    message = (
+        "this webhook is disabled since its receiver failed for days or is gone; PUT it again to enable it"
+    )
 
 
 def webhook_name(text: str) -> str:
@@ -183,12 +186,12 @@ class Webhook:
             self, failures=0, failing_since=None, resting_until=None, revision=self.revision + 1
         )  # fmt: skip
 
-    def failed(self, now: datetime) -> "Webhook":
-        """After an attempt that failed: it may rest, and may be disabled."""
+    def failed(self, now: datetime, *, gone: bool = False) -> "Webhook":
+        """After an attempt that failed: it may rest, and may be disabled; one whose receiver is gone is."""
         failures, since = self.failures + 1, self.failing_since or now
         rest = failures - RESTS_AFTER
         resting = now + RESTS[min(rest, len(RESTS) - 1)] if rest >= 0 else None
-        disabled = failures >= DISABLED_AFTER_FAILURES and now - since >= DISABLED_AFTER
+        disabled = gone or (failures >= DISABLED_AFTER_FAILURES and now - since >= DISABLED_AFTER)
         return replace(
             self,
             failures=failures,
@@ -285,6 +288,11 @@ class Reply:
     def accepts(self) -> bool:
         """Any 2xx.  A redirect is a failure: it could lead anywhere."""
         return self.status in _ACCEPTING
+
+    @property
+    def is_gone(self) -> bool:
+        """The receiver wants no more events, as the convention has it: 410."""
+        return self.status == HTTPStatus.GONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,7 +105,7 @@ class Delivering:
             return Outcome.DELIVERED
         if delivery.type == TEST_EVENT:
             return Outcome.FAILED
-        if (after := self._note_failure(webhook)) and after.disabled_at is not None:
+        if (after := self._note_failure(webhook, reply)) and after.disabled_at is not None:
             return self._disabled(after, delivery)
         return self._later(following, delivery, Outcome.FAILED)
 
@@ -147,9 +147,9 @@ class Delivering:
             else:
                 return
 
-    def _note_failure(self, webhook: Webhook) -> Webhook | None:
-        """The webhook afterwards, None if it is gone.  Failures at the same moment count as one."""
-        failed = webhook.failed(self.clock())
+    def _note_failure(self, webhook: Webhook, reply: Reply) -> Webhook | None:
+        """The webhook afterwards, None if it is deleted.  Failures at the same moment count as one."""
+        failed = webhook.failed(self.clock(), gone=reply.is_gone)
         try:
             self.webhooks.record(failed, instead_of=webhook)
         except WebhookMovedError:
