@@ -14,11 +14,14 @@ from tests.examples import ROOT, examples
 
 CLIENT: Final = "tests/end_to_end/test_python_client.py"
 RECIPES: Final = "tests/end_to_end/test_recipes.py"
-PYTHON_RECIPES: Final = f"{RECIPES}::test_the_python_recipes_do_what_they_say"
 TARGETS: Final = "tests/unit/test_examples.py::test_make_knows_every_command_of_the_documents"
 DIAGRAM: Final = "mermaid"
 
-# By document, heading and language: the tests that execute the block.
+# By document and language: the test that executes all blocks, which are one program.
+PROGRAMS: Final = {
+    ("docs/api.md", "python"): f"{RECIPES}::test_the_python_recipes_do_what_they_say",
+}
+# By document, heading and language: the tests that execute the one block there.
 EXECUTED: Final = {
     ("README.md", "Try it", "bash"): [TARGETS],
     ("README.md", "Call it", "bash"): [f"{CLIENT}::test_the_readme_calls_it_as_it_stands"],
@@ -31,13 +34,6 @@ EXECUTED: Final = {
         f"{RECIPES}::test_the_operators_command_of_the_readme_makes_a_client",
     ],
     ("docs/api.md", "The API in working code", "bash"): [f"{RECIPES}::test_the_curl_recipe_lists_images"],
-    **{
-        ("docs/api.md", heading, "python"): [PYTHON_RECIPES]
-        for heading in (
-            "Get a token", "Upload a photo", "Say who uses it", "List images", "Compare formats",
-            "Duplicates", "Purge", "Tenants and clients", "Metrics",
-        )
-    },
     ("docs/api.md", "In JavaScript", "js"): [
         "tests/end_to_end/test_javascript_client.py::test_the_javascript_recipe_does_what_it_says"
     ],
@@ -68,15 +64,18 @@ DOCUMENTS: Final = sorted(
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_example_is_executed_by_a_test(document: str) -> None:
-    shown = Counter((document, each.heading, each.language) for each in examples(document))
-    run = {key for key in EXECUTED if key[0] == document}
+    shown = Counter(
+        (document, each.heading, each.language)
+        for each in examples(document)
+        if each.language != DIAGRAM and (document, each.language) not in PROGRAMS
+    )
 
-    assert {key for key in shown if key[2] != DIAGRAM} == run
-    # A test takes the one block below a heading; a program is all of a document's blocks.
-    assert [key for key in run if shown[key] > 1 and EXECUTED[key] != [PYTHON_RECIPES]] == []
+    assert shown == Counter({key: 1 for key in EXECUTED if key[0] == document})
 
 
-@pytest.mark.parametrize("test", sorted({each for tests in EXECUTED.values() for each in tests}))
+@pytest.mark.parametrize(
+    "test", sorted({*PROGRAMS.values(), *(each for tests in EXECUTED.values() for each in tests)})
+)
 def test_each_of_these_tests_is_there(test: str) -> None:
     file, _, name = test.partition("::")
     assert re.search(rf"^def {name}\(", (ROOT / file).read_text(), re.M)
