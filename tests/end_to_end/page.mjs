@@ -4,10 +4,9 @@
 //
 // Prints what the page showed as JSON.  Exits with 3 where there is no browser; what it prints then says what to do.
 
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { createServer, get } from "node:http";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 
 import { clientCredentials } from "../../clients/js/catalog-images.js";
@@ -40,19 +39,6 @@ async function serve() {
   return server;
 }
 
-/**
- * The emulator's CloudFront knows a distribution by its host, and has neither its name nor TLS.  One after the other:
- * 20 workers that start at once take longer than CloudFront waits.
- */
-async function askTheCdn(route) {
-  const { host, pathname } = new URL(route.request().url());
-  const asked = lastAsked.then(() => once(get(new URL(pathname, API), { headers: { host } }), "response"));
-  lastAsked = asked;
-  const [answer] = await asked;
-  await route.fulfill({ status: answer.statusCode, headers: answer.headers, body: Buffer.concat(await answer.toArray()) });
-}
-let lastAsked = Promise.resolve();
-
 /** An installed browser, else that of the package, whose binary is for x86-64 Linux. */
 async function startBrowser() {
   const packaged = require("@sparticuz/chromium");
@@ -76,7 +62,6 @@ const isToCount = (message) => message.type() === "error" && !message.text().sta
 page.on("console", (message) => isToCount(message) && complaints.push(message.text()));
 page.on("pageerror", (error) => complaints.push(String(error)));
 page.on("worker", () => workers++);
-await page.route("https://*.cloudfront.net/**", askTheCdn);
 try {
   await page.goto(address);
   await page.setInputFiles("input:enabled", files);

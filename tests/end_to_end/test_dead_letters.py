@@ -150,8 +150,7 @@ def test_the_correlation_id_of_an_upload_is_in_the_logs_of_every_function_it_pas
 ) -> None:
     data = jpeg_bytes(product_photo(9063, (500, 400)))
     image = settled(acme, data)
-    (item,) = deployment.items_of(image.id)
-    correlation_id = item["correlation_id"]["S"]
+    correlation_id = image.document["correlation_id"]
     logs = deployment.stack.client("logs")
 
     def passed() -> set[str]:

@@ -12,14 +12,14 @@ from typing import Any, Final
 import pytest
 
 from catalog.domain.tenants import Scope
-from infra.local.deploy import deployed_with
+from infra.local.deploy import with_cdn
 from infra.operator.tenants import create_tenant_client
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.end_to_end.deployment import Deployment
+from tests.examples import ROOT, texts
 
 pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="needs Node 20 or newer with npm")
 
-ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = Path(__file__).with_name("page.mjs")
 PACKAGES: Final = ROOT / ".venvs" / "node"
 NO_BROWSER: Final = 3
@@ -61,7 +61,7 @@ def test_a_page_uploads_20_photos_and_shows_them_from_permanent_urls(
 ) -> None:
     files = photos(tmp_path, PHOTOS)
 
-    with deployed_with(deployment.stack, EnableCdn="true"):
+    with with_cdn(deployment.stack) as cdn:
         said = node(tmp_path, environment, PAGE, PACKAGES, tmp_path / "page.png", *files)
 
     seen: dict[str, Any] = json.loads(said)
@@ -74,14 +74,12 @@ def test_a_page_uploads_20_photos_and_shows_them_from_permanent_urls(
         addresses = [each.split(" ") for each in image["srcset"].split(", ")]
         assert [width for _, width in addresses] == ["200w", "600w", "640w"]
         for (address, _), preset in zip(addresses, ("thumb", "card", "zoom"), strict=True):
-            assert re.fullmatch(
-                rf"https://\w+\.cloudfront\.net/renditions/{TENANT}/[0-9a-f]{{64}}/{preset}", address
-            )
+            assert re.fullmatch(rf"{re.escape(cdn)}/renditions/{TENANT}/[0-9a-f]{{64}}/{preset}", address)
         assert image["currentSrc"] == addresses[0][0]
 
 
 def test_the_javascript_recipe_does_what_it_says(environment: dict[str, str], tmp_path: Path) -> None:
-    (recipe,) = re.findall(r"^```js\n(.*?)^```", (ROOT / "docs" / "api.md").read_text(), re.M | re.S)
+    (recipe,) = texts("docs/api.md", "js")
     (tmp_path / "recipe.mjs").write_text(recipe)
     (tmp_path / "lamp.jpg").write_bytes(jpeg_bytes(product_photo(1499, (640, 480))))
     (tmp_path / "node_modules").mkdir()

@@ -2,8 +2,8 @@
 
 import json
 import os
-import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,13 +16,15 @@ import pytest
 import requests
 
 from catalog.domain.tenants import Scope
+from infra.local import environments
 from infra.local.proxy import Call, Passage, Proxy
 from infra.operator.tenants import create_tenant_client
 from infra.pictures.images import jpeg_bytes, noisy_scene
 from tests.end_to_end.deployment import Deployment
+from tests.examples import ROOT, texts
 
-ROOT: Final = Path(__file__).parents[2]
 MOST_LINES: Final = 10
+CLIENT_FILE: Final = ".local/demo/client.env"
 COMMAND: Final = (sys.executable, "-m", "catalog_images")
 # As from a terminal: whatever runs in a shell's background is started with Ctrl-C ignored.
 FROM_A_TERMINAL: Final = """
@@ -33,28 +35,17 @@ run()
 """
 
 
-def block(document: str, language: str, *, below: str = "") -> str:
-    """The first block in a language, below a heading of the document."""
-    text = (ROOT / document).read_text()
-    shown = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
-    found = shown.search(text, text.index(below))
-    assert found is not None
-    return found[1]
-
-
 @pytest.fixture
 def home(deployment: Deployment, tmp_path: Path) -> dict[str, str]:
     """An environment with the command installed, a client's file where the demo leaves it, and no login."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "catalog-images").write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
-    (programs / "pip").write_text("#!/bin/sh\n")  # `make check` builds the wheel and installs it
-    for program in programs.iterdir():
-        program.chmod(0o755)
+    (programs / "catalog-images").chmod(0o755)
     made = create_tenant_client(
         "python-client", scopes=(Scope.READ, Scope.WRITE), outputs=deployment.stack.outputs
     )
-    file = tmp_path / ".local" / "demo" / "client.env"
+    file = tmp_path / CLIENT_FILE
     file.parent.mkdir(parents=True)
     file.write_text(
         f"API={deployment.stack.api_url}\nTOKEN_URL={deployment.stack.token_url}\n"
@@ -68,32 +59,84 @@ def home(deployment: Deployment, tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.fixture
+def installed(home: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """`home`, where `pip install ./clients/python` brings the command; what it needs is installed already."""
+    shutil.copytree(
+        ROOT / "clients" / "python",
+        tmp_path / "clients" / "python",
+        ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build"),
+    )
+    target = tmp_path / "installed"
+    options = ("--no-index", "--no-deps", "--no-build-isolation", "--python", str(environments.python("dev")))
+    pip = shlex.join([environments.command("dev", "uv"), "pip"])
+    programs = tmp_path / "bin"
+    (programs / "catalog-images").unlink()
+    (programs / "pip").write_text(
+        f'#!/bin/sh\nexec {pip} "$@" --quiet {shlex.join((*options, "--target", str(target)))}\n'
+    )
+    (programs / "pip").chmod(0o755)
+    return home | {
+        "PATH": f"{target / 'bin'}{os.pathsep}{home['PATH']}",
+        "PYTHONPATH": str(target),
+        **{name: value for name, value in environments.uv_environ().items() if name.startswith("UV_")},
+    }
+
+
 def draw(folder: Path, *seeds: int) -> None:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for seed in seeds:
         (folder / f"lamp-{seed}.jpg").write_bytes(jpeg_bytes(noisy_scene(seed, (400, 300))))
 
 
-def run(home: Mapping[str, str], folder: Path, *command: str) -> str:
-    done = subprocess.run(command, cwd=folder, env=home, capture_output=True, text=True, check=False)
+def run(home: Mapping[str, str], folder: Path, *command: str, answers: str = "") -> str:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=home,
+        input=answers,
+        start_new_session=True,  # a secret is asked at the terminal, if there is one
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def test_the_readme_calls_it_as_it_stands(home: dict[str, str], tmp_path: Path) -> None:
+def test_the_readme_calls_it_as_it_stands(installed: dict[str, str], tmp_path: Path) -> None:
     draw(tmp_path / "photos", 700, 701)
 
-    shown = block("README.md", "bash", below="## Call it")
-    said = run(home, tmp_path, "bash", "-euo", "pipefail", "-c", shown)
+    (shown,) = texts("README.md", "bash", below="Call it")
+    said = run(installed, tmp_path, "bash", "-euo", "pipefail", "-c", shown)
 
+    hooks = json.loads(run(installed, tmp_path, "catalog-images", "webhooks", "list", "--json"))
+    run(installed, tmp_path, "catalog-images", "webhooks", "delete", "shop")
     assert "2 sent" in said and "2 ready" in said
+    assert (hooks["name"], hooks["url"]) == ("shop", "https://shop.example/hooks")
     assert "lamp-700.jpg" in said and "lamp-701.jpg" in said
+
+
+def test_the_clients_readme_asks_who_calls_and_takes_references_from_folders(
+    installed: dict[str, str], tmp_path: Path
+) -> None:
+    draw(tmp_path / "photos" / "SKU-1", 703)
+    client = dict(line.split("=", 1) for line in (tmp_path / CLIENT_FILE).read_text().splitlines())
+    asked = "".join(f"{client[name]}\n" for name in ("API", "TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET"))
+
+    (shown,) = texts("clients/python/README.md", "bash")
+    said = run(installed, tmp_path, "bash", "-euo", "pipefail", "-c", shown, answers=asked)
+
+    listed = run(installed, tmp_path, "catalog-images", "list", "--json").splitlines()
+    found = {each["original_filename"]: each for each in map(json.loads, listed)}
+    assert found["lamp-703.jpg"]["references"] == ["SKU-1"]
+    assert "1 ready" in said and "--install-completion" in said
 
 
 def test_ten_lines_of_python_bring_the_first_image_live(home: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "lamp.jpg").write_bytes(jpeg_bytes(noisy_scene(702, (1200, 900))))
-    run(home, tmp_path, "catalog-images", "login", ".local/demo/client.env")
-    program = block("clients/python/README.md", "python")
+    run(home, tmp_path, "catalog-images", "login", CLIENT_FILE)
+    (program,) = texts("clients/python/README.md", "python")
 
     said = run(home, tmp_path, sys.executable, "-c", program)
 
@@ -123,7 +166,7 @@ def test_a_sync_that_ctrl_c_interrupts_is_completed_by_the_next(
     deployment: Deployment, home: dict[str, str], tmp_path: Path
 ) -> None:
     draw(tmp_path / "photos", *range(710, 716))
-    run(home, tmp_path, "catalog-images", "login", ".local/demo/client.env")
+    run(home, tmp_path, "catalog-images", "login", CLIENT_FILE)
     sync = [sys.executable, "-c", FROM_A_TERMINAL, "--json", "sync", "photos", "--parallel", "1"]
     port = deployment.stack.emulator.port
     with Proxy(0, port, NoPolls).running() as proxy:

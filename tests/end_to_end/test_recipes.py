@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +16,11 @@ from catalog.domain.tenants import ClientCredentials, Scope
 from infra.operator.tenants import create_tenant_client
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.end_to_end.deployment import Deployment
+from tests.examples import ROOT, texts
 
 # Other tests have images in the documents' tenants, or make them: schemathesis sends the contract's examples.
 TENANTS = {"acme": "recipes", "initech": "recipes-made"}
 TENANT = TENANTS["acme"]
-DOCUMENTS = Path(__file__).parents[2] / "docs"
 
 # In 30 days, the photo that has no reference would go: what the document's dry run cannot find today.
 IN_THIRTY_DAYS = f"""
@@ -46,11 +47,12 @@ Path("facts.json").write_text(json.dumps(facts))
 """
 
 
-def blocks(document: str, language: str) -> list[str]:
-    text = (DOCUMENTS / document).read_text()
-    for shown, own in TENANTS.items():
-        text = text.replace(shown, own)
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+def blocks(document: str, language: str, *, below: str | None = None) -> list[str]:
+    """A document's examples, with tenants of this module."""
+    names = re.compile("|".join(TENANTS))
+    return [
+        names.sub(lambda found: TENANTS[found[0]], text) for text in texts(document, language, below=below)
+    ]
 
 
 def client(deployment: Deployment, tenant: str, *scopes: Scope) -> ClientCredentials:
@@ -75,7 +77,7 @@ def environment(deployment: Deployment) -> dict[str, str]:
 
 def test_the_curl_recipe_lists_images(environment: dict[str, str], tmp_path: Path) -> None:
     said = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", *blocks("api.md", "bash")],
+        ["bash", "-euo", "pipefail", "-c", *blocks("docs/api.md", "bash")],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -84,6 +86,22 @@ def test_the_curl_recipe_lists_images(environment: dict[str, str], tmp_path: Pat
     )
     assert said.returncode == 0, said.stderr
     assert set(json.loads(said.stdout)) == {"images", "cursor"}
+
+
+def test_the_operators_command_of_the_readme_makes_a_client(deployment: Deployment) -> None:
+    (shown,) = blocks("README.md", "bash", below="Deploy it")
+    *_, command = shown.splitlines()
+    emulator = deployment.stack.emulator
+    said = subprocess.run(
+        shlex.split(command),
+        cwd=ROOT,
+        env=os.environ | {"AWS_ENDPOINT_URL": emulator.endpoint} | emulator.credentials,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout).keys() >= {"client_id", "client_secret"}
 
 
 def test_the_python_recipes_do_what_they_say(
@@ -96,9 +114,9 @@ def test_the_python_recipes_do_what_they_say(
     old_shop = deployment.stack.client("s3")
     old_shop.create_bucket(Bucket="old-shop-photos")
     old_shop.put_object(Bucket="old-shop-photos", Key="SKU 12.jpg", Body=jpeg_bytes(product_photo(12)))
-    jobs, take, rebuild, find, erase, rotate, recount = blocks("operations.md", "python")
+    jobs, take, rebuild, find, erase, rotate, recount = blocks("docs/operations.md", "python")
     program = [
-        *blocks("api.md", "python"),
+        *blocks("docs/api.md", "python"),
         *(IN_THIRTY_DAYS, jobs, take, ALL_SETTLED, rebuild, END_OF_WAITING, find, recount),
         *(rotate, WITH_THE_NEW_SECRET, erase, FACTS),
     ]

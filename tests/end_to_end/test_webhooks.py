@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -18,17 +17,16 @@ from catalog.domain.tenants import ClientCredentials, Scope
 from infra.operator.tenants import create_tenant_client
 from infra.pictures.images import jpeg_bytes, product_photo
 from tests.end_to_end.deployment import Deployment, settled, within
+from tests.examples import texts
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
 TENANT = "hooks"
 # Two failures are retried after 5 and 35 s; the emulator's queues and a busy machine add to that.
 SECONDS = 180.0
 
 
 def block(language: str) -> str:
-    found = re.search(rf"^```{language}\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
-    assert found
-    return found[1]
+    (shown,) = texts("docs/events.md", language)
+    return shown
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from typing import Any
 
 import boto3
 import pytest
-import yaml
 from cfnlint.decode import cfn_yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
@@ -22,6 +21,7 @@ from catalog.domain.rejections import RejectionCode
 from catalog.domain.sources import SourceFormat
 from infra.local.events import ACCOUNT, REGION
 from infra.pictures.images import html_named_jpg, jpeg_bytes, product_photo
+from tests.examples import texts
 from tests.functional.cloud import Cloud
 from tests.functional.streams import recorded_changes
 
@@ -199,8 +199,8 @@ def test_an_event_the_bus_refuses_is_reported_by_its_sequence_number_and_sent_th
 def test_the_rule_of_the_documentation_hears_what_it_says_and_nothing_else(
     cloud: Cloud, records: Records
 ) -> None:
-    snippet = DOCUMENT.split("```yaml\n")[1].split("```")[0]
-    rule = cfn_yaml.loads(snippet)["Resources"]["GoneImagesRule"]["Properties"]
+    (template,) = texts("docs/events.md", "yaml")
+    rule = cfn_yaml.loads(template)["Resources"]["GoneImagesRule"]["Properties"]
     subscriber = Subscriber(cloud, "gone", json.loads(json.dumps(rule["EventPattern"])))
     image = cloud.upload(PHOTO)
     cloud.upload(html_named_jpg(), client_id="client-of-globex")
@@ -231,6 +231,6 @@ def test_the_codes_and_formats_of_the_schemas_are_those_of_the_domain() -> None:
 
 
 def test_the_example_of_the_documentation_is_what_its_schema_says() -> None:
-    example = yaml.safe_load(DOCUMENT.split("```json\n")[1].split("```")[0])
+    (example,) = texts("docs/events.md", "json")
 
-    assert faults_of(example) == []
+    assert faults_of(json.loads(example)) == []
