@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Any, Final
 
 from catalog.domain.errors import CallerError, Kind
@@ -47,6 +46,7 @@ DISABLED_AFTER_FAILURES: Final = 20
 OLD_SECRET_LASTS: Final = timedelta(days=1)
 
 _ACCEPTING: Final = range(200, 300)
+_GONE: Final = 410
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - it begins one
 _SECRET_BYTES: Final = (24, 64)  # as the convention has it
@@ -292,7 +292,7 @@ class Reply:
     @property
     def is_gone(self) -> bool:
         """The receiver wants no more events, as the convention has it: 410."""
-        return self.status == HTTPStatus.GONE
+        return self.status == _GONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
