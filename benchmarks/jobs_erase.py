@@ -2,7 +2,7 @@
 
     python -m benchmarks.jobs_erase [--most 100000] [--out results.json]
 
-An image is a record, 16 bands, an original, three renditions and a share of the usage.  They are listed,
+An image is a record, 10 bands, an original, three renditions and a share of the usage.  They are listed,
 deleted once and not met again; the numbers deleted are checked.  Counted are requests, units by DynamoDB's
 published rules (benchmarks/_units.py), listings of S3 and the processor's seconds.  Deleting objects is free.
 What a deletion costs the stream, and a part the state machine, is added.  The scan of HashBands reads bands
@@ -40,7 +40,7 @@ from catalog.domain.jobs import Job, JobKind, JobState, Tally
 from catalog.use_cases.erasing import Images, Items, Objects, TenantErasure, TenantErasureSteps
 
 SIZES: Final = (1_000, 10_000, 100_000)
-BANDS: Final = 16
+BANDS: Final = 10
 RENDITIONS: Final = ("card.jpg", "thumb.jpg", "zoom.jpg")
 # Of the stream: the share is written in a transaction, and a total for a batch of records.
 STREAM_WRITES: Final = 2.1

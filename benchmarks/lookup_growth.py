@@ -4,10 +4,10 @@
 
 No catalog of that size is made.  Its hashes are taken to be bred: each from two real ones of other products,
 keeping the bits on which they agree (so buckets fill as unevenly as real ones), drawing the rest, flipping
-one bit in 16.  How many of N such hashes fall into a bucket that a real image reads is computed, not sampled.
-An entry of a bucket that holds more than is read of it is seen with the probability read : held, in each band
-by itself where ids are rotated, in all bands at once where they are not.  What edits flip is real: every
-image is re-encoded, resized and put into other frames, and hashed again.
+one bit in 16.  How many of N such hashes fall into a bucket that a real image reads, and how many of them lie
+between it and its copy, is computed, not sampled.  An entry of a bucket that holds more than is read of it is
+seen with the probability read : held, in each band by itself, since ids are rotated.  What edits flip is
+real: every image, brought to 500 pixels, is re-encoded, resized and put into other frames, and hashed again.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from PIL import Image
 from benchmarks._edits import EDITS, FRAMES
 from benchmarks._rates import table
 from benchmarks._report import Goal, report
-from catalog.adapters.hash_bands_table import BUCKET_BEGINNING, BUCKET_NARROWED
+from catalog.adapters.hash_bands_table import BUCKET_BEGINNING, MORE_ALIKE, NEIGHBOURS
 from catalog.domain.fingerprints import (
     BIT_PERMUTATION,
     Indexed,
@@ -42,8 +42,11 @@ from imaging.inspection import fingerprint
 from imaging.originals import canonical_pixels
 
 SIZES: Final = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
+LONGEST_SIDE: Final = 500  # pixels: a hash takes 64 x 64
 REENCODES: Final = (
-    "JPEG q50", "WebP q80", "AVIF q50", "50% Lanczos, JPEG q85", "25% Lanczos, JPEG q85", "PNG8"
+    "JPEG q30", "JPEG q50", "JPEG q70", "WebP q50", "WebP q80", "AVIF q50", "PNG8", "Adobe RGB",
+    "mozjpeg's table, q75", "50% Lanczos, JPEG q85", "50% Lanczos, sharpened, JPEG q85", "50% nearest, PNG",
+    "33% bilinear, JPEG q80", "25% Lanczos, JPEG q85",
 )  # fmt: skip
 THRESHOLD: Final = PHashAlgorithm.PHASH256.default_threshold
 PRICES: Final = json.loads(Path(__file__).with_name("prices.json").read_text())["per_unit"]
@@ -57,39 +60,69 @@ Hashes = tuple[Bits, Bits]
 
 @dataclass(frozen=True)
 class Design:
-    """Bands of `width` bits, each 16 further on (`stride`): of the frame's hash, then of the box's.
+    """Bands of the frame's hash, then of the box's.  `named` bits name a bucket, the next `ordered` order it.
 
-    With `narrowed` bits a bucket of more than BUCKET_BEGINNING is read by the bits behind the band's own.
+    Of a bucket of more than `beginning`, a lookup reads as many on either side of its own place; with
+    `neighbours` 0 up to 400 of those that share all its bits.  With `probes` it also reads the buckets whose
+    names differ in one bit.
     """
 
     name: str
-    width: int
     frame: int
     box: int
+    named: int = 16
+    ordered: int = 4
     stride: int = 16
-    rotated: bool = True
-    narrowed: int = 0
+    beginning: int = 50
+    neighbours: int = 0
+    more: int = 0
+    probes: bool = False
 
     def bands(self) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
-        """Of which hash (0 the frame's), and which of its bits; those that narrow it come last."""
+        """Of which hash (0 the frame's), and which of its bits: those that name the bucket come first."""
         order = np.array(BIT_PERMUTATION)
         for band in range(self.frame + self.box):
             start = self.stride * band
-            yield int(band >= self.frame), order[np.arange(start, start + self.width + self.narrowed) % 256]
+            yield int(band >= self.frame), order[np.arange(start, start + self.named + self.ordered) % 256]
 
 
-BUILT: Final = Design("8 of 16 bits of each, narrowed by 4", 16, 8, 8, narrowed=4)
-CAP: Final = 500  # entries read of a bucket by the other designs
+_ALIKE: Final = 20  # bits; more is read of those that share them
+_NARROWED: Final = 400  # that are read of those that share all bits
+
+
+def in_order(frame: int, box: int, ordered: int, stride: int, more: int = MORE_ALIKE) -> Design:
+    """Buckets of 12 bits, of which a lookup reads what stands beside its own place."""
+    return Design(
+        f"{frame} + {box} of 12 bits in order",
+        frame,
+        box,
+        named=12,
+        ordered=ordered,
+        stride=stride,
+        beginning=BUCKET_BEGINNING,
+        neighbours=NEIGHBOURS,
+        more=more,
+    )
+
+
+BEFORE: Final = Design("8 + 8 of 16 bits (before)", 8, 8)
+BUILT: Final = in_order(4, 6, 16, 25)
 DESIGNS: Final = (
-    Design("16 of 16 bits of the frame, same ids (before)", 16, 16, 0, rotated=False),
-    Design("16 of 16 bits of the frame", 16, 16, 0),
-    Design("8 of 16 bits of the frame", 16, 8, 0),
-    Design("8 of 16 bits of the frame, 8 of the box", 16, 8, 8),
-    Design("8 of 18 bits of each", 18, 8, 8),
-    Design("8 of 20 bits of each", 20, 8, 8),
-    Design("6 of 20 bits of each", 20, 6, 6, stride=20),
-    Design("8 of 24 bits of each", 24, 8, 8),
+    BEFORE,
+    Design("16 + 0 of 16 bits", 16, 0),
+    Design("8 + 0 of 16 bits", 8, 0),
+    Design("6 + 2 of 16 bits", 6, 2),
+    Design("5 + 3 of 16 bits", 5, 3),
+    Design("4 + 4 of 16 bits", 4, 4),
+    Design("2 + 6 of 16 bits", 2, 6),
+    Design("4 + 4 of 16 bits, one-bit probes", 4, 4, probes=True),
+    Design("2 + 3 of 16 bits, one-bit probes", 2, 3, probes=True),
+    in_order(4, 4, 20, 32),
+    in_order(3, 5, 20, 32),
+    in_order(4, 5, 16, 28),
     BUILT,
+    in_order(5, 7, 16, 21),
+    in_order(8, 8, 16, 16),
 )
 
 
@@ -124,6 +157,7 @@ def samples(folder: Path) -> Iterator[Sample]:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         try:
             original = canonical_pixels(path.read_bytes(), limits=DEFAULT_PIXEL_LIMITS)
+            original.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
         except ImageRejectedError as error:
             print(f"left out {path.name}: {error}")
             continue
@@ -158,90 +192,86 @@ def bred(real: Words, count: int, rng: np.random.Generator) -> Words:
     return (mothers & ~differing | drawn & differing) ^ noise
 
 
-def share_of_bred(real: np.ndarray[Any, np.dtype[np.uint8]], wanted: Bits) -> float:
-    """The share of hashes bred from two different ones of `real` that have the bits `wanted`."""
-    agrees = (real == wanted).astype(np.float64)
-    both, neither = agrees @ agrees.T, (1 - agrees) @ (1 - agrees).T
-    likely = (1 - _FLIPPED) ** both * _FLIPPED**neither * 0.5 ** (len(wanted) - both - neither)
+def shares_of_bred(
+    real: np.ndarray[Any, np.dtype[np.uint8]], wanted: Bits, first: int
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The shares of hashes bred from two different ones of `real` that have the first bits of `wanted`.
+
+    By how many of them: from `first` to all.
+    """
+    # 15/16 where both parents agree with it, 1/2 where one does, 1/16 where none does: a sum of two terms.
+    terms = _FLIPPED / 2 + (0.5 - _FLIPPED) * (real == wanted)
+    likely = np.ones((len(real), len(real)))
     np.fill_diagonal(likely, 0)
-    return float(likely.sum() / (len(real) * (len(real) - 1)))
+    sums = [likely.sum()]
+    for bit in range(len(wanted)):
+        likely *= terms[:, None, bit] + terms[None, :, bit]
+        sums.append(likely.sum())
+    return np.array(sums[first:]) / sums[0]
 
 
 def hexadecimal(words: np.ndarray[Any, np.dtype[np.uint64]]) -> str:
     return words.astype(">u8").tobytes().hex()
 
 
+Reached = tuple[int, Bits, Bits]
+"""A band whose bucket an edited image reads: the bits that order the original there, and which differ."""
+
+
 def grown(design: Design, catalog: Sequence[Sample], item_ms: float) -> list[Growth]:
     """The design in tenants of every size, whose images look like the catalog's."""
-    wide, narrow, found = [], [], []
     bands = list(design.bands())
+    shares, reached = [], []
     for sample in catalog:
         others = [other.hashes for other in catalog if other.product != sample.product]
         real = [np.array([hashes[which] for hashes in others]) for which in range(2)]
-        hashes = sample.hashes
-        narrow.append([share_of_bred(real[which][:, bits], hashes[which][bits]) for which, bits in bands])
-        cut = [(which, bits[: design.width]) for which, bits in bands]
-        wide.append([share_of_bred(real[which][:, bits], hashes[which][bits]) for which, bits in cut])
-        found.append(
+        mine = sample.hashes
+        shares.append(
+            [shares_of_bred(real[which][:, bits], mine[which][bits], design.named) for which, bits in bands]
+        )
+        reached.append(
             [
-                [_kept(hashes, edited, bands, design) for edited in edits]
+                [_reached(design, bands, mine, edited) for edited in edits]
                 for edits in (sample.reencoded, sample.reframed)
             ]
         )
-    shares = np.array(wide), np.array(narrow)
-    return [_at_size(design, images, shares, found, item_ms) for images in SIZES]
+    return [_at_size(design, images, np.array(shares), reached, item_ms) for images in SIZES]
 
 
-def _kept(hashes: Hashes, edited: Hashes, bands: Sequence[tuple[int, Any]], design: Design) -> list[int]:
-    """By band, whether an edited image reads the bucket its original is in and would take it for near (1);
-    and whether it is among those that are most alike there (2).
-    """
-    flips = [one ^ other for one, other in zip(hashes, edited, strict=True)]
+def _reached(design: Design, bands: Sequence[tuple[int, Any]], mine: Hashes, edited: Hashes) -> list[Reached]:
+    flips = [one ^ other for one, other in zip(mine, edited, strict=True)]
     near = [flipped.sum() <= THRESHOLD for flipped in flips]
     return [
-        int(near[which] and not flips[which][bits[: design.width]].any())
-        + int(near[which] and not flips[which][bits].any())
-        for which, bits in bands
+        (band, mine[which][bits[design.named :]], flips[which][bits[design.named :]])
+        for band, (which, bits) in enumerate(bands)
+        if near[which] and flips[which][bits[: design.named]].sum() <= design.probes
     ]
 
 
 def _at_size(
-    design: Design,
-    images: int,
-    shares: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
-    found: list[Any],
-    item_ms: float,
+    design: Design, images: int, shares: np.ndarray[Any, Any], reached: list[Any], item_ms: float
 ) -> Growth:
-    """`shares` of the catalog are in a bucket, and among those that are most alike there."""
-    held, alike = (np.maximum(images * share, 1e-9) for share in shares)
-    beginning = BUCKET_BEGINNING if design.narrowed else CAP
-    first = np.minimum(held, beginning)
-    second = np.where((held > beginning) & (design.narrowed > 0), np.minimum(alike, BUCKET_NARROWED), 0)
-    # Among the first entries, or by the bits that narrow it: whichever shows more of the bucket's.
-    by_band = first / held
-    by_bits = np.maximum(by_band, np.minimum(1, BUCKET_NARROWED / alike) if design.narrowed else 0)
+    """`shares` of the catalog have the first bits of a band: by sample, band, and bits above `named`."""
+    held = np.maximum(images * shares, 1e-9)
+    queries, items, units = _read(design, held)
     recalls = [
         np.mean(
             [
-                _seen_in_any(np.choose(kept, [np.zeros_like(coarse), coarse, fine]), rotated=design.rotated)
-                for coarse, fine, edits in zip(by_band, by_bits, found, strict=True)
-                for kept in edits[kind]
+                1 - np.prod([1 - _seen_in(design, of_sample[band], *bits) for band, *bits in edit])
+                for of_sample, edits in zip(held, reached, strict=True)
+                for edit in edits[kind]
             ]
         )
         for kind in range(2)
     ]
-    queries = 1 + 2 * (second > 0)
-    units = np.ceil(first * item_bytes() / 4096).clip(1) + np.where(
-        second > 0, 1 + np.ceil(second * item_bytes() / 4096), 0
-    )
-    read, paid = float((first + second).sum(axis=1).mean()), float(units.sum(axis=1).mean())
+    paid = float(units.sum(axis=1).mean())
     return Growth(
         design.name,
         images,
         requests=float(queries.sum(axis=1).mean()),
-        items_read=read,
+        items_read=float(items.sum(axis=1).mean()),
         read_units=paid,
-        cpu_ms=item_ms * read,
+        cpu_ms=item_ms * float(items.sum(axis=1).mean()),
         recall_of_reencodes=float(recalls[0]),
         recall_of_reframes=float(recalls[1]),
         lookups_usd=1e6 * paid * PRICES["DynamoDB read unit"],
@@ -249,8 +279,63 @@ def _at_size(
     )
 
 
-def _seen_in_any(seen: np.ndarray[Any, Any], *, rotated: bool) -> float:
-    return float(1 - np.prod(1 - seen)) if rotated else float(seen.max())
+Figures = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def _read(design: Design, held: Figures) -> tuple[Figures, Figures, Figures]:
+    """Queries, items and read units of each band."""
+    bucket = held[:, :, 0]
+    full = bucket > design.beginning
+    items = np.minimum(bucket, design.beginning)
+    queries, units = np.ones_like(bucket), _units(items)
+    if design.neighbours:
+        dense = full & (_alike(design, held) > 2 * design.neighbours)
+        beside = np.where(full, np.minimum(design.neighbours, bucket / 2), 0)
+        further = np.where(dense, design.more, 0)
+        queries += 2 * full + 2 * dense
+        units += 2 * full * _units(beside) + 2 * dense * _units(further)
+        items += 2 * (beside + further)
+    else:
+        narrowed = np.where(full, np.minimum(held[:, :, -1], _NARROWED), 0)
+        queries += 2 * full
+        units += full * (1 + _units(narrowed))
+        items += narrowed
+    buckets = design.named + 1 if design.probes else 1
+    return buckets * queries, buckets * items, buckets * units
+
+
+def _alike(design: Design, held: Figures) -> Figures:
+    return held[..., min(_ALIKE - design.named, design.ordered)]
+
+
+def _units(items: Figures) -> Figures:
+    return np.ceil(items * item_bytes() / 4096).clip(1)
+
+
+def _seen_in(design: Design, held: Figures, mine: Bits, flipped: Bits) -> float:
+    """The probability that an edited image finds its original in a bucket that it reads."""
+    by_beginning = min(1.0, design.beginning / held[0])
+    if by_beginning == 1 or (flipped.any() and not design.neighbours):
+        return float(by_beginning)
+    if not design.neighbours:
+        return float(max(by_beginning, min(1.0, _NARROWED / held[-1])))
+    dense = _alike(design, held) > 2 * design.neighbours
+    side = design.neighbours + (design.more if dense else 0)
+    if not flipped.any():  # somewhere among those of the same bits
+        return float(max(by_beginning, 1 - (1 - min(1.0, side / held[-1])) ** 2))
+    return 1.0 if between(held, mine, int(flipped.argmax())) <= side else float(by_beginning)
+
+
+def between(held: Figures, mine: Bits, bit: int) -> float:
+    """How many lie between an entry and its copy in which `bit` is the first that differs.
+
+    Those on this side of the bit are counted.  On the other the copy stands as far in, by their share.
+    """
+    here, there = held[bit + 1], held[bit] - held[bit + 1]
+    outward = mine[bit + 1 :] == mine[bit]  # a branch off these bits lies towards the copy
+    branches = held[bit + 1 : -1] - held[bit + 2 :]
+    passed = min(float(here), float(held[-1] / 2 + branches[outward].sum()))
+    return float(passed + there * (1 - passed / here))
 
 
 def item_bytes() -> int:

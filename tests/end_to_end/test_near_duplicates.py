@@ -1,13 +1,14 @@
 """Near-duplicates on the deployed stack: found, shared, protected, and told apart by a person."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import requests
 from PIL import Image as Pillow
 from PIL import ImageFilter, ImageOps
 
-from catalog.adapters.asset_items import asset_in_stream
-from catalog.domain.fingerprints import places
+from catalog.adapters.asset_items import asset_in_stream, stored_index
+from catalog.domain.fingerprints import Place, places
 from catalog.domain.keys import tenant_id
 from catalog.domain.tenants import Scope
 from catalog_images import CatalogClient, Image
@@ -104,7 +105,7 @@ def test_a_picture_in_another_frame_is_a_suspected_pair_until_a_person_joins_it(
         assert downloads(shop, both[0]) == downloads(shop, both[1])
 
 
-def test_an_image_indexed_before_the_content_box_was_is_found_once_a_job_has_moved_it(
+def test_an_image_of_an_earlier_scheme_of_the_index_is_found_once_a_job_has_moved_it(
     deployment: Deployment,
 ) -> None:
     picture, acme = noisy_scene(84, (900, 700)), tenant_id("indexed-before")
@@ -116,16 +117,20 @@ def test_an_image_indexed_before_the_content_box_was_is_found_once_a_job_has_mov
         item = dynamodb.get_item(TableName=table, Key=key)["Item"]
         asset = asset_in_stream(item)
         (indexed,) = asset.indexed_as
+        assert asset.hashes
+        bands = deployment.output("HashBandsTable")
         for place in places(acme, asset.id, indexed):
-            dynamodb.delete_item(
-                TableName=deployment.output("HashBandsTable"),
-                Key={"band": {"S": place.bucket}, "id": {"S": place.id}},
-            )
+            dynamodb.delete_item(TableName=bands, Key=band_key(place))
+        old = replace(indexed, earlier=2)
+        earlier = places(acme, asset.id, old)
+        for place in earlier:
+            entry = {"hash": {"B": bytes.fromhex(place.hash)}, "colours": {"B": bytes(12)}}
+            dynamodb.put_item(TableName=bands, Item=band_key(place) | entry)
         dynamodb.update_item(
             TableName=table,
             Key=key,
             UpdateExpression="SET indexed_as = :old",
-            ExpressionAttributeValues={":old": {"S": "phash256"}},
+            ExpressionAttributeValues={":old": {"S": stored_index([old], asset.hashes)}},
         )
 
         with deployment.client(acme, Scope.ADMIN) as administrator:
@@ -134,6 +139,12 @@ def test_an_image_indexed_before_the_content_box_was_is_found_once_a_job_has_mov
         assert (ended.state, ended.done, ended.failed) == ("completed", 1, 0), ended.document
         half = settled(shop, half_size_webp(picture), "image/webp")
         assert half.document["near_duplicate_of"] == photo.id
+        left = [dynamodb.get_item(TableName=bands, Key=band_key(place)) for place in earlier]
+        assert not any("Item" in answer for answer in left)
+
+
+def band_key(place: Place) -> dict[str, dict[str, str]]:
+    return {"band": {"S": place.bucket}, "id": {"S": place.id}}
 
 
 def soft_series(seed: int) -> tuple[bytes, list[bytes]]:

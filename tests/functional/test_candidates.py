@@ -17,7 +17,7 @@ from catalog.adapters import hash_bands_table
 from catalog.adapters.hash_bands_table import HashBands
 from catalog.adapters.pairs_table import Pairs
 from catalog.adapters.sdk import client
-from catalog.domain.fingerprints import Fingerprint, Indexed, PHashAlgorithm, places
+from catalog.domain.fingerprints import Fingerprint, Indexed, PHashAlgorithm, Place
 from catalog.domain.keys import AssetId, AssetKey, tenant_id
 from catalog.domain.near_duplicates import Likeness, Verdict
 from imaging.inspection import fingerprint
@@ -101,8 +101,7 @@ def test_every_lookup_reads_another_part_of_a_bucket_too_full_to_be_read_whole(
     bands: HashBands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """60 look-alikes in buckets of which 20 are read: were the same 20 read of all, 40 were never found."""
-    monkeypatch.setattr(hash_bands_table, "BUCKET_BEGINNING", 5)
-    monkeypatch.setattr(hash_bands_table, "BUCKET_NARROWED", 15)
+    read(monkeypatch, beginning=4, neighbours=3, more=5)
     look = seen(PICTURE)
     keys = [key_of(f"look-alike {number}") for number in range(60)]
     for key in keys:
@@ -111,15 +110,22 @@ def test_every_lookup_reads_another_part_of_a_bucket_too_full_to_be_read_whole(
     lookups = [bands.near(key_of(f"upload {number}"), look) for number in range(3)]
 
     for found in lookups:
-        assert found.capped == 16
-        assert len(found.candidates) >= 55
+        assert found.capped == 10
+        assert len(found.candidates) >= 50
     assert {one.id for found in lookups for one in found.candidates} == {key.id for key in keys}
 
 
-def test_a_bucket_read_from_the_middle_is_read_round_its_end(
+def read(monkeypatch: pytest.MonkeyPatch, *, beginning: int, neighbours: int, more: int) -> None:
+    """So many items are read of a bucket."""
+    monkeypatch.setattr(hash_bands_table, "BUCKET_BEGINNING", beginning)
+    monkeypatch.setattr(hash_bands_table, "NEIGHBOURS", neighbours)
+    monkeypatch.setattr(hash_bands_table, "MORE_ALIKE", more)
+
+
+def test_as_many_look_alikes_as_are_read_on_one_side_are_all_found(
     bands: HashBands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hash_bands_table, "BUCKET_BEGINNING", 3)
+    read(monkeypatch, beginning=3, neighbours=4, more=17)
     look = seen(PICTURE)
     keys = [key_of(f"look-alike {number}") for number in range(20)]
     for key in keys:
@@ -131,27 +137,63 @@ def test_a_bucket_read_from_the_middle_is_read_round_its_end(
         assert found.capped == 0
 
 
-def test_of_a_full_bucket_those_are_read_whose_next_bits_are_the_same(
-    bands: HashBands, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The wanted one stands behind 30 others in every bucket, by the bits that follow the band's own."""
-    monkeypatch.setattr(hash_bands_table, "BUCKET_BEGINNING", 4)
-    look = Fingerprint(PHASH256, "f" * 64, "f" * 64, "80" * 12)
-    bands.add(key_of("wanted"), look)
-    (place,) = [place for place in places(ACME, key_of("wanted").id, look.indexed) if "#3#" in place.bucket]
-    others = [
-        {"band": {"S": place.bucket}, "id": {"S": f"0{number:064x}"}, "hash": {"B": bytes(32)}}
-        | {"colours": {"B": bytes(12)}}
-        for number in range(30)
-    ]
-    with monkeypatch.context() as only_one_band:
-        for item in others:
-            client("dynamodb").put_item(TableName="HashBandsTable", Item=item)
-        only_one_band.setattr(hash_bands_table, "places", lambda *_: (place,))
-        found = bands.near(key_of("upload"), look)
+@pytest.fixture
+def one_bucket(bands: HashBands, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], HashBands]:
+    """An index of one bucket, whose entries stand in the given order of bits; a lookup's own is "8000"."""
+    read(monkeypatch, beginning=2, neighbours=2, more=3)
 
-    assert [one.id for one in found.candidates] == [key_of("wanted").id]
-    assert found.capped == 0
+    def filled(orders: list[str]) -> HashBands:
+        for order in orders:
+            item = {"band": {"S": "bucket#phash256.3#0#000"}, "id": {"S": order + key_of(order).id}}
+            look = {"hash": {"B": bytes(32)}, "colours": {"B": bytes(12)}}
+            client("dynamodb").put_item(TableName="HashBandsTable", Item=item | look)
+        place = Place("bucket#phash256.3#0#000", f"8000{key_of('upload').id}", "0" * 64, "80")
+        monkeypatch.setattr(hash_bands_table, "places", lambda *_: (place,))
+        return bands
+
+    return filled
+
+
+def looked_up(bands: HashBands) -> tuple[set[str], int]:
+    """What a lookup finds, and whether it says that it left some of the most alike out."""
+    found = bands.near(key_of("upload"), Fingerprint(PHASH256, "0" * 64, "0" * 64, "00" * 12))
+    return {one.id for one in found.candidates}, found.capped
+
+
+@pytest.mark.parametrize(
+    ("orders", "out_of_reach", "capped"),
+    [
+        (["0000"], [], 0),
+        (
+            ["0000", "0001", "0002", "7000", "7ffe", "8003", "9000", "9001", "a000"],
+            ["0002", "a000", "9001"],
+            0,
+        ),
+        (["0000", "0001", "8001", "8002", "8003", "8004"], [], 0),
+        (["0000", "0001", "0002", "8001", "8002", "8003", "8004", "8100"], [], 0),
+        (["0000", "0001", *(f"80{number:02x}" for number in range(1, 8))], ["8006", "8007"], 1),
+        (
+            ["0000", "0001", *(f"80{number:02x}" for number in range(1, 8)), "8fff"],
+            ["8006", "8007", "8fff"],
+            1,
+        ),
+    ],
+    ids=[
+        "few are read whole",
+        "of a full bucket two on either side",
+        "more of those most alike",
+        "a bucket's most alike end before what is read",
+        "of too many alike the nearest",
+        "and it is told",
+    ],
+)
+def test_of_a_full_bucket_those_beside_the_images_own_place_are_read(
+    one_bucket: Callable[[list[str]], HashBands], orders: list[str], out_of_reach: list[str], capped: int
+) -> None:
+    found, told = looked_up(one_bucket(orders))
+
+    wanted = {key_of(order).id for order in orders if order not in out_of_reach}
+    assert (found, told) == (wanted, capped)
 
 
 def test_what_was_added_is_removed_and_another_tenant_sees_none_of_it(cloud: Cloud, bands: HashBands) -> None:

@@ -274,7 +274,7 @@ def test_what_a_worker_leaves_behind_the_last_sweep_is_found_and_swept(cloud: Cl
     until_it_waits(cloud, run, counting=False)
     cloud.dynamodb.put_item(
         TableName="HashBandsTable",
-        Item={"band": {"S": "acme#phash256.2#0#0000"}, "id": {"S": "0" * 71}, "hash": {"B": b"0"}},
+        Item={"band": {"S": "acme#phash256.3#0#000"}, "id": {"S": "0" * 68}, "hash": {"B": b"0"}},
     )
     cloud.store(OTHER)
     count_changes(cloud)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageFilter
 
-from catalog.domain.fingerprints import Indexed, PHashAlgorithm, is_shadow, places
+from catalog.adapters.asset_items import stored_index
+from catalog.domain.fingerprints import Indexed, is_shadow, places
 from catalog.domain.jobs import Line
 from catalog.domain.keys import AssetKey, asset_id, tenant_id
 from infra.pictures.images import flat, jpeg_bytes, noisy_scene
@@ -29,6 +30,7 @@ PRESETS = json.dumps(
 )
 ACME = tenant_id("acme")
 PICTURES = (PHOTO, HALF, COPY, OTHER)
+BANDS = 10
 
 
 def id_of(data: bytes) -> str:
@@ -138,21 +140,22 @@ def test_images_indexed_by_another_algorithm_are_found_and_leave_its_index(
 
     assert groups(cloud) == {id_of(PHOTO): None, id_of(HALF): id_of(PHOTO), id_of(OTHER): None}
     assert (told["progress"]["done"], told["progress"]["skipped"]) == (2, 1)
-    assert {item["band"]["S"].split("#")[1] for item in bands(cloud)} == {"phash256.2"}
-    assert len(bands(cloud)) == 3 * 16
+    assert {item["band"]["S"].split("#")[1] for item in bands(cloud)} == {"phash256.3"}
+    assert len(bands(cloud)) == 3 * BANDS
 
 
-def made_old(cloud: Cloud, data: bytes) -> None:
-    """It is indexed as before 2026-11-24: 16 bands of its frame, under its own id."""
+def made_old(cloud: Cloud, data: bytes, scheme: int = 2) -> Indexed:
+    """It is indexed as before 2026-11-30, or as before 2026-11-24; by which bands."""
     key = key_of(data)
     asset = cloud.assets.get(key)
     assert asset.hashes
-    for indexed in asset.indexed_as:
-        for place in places(ACME, key.id, indexed):
-            cloud.dynamodb.delete_item(
-                TableName="HashBandsTable", Key={"band": {"S": place.bucket}, "id": {"S": place.id}}
-            )
-    for place in places(ACME, key.id, Indexed(PHashAlgorithm.PHASH256, asset.hashes.phash256, None)):
+    (present,) = asset.indexed_as
+    old = Indexed(present.algorithm, present.frame, present.box if scheme > 1 else "", earlier=scheme)
+    for place in places(ACME, key.id, present):
+        cloud.dynamodb.delete_item(
+            TableName="HashBandsTable", Key={"band": {"S": place.bucket}, "id": {"S": place.id}}
+        )
+    for place in places(ACME, key.id, old):
         cloud.dynamodb.put_item(
             TableName="HashBandsTable",
             Item={"band": {"S": place.bucket}, "id": {"S": place.id}, "hash": {"S": place.hash}},
@@ -161,19 +164,57 @@ def made_old(cloud: Cloud, data: bytes) -> None:
         TableName="AssetsTable",
         Key={"tenant": {"S": ACME}, "id": {"S": key.id}},
         UpdateExpression="SET indexed_as = :old",
-        ExpressionAttributeValues={":old": {"S": "phash256"}},
+        ExpressionAttributeValues={":old": {"S": stored_index([old], asset.hashes)}},
     )
+    assert cloud.assets.get(key).indexed_as == (old,)
+    return old
 
 
-def test_images_of_the_first_scheme_are_found_and_moved(cloud: Cloud) -> None:
+def schemes(cloud: Cloud) -> set[str]:
+    return {item["band"]["S"].split("#")[1] for item in bands(cloud)}
+
+
+@pytest.mark.parametrize(("scheme", "name"), [(1, "phash256"), (2, "phash256.2")])
+def test_images_of_an_earlier_scheme_are_found_once_a_job_has_moved_them(
+    cloud: Cloud, records: list[dict[str, Any]], scheme: int, name: str
+) -> None:
     cloud.upload(PHOTO)
-    made_old(cloud, PHOTO)
+    made_old(cloud, PHOTO, scheme)
     assert cloud.upload(HALF)["near_duplicate_of"] is None
+    assert schemes(cloud) == {name, "phash256.3"}
+
+    told = found(cloud)
+
+    assert groups(cloud) == {id_of(PHOTO): None, id_of(HALF): id_of(PHOTO)}
+    assert (told["progress"]["done"], told["progress"]["skipped"]) == (1, 1)
+    assert (schemes(cloud), len(bands(cloud))) == ({"phash256.3"}, 2 * BANDS)
+    assert broken_guarantees(cloud, records) == []
+
+
+@pytest.mark.parametrize("scheme", [1, 2])
+def test_an_image_of_an_earlier_scheme_is_purged_with_its_bands(cloud: Cloud, scheme: int) -> None:
+    cloud.upload(OTHER)
+    made_old(cloud, OTHER, scheme)
+
+    token = cloud.purge(older_than_days=0).json["confirm_token"]
+    cloud.purge(dry_run=False, confirm_token=token)
+
+    assert bands(cloud) == []
+
+
+def test_an_index_that_was_lost_is_written_anew(cloud: Cloud) -> None:
+    """So its table needs no backups."""
+    cloud.upload(PHOTO)
+    cloud.upload(OTHER)
+    before = bands(cloud)
+    for item in before:
+        key = {name: item[name] for name in ("band", "id")}
+        cloud.dynamodb.delete_item(TableName="HashBandsTable", Key=key)
 
     found(cloud)
 
-    assert groups(cloud) == {id_of(PHOTO): None, id_of(HALF): id_of(PHOTO)}
-    assert {item["band"]["S"].split("#")[1] for item in bands(cloud)} == {"phash256.2"}
+    assert sorted(map(str, bands(cloud))) == sorted(map(str, before))
+    assert cloud.upload(HALF)["near_duplicate_of"] == id_of(PHOTO)
 
 
 def test_a_group_whose_larger_picture_was_not_indexed_follows_it_whole(
@@ -286,7 +327,7 @@ def test_what_a_dry_run_indexes_expires_and_is_found_by_no_upload(cloud: Cloud) 
     uploaded_while_off(cloud, PHOTO)
     found(cloud, dry_run=True)
 
-    assert len(bands(cloud)) == 16
+    assert len(bands(cloud)) == BANDS
     assert all(is_shadow(item["band"]["S"]) and "expires_at" in item for item in bands(cloud))
     assert cloud.upload(HALF)["near_duplicate_of"] is None
 
@@ -318,12 +359,14 @@ def test_a_dry_run_sees_that_a_group_of_today_would_join_a_larger_picture(cloud:
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(("dry_run", "of_earlier_scheme"), [(False, False), (True, False), (False, True)])
 def test_a_worker_killed_around_any_write_leaves_nothing_half_done(
-    cloud: Cloud, records: list[dict[str, Any]], after: bool, dry_run: bool
+    cloud: Cloud, records: list[dict[str, Any]], after: bool, dry_run: bool, of_earlier_scheme: bool
 ) -> None:
     """Reads leave nothing behind: a death between two writes is the one before the second."""
     uploaded_while_off(cloud, PHOTO)
+    if of_earlier_scheme:
+        made_old(cloud, PHOTO)
     cloud.upload(COPY)
     cloud.upload(HALF)  # a group of two, which PHOTO's search takes over
     job_id = started(cloud, dry_run=dry_run).id
@@ -344,7 +387,7 @@ def test_a_worker_killed_around_any_write_leaves_nothing_half_done(
         else:
             assert groups(cloud) == {key: of for key, of in TOGETHER.items() if key != id_of(OTHER)}
             assert len(cloud.asset(id_of(PHOTO)).indexed_as) == 1
-            assert len(bands(cloud)) == 3 * 16
+            assert len(bands(cloud)) == 3 * BANDS
             assert broken_guarantees(cloud, records) == []
     assert len(writes) >= 4
 

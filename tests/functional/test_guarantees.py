@@ -115,7 +115,7 @@ def remove_entry(cloud: Cloud, name: str) -> None:
         (
             lambda cloud: cloud.dynamodb.put_item(
                 TableName="HashBandsTable",
-                Item={"band": {"S": "acme#phash256.2#1#0002"}, "id": {"S": "f" * 65}, "hash": {"S": "0"}},
+                Item={"band": {"S": "acme#phash256.3#1#002"}, "id": {"S": "f" * 68}, "hash": {"S": "0"}},
             ),
             "the index holds",
         ),

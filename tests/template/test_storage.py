@@ -202,8 +202,10 @@ def test_only_the_originals_bucket_of_this_account_may_send_to_the_uploads_queue
 
 @pytest.mark.parametrize("table", sorted(TABLES))
 def test_a_table_is_on_demand_restorable_and_outlives_its_stack(table):
+    """All but the index of near-duplicates, which a job writes anew: a restored one would lack entries."""
     assert TABLES[table]["BillingMode"] == "PAY_PER_REQUEST"
-    assert TABLES[table]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    restorable = TABLES[table]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+    assert restorable is (table != "HashBandsTable")
     resource = APPLICATION.document["Resources"][table]
     assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
     assert resource["UpdateReplacePolicy"] == "Retain"

@@ -184,21 +184,25 @@ def _rendition(preset: str, stored: Mapping[str, Any], item: AssetItem) -> Rendi
 
 
 def _indexed_as(item: AssetItem) -> tuple[Indexed, ...]:
-    """`algorithm[:frame]` of the first scheme, `algorithm.2:[frame]:[box]` of the second, or both.
+    """`algorithm[:frame]` of the first scheme, `algorithm.<number>:[frame]:[box]` of others; or two of them.
 
-    `algorithm.2:blank` of a near-blank image.
+    `algorithm.2:blank` of a near-blank image, in every scheme since.
     """
     return tuple(_indexed(text, item) for text in (item.indexed_as or "").split())
 
 
 def _indexed(text: str, item: AssetItem) -> Indexed:
     scheme, *hashes = text.split(":")
-    algorithm = PHashAlgorithm(scheme.removesuffix(".2"))
+    name, _, number = scheme.partition(".")
+    algorithm = PHashAlgorithm(name)
     if hashes == [_BLANK]:
         return Indexed.blank(algorithm)
     known = {PHashAlgorithm.PHASH256: item.phash256, PHashAlgorithm.AHASH64: item.ahash64}
     frame = "".join(hashes[:1]) or known[algorithm]
-    return Indexed(algorithm, frame, (hashes[1] or frame) if len(hashes) > 1 else None)
+    if not number:
+        return Indexed(algorithm, frame, "", earlier=1)
+    earlier = None if int(number) == algorithm.scheme else int(number)
+    return Indexed(algorithm, frame, hashes[1] or frame, earlier)
 
 
 def _near_duplicate(item: AssetItem) -> NearDuplicate | None:
@@ -233,10 +237,11 @@ def _stored_index(indexed: Indexed, hashes: PerceptualHashes) -> str:
     if indexed.is_blank:
         return f"{indexed.algorithm}.2:{_BLANK}"
     frame = "" if indexed.frame in (hashes.phash256, hashes.ahash64) else indexed.frame
-    if indexed.box is None:
-        return f"{indexed.algorithm}:{frame}".removesuffix(":")
+    name = indexed.scheme.name(indexed.algorithm)
+    if indexed.earlier == 1:
+        return f"{name}:{frame}".removesuffix(":")
     box = "" if indexed.box == indexed.frame else indexed.box
-    return f"{indexed.algorithm}.2:{frame}:{box}"
+    return f"{name}:{frame}:{box}"
 
 
 def stored_verdict(verdict: NearDuplicate) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 from pynamodb.models import Model
 
 from catalog.adapters.sdk import client
@@ -26,12 +27,13 @@ from catalog.domain.fingerprints import (
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import Candidate
 
-# Items read of one bucket: 50 of about 160 bytes are 2 read units.  Of a bucket that has more, those whose
-# next four bits are the asset's own, 400 of them, from the point where the asset itself stands: another part
-# of them for every asset.  At 10^8 images of one tenant an average bucket holds 1,526, and 95 of such; one of
-# look-alikes thousands.
-BUCKET_BEGINNING: Final = 50
-BUCKET_NARROWED: Final = 400
+# Items read of one bucket: 24 of about 165 bytes are one read unit.  Of a bucket that has more, 24 before the
+# asset's own place and 24 behind it: they share most bits with it.  Where even the last of them shares 20
+# bits, 172 more.  At 10^8 images of one tenant an average bucket holds 24,414, and 95 that share 20 bits; one
+# of look-alikes thousands.
+BUCKET_BEGINNING: Final = 24
+NEIGHBOURS: Final = 24
+MORE_ALIKE: Final = 172
 _AT_ONCE: Final = 16
 _END: Final = "end"  # of a segment, behind every key
 
@@ -53,7 +55,7 @@ class _BandItem(Model):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The candidates, likeliest first, and how many buckets were not read to their end."""
+    """The candidates, likeliest first, and of how many buckets some of the most alike were not read."""
 
     candidates: tuple[Candidate, ...]
     capped: int
@@ -79,7 +81,7 @@ class HashBands:
                 batch.save(item)
 
     def remove(self, key: AssetKey, indexed: Indexed) -> None:
-        """Remove the asset's bands, of either scheme.  Repeating this changes nothing."""
+        """Remove the asset's bands, of any scheme.  Repeating this changes nothing."""
         with self._model.batch_write() as batch:
             for place in places(key.tenant, key.id, indexed):
                 batch.delete(self._model(place.bucket, place.id))
@@ -159,22 +161,36 @@ class HashBands:
         return Found(tuple(sorted(found.values(), key=lambda one: (one.unlikeness, one.id))), capped)
 
     def _bucket(self, place: Place) -> tuple[list[_BandItem], bool]:
-        """The items read from a bucket, and whether some of the most alike were left out."""
-        # Consistent: of two assets indexed at one moment, at least one must see the other.
-        beginning = list(
-            self._model.query(
-                place.bucket, consistent_read=True, limit=BUCKET_BEGINNING, page_size=BUCKET_BEGINNING
-            )
-        )
+        """The items read from a bucket, and whether it may hold more that are most alike."""
+        beginning = self._read(place.bucket, None, BUCKET_BEGINNING)
         if len(beginning) < BUCKET_BEGINNING:
             return beginning, False
-        alike = self._part(place.bucket, place.id, f"{place.narrow}g", BUCKET_NARROWED + 1)
-        if len(alike) <= BUCKET_NARROWED:
-            room = BUCKET_NARROWED + 1 - len(alike)
-            alike += self._part(place.bucket, place.narrow or "0", place.id, room)
-        return beginning + alike[:BUCKET_NARROWED], len(alike) > BUCKET_NARROWED
+        before, more_before = self._neighbours(place, forward=False)
+        behind, more_behind = self._neighbours(place, forward=True)
+        return beginning + before + behind, more_before or more_behind
 
-    def _part(self, bucket: str, first: str, last: str, limit: int) -> list[_BandItem]:
-        """At most `limit` items from `first` to `last`; no digit comes behind a "g"."""
-        between = self._model.id.between(first, last)
-        return list(self._model.query(bucket, between, consistent_read=True, limit=limit, page_size=limit))
+    def _neighbours(self, place: Place, *, forward: bool) -> tuple[list[_BandItem], bool]:
+        """The items on one side of the place, the nearest first; and whether more may be as alike."""
+        item, found = self._model.id, list[_BandItem]()
+        for limit in (NEIGHBOURS, MORE_ALIKE):
+            last = found[-1].id if found else place.id
+            beyond = item > last if forward else item < last
+            read = self._read(place.bucket, beyond, limit, forward=forward)
+            found += read
+            if len(read) < limit or not read[-1].id.startswith(place.alike):
+                return found, False
+        return found, True
+
+    def _read(
+        self, bucket: str, where: Condition | None, limit: int, *, forward: bool = True
+    ) -> list[_BandItem]:
+        # Consistent: of two assets indexed at one moment, at least one must see the other.
+        query = self._model.query(
+            bucket,
+            where,
+            consistent_read=True,
+            scan_index_forward=forward,
+            limit=limit,
+            page_size=limit,
+        )
+        return list(query)

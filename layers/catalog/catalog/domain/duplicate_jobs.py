@@ -36,7 +36,7 @@ def unfinished(asset: Asset, present: Indexed) -> tuple[Indexed, ...]:
     If the record names no other entry, the second one is a placeholder that was never indexed.
     """
     frame = asset.hashes.phash256 if asset.hashes else ""
-    return (present, *(others(asset, present) or (Indexed(PHashAlgorithm.PHASH256, frame, None),)))
+    return (present, *(others(asset, present) or (Indexed(PHashAlgorithm.PHASH256, frame, "", earlier=1),)))
 
 
 @dataclass(frozen=True, slots=True)

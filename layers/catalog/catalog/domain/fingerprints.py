@@ -1,9 +1,10 @@
 """Perceptual hashes of a picture's frame and of its content box, and its colours, by which it is found.
 
 A hash is lower-case hex, most significant bit first, as imagehash prints it.  The index cuts it into bands
-and stores one item a band; images sharing a band are candidates.  Half of the bands are of the whole frame,
-half of the *content box*, what a plain border encloses: so a picture is found whether its margins were kept,
-trimmed or added.  A picture without a border is its own content box.
+and stores one item a band.  A band's first bits name a bucket; the bits behind them order it, so the entries
+that share most of them stand beside one's own place.  Some bands are of the whole frame, some of the *content
+box*, what a plain border encloses: so a picture is found whether its margins were kept, trimmed or added.  A
+picture without a border is its own content box.
 
 Neighbouring bits of a perceptual hash are alike, so bits are spread over the bands by a fixed permutation
 first: without it the largest buckets are several times as full.
@@ -15,11 +16,9 @@ from typing import Final, Self
 
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 
-# The second scheme of the index.  Its name is in every key, so that the two never mix.
-_SCHEME: Final = 2
 _SHADOW: Final = "~"
-_STRIDE: Final = 16  # bits from the start of one band to that of the next
 _ID_DIGITS: Final = 64
+_DIGIT: Final = 4  # bits
 
 # Which bit of the hash (0 the most significant) stands at each place of the permuted one: bits 0-255 in
 # the order of SHA-256("near-duplicate bit {n}").  A literal, because every stored band depends on it:
@@ -68,29 +67,65 @@ class PHashAlgorithm(StrEnum):
         return 31 if self is PHashAlgorithm.PHASH256 else 5
 
     @property
-    def narrowing_digits(self) -> int:
-        """Hex digits of the hash behind a band's 16 bits that order its bucket: 1 of 256 bits, 0 of 64.
+    def scheme(self) -> int:
+        """The number of the scheme by which images are indexed: 3 of 256 bits, 2 of 64."""
+        return 3 if self is PHashAlgorithm.PHASH256 else 2
 
-        A small bucket is read whole; of a full one, what has these bits too (docs/near-duplicates.md).
-        """
-        return 1 if self is PHashAlgorithm.PHASH256 else 0
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """How hashes are cut into bands: `frame` bands of the frame's hash, `box` of the content box's.
+
+    A band names its bucket by `named` hex digits, and orders it by the next `ordered`.  Bands begin `stride`
+    bits apart; those of the box follow those of the frame if the hash has bits enough, else they are cut from
+    the same bits.  `number` is in every key, so that no two schemes mix; the first has none.
+    """
+
+    number: int
+    frame: int
+    box: int
+    named: int
+    ordered: int
+    stride: int
+
+    def name(self, algorithm: PHashAlgorithm) -> str:
+        return f"{algorithm}.{self.number}" if self.number > 1 else str(algorithm)
 
     @property
-    def bands_each(self) -> int:
-        """Bands of the frame's hash, and as many of the content box's: 8 and 8, or 4 and 4 of 64 bits."""
-        return 8 if self is PHashAlgorithm.PHASH256 else 4
+    def rotates(self) -> bool:
+        """Whether each band holds the id's digits in another order."""
+        return self.number > 1
+
+
+# Before 2026-11-24; until 2026-11-30, and still of 64-bit hashes; the present one.
+_SCHEMES: Final = {
+    (PHashAlgorithm.PHASH256, 1): Scheme(1, frame=16, box=0, named=4, ordered=0, stride=16),
+    (PHashAlgorithm.PHASH256, 2): Scheme(2, frame=8, box=8, named=4, ordered=1, stride=16),
+    (PHashAlgorithm.PHASH256, 3): Scheme(3, frame=4, box=6, named=3, ordered=4, stride=25),
+    **{
+        (algorithm, scheme.number): scheme
+        for algorithm in (PHashAlgorithm.AHASH64, PHashAlgorithm.DHASH64)
+        for scheme in (
+            Scheme(1, frame=4, box=0, named=4, ordered=0, stride=16),
+            Scheme(2, frame=4, box=4, named=4, ordered=0, stride=16),
+        )
+    },
+}
+_ALIKE: Final = 2  # digits by which a bucket is ordered; entries that share them are most alike: 20 bits
 
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """The bands an asset has in the index.  `box` None: those of the first scheme, 16 x 16 of the frame's.
+    """The bands an asset has in the index: those of the present scheme, or of an earlier one by its number.
 
-    Without hashes it has none: it was looked at, and is near-blank.
+    The first scheme has none of the content box, so `box` is "" there.  Without hashes an asset has no bands:
+    it was looked at, and is near-blank.
     """
 
     algorithm: PHashAlgorithm
     frame: str
-    box: str | None
+    box: str
+    earlier: int | None = None
 
     @classmethod
     def blank(cls, algorithm: PHashAlgorithm) -> Self:
@@ -102,7 +137,11 @@ class Indexed:
 
     def is_of(self, algorithm: PHashAlgorithm) -> bool:
         """Of the present scheme, by this algorithm."""
-        return self.algorithm is algorithm and self.box is not None
+        return self.algorithm is algorithm and self.earlier is None
+
+    @property
+    def scheme(self) -> Scheme:
+        return _SCHEMES[self.algorithm, self.earlier or self.algorithm.scheme]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +166,13 @@ class Fingerprint:
 class Place:
     """One band of an image: the key of its bucket, the asset's key in it, and the hash it is a band of.
 
-    `narrow` is what the keys begin with of those in the bucket that are most alike; "" of all.
+    `alike` is what the keys begin with of those in the bucket that are most alike; "" of all.
     """
 
     bucket: str
     id: str
     hash: str
-    narrow: str = ""
+    alike: str = ""
 
 
 class InvalidHashError(ValueError):
@@ -162,31 +201,21 @@ def places(tenant: TenantId, id_: AssetId, indexed: Indexed) -> tuple[Place, ...
     In its bucket an asset stands under the next bits of its hash and its id, the id rotated by the band's
     number: what a bucket too full to be read whole does not show in one band, it shows in another.
     """
-    algorithm = indexed.algorithm
     if indexed.is_blank:
         return ()
-    if indexed.box is None:
-        old = _bands(_of(algorithm, indexed.frame), 0, algorithm.bits // _STRIDE, _STRIDE)
-        return tuple(
-            Place(f"{tenant}#{algorithm}#{band}#{value:04x}", id_, indexed.frame)
-            for band, value in enumerate(old)
-        )
-    each, digits = algorithm.bands_each, algorithm.narrowing_digits
-    width = _STRIDE + 4 * digits
-    first = each if 2 * each * _STRIDE <= algorithm.bits else 0  # other bits than the frame's, if there are
-    of_frame = [(indexed.frame, value) for value in _bands(_of(algorithm, indexed.frame), 0, each, width)]
-    of_box = [(indexed.box, value) for value in _bands(_of(algorithm, indexed.box), first, each, width)]
-    scheme = f"{tenant}#{algorithm}.{_SCHEME}"
+    scheme = indexed.scheme
+    prefix = f"{tenant}#{scheme.name(indexed.algorithm)}"
     found = []
-    for band, (hash_hex, value) in enumerate(of_frame + of_box):
-        text = f"{value:0{width // 4}x}"
-        narrow = text[4:]
-        found.append(Place(f"{scheme}#{band}#{text[:4]}", narrow + rotated(id_, band), hash_hex, narrow))
+    for band, (hash_hex, digits) in enumerate(_bands(indexed, scheme)):
+        bucket, order = digits[: scheme.named], digits[scheme.named :]
+        id_in_order = rotated(id_, band) if scheme.rotates else id_
+        alike = order[:_ALIKE]
+        found.append(Place(f"{prefix}#{band}#{bucket}", order + id_in_order, hash_hex, alike))
     return tuple(found)
 
 
 def rotated(id_: AssetId, band: int) -> str:
-    """The id's digits, four further on for each band: in 16 bands it begins with each part of it once."""
+    """The id's digits, four further on for each band."""
     shift = 4 * band % _ID_DIGITS
     return id_[shift:] + id_[:shift]
 
@@ -204,21 +233,36 @@ def indexed_at(bucket: str, id_: str) -> AssetKey:
     """The asset whose band has this key in a bucket."""
     tenant, scheme, band, _ = bucket.split("#")
     digits = id_[-_ID_DIGITS:]
-    shift = 4 * int(band) % _ID_DIGITS if scheme.endswith(f".{_SCHEME}") else 0
+    shift = 4 * int(band) % _ID_DIGITS if "." in scheme else 0  # all but the first rotate it
     return AssetKey(TenantId(tenant), AssetId(digits[_ID_DIGITS - shift :] + digits[: _ID_DIGITS - shift]))
 
 
-def _bands(hash_hex: str, first: int, count: int, width: int) -> tuple[int, ...]:
-    """`count` bands of `width` permuted bits, each 16 further on, the last bits followed by the first.
+def _bands(indexed: Indexed, scheme: Scheme) -> list[tuple[str, str]]:
+    """By band: the hash it is of, and its digits."""
+    bits = indexed.algorithm.bits
+    behind = scheme.frame * scheme.stride  # where the bands of the box begin, if the hash has bits enough
+    box_from = behind if behind + scheme.box * scheme.stride <= bits else 0
+    parts = ((indexed.frame, 0, scheme.frame), (indexed.box, box_from, scheme.box))
+    return [
+        (hash_hex, digits)
+        for hash_hex, first, count in parts
+        if count
+        for digits in _cut(_of(indexed.algorithm, hash_hex), first, count, scheme)
+    ]
+
+
+def _cut(hash_hex: str, first: int, count: int, scheme: Scheme) -> list[str]:
+    """`count` bands of permuted bits, as hex, from the bit `first` on; behind the last bit comes the first.
 
     A 64-bit hash uses the permutation's entries below 64, in their order.
     """
-    length = 4 * len(hash_hex)
+    digits, length = scheme.named + scheme.ordered, _DIGIT * len(hash_hex)
+    width = _DIGIT * digits
     bits = f"{_parse(hash_hex):0{length}b}"
     permuted = "".join(bits[bit] for bit in BIT_PERMUTATION if bit < length)
     round_again = permuted + permuted[:width]
-    starts = range(first * _STRIDE, (first + count) * _STRIDE, _STRIDE)
-    return tuple(int(round_again[start : start + width], 2) for start in starts)
+    starts = range(first, first + count * scheme.stride, scheme.stride)
+    return [f"{int(round_again[start : start + width], 2):0{digits}x}" for start in starts]
 
 
 def _of(algorithm: PHashAlgorithm, hash_hex: str) -> str:
