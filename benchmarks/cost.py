@@ -51,6 +51,7 @@ LOADS: Final = (ALONE, BUSY, ONE_JOB)
 WARM_UP: Final = 6
 FEW: Final = 8  # images sent where each has to wait for the one before it
 FINISH_SECONDS: Final = 120.0
+_WEBHOOKS: Final = "WebhookDeliveryFunction"  # every event comes to it; these tenants have no webhook
 _REPORT: Final = re.compile(r"Billed Duration: (\d+) ms\s+Memory Size: (\d+) MB")
 _GOALS: Final = {"unique": 50.0, "exact duplicate": 5.0}
 
@@ -180,7 +181,7 @@ class Scene:
     def log_lines(self) -> Iterator[tuple[str, str]]:
         """Function (as its stack output is called) and line, of all that was logged since the last time."""
         until = int(time.time() * 1000) + 1
-        for output in PIPELINE:
+        for output in (*PIPELINE, _WEBHOOKS):
             name = self.stack.outputs[output]
             group = self.lambdas.get_function_configuration(FunctionName=name)["LoggingConfig"]["LogGroup"]
             pages = self.logs.get_paginator("filter_log_events").paginate(
@@ -275,6 +276,8 @@ def bill_invocations(scene: Scene, bill: Bill) -> None:
             bill.add(GB_SECOND, name, int(told[1]) / 1000 * int(told[2]) / 1024)
             if name in {"Ingest", "Render"}:
                 bill.add("SQS request", f"{name.lower()}: received and deleted", 2)
+            if output == _WEBHOOKS:
+                bill.add("SQS request", "events for webhooks: sent, received and deleted", 3)
 
 
 @dataclass(frozen=True)
