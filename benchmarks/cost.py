@@ -3,8 +3,8 @@
     python -m benchmarks.cost [--images DIR] [--take 30] [--clients 12] [--out results.json]
 
 Unique images, then the half-size WebP of each (near-duplicates), then the same bytes again (exact
-duplicates), each alone, one after the other, and under load, from many clients at once; with a render job a
-preset (the default) and with one for all.  Requests are counted by a proxy between functions
+duplicates), each alone, one after the other, and under load, from many clients at once; rendered by ingest
+(the default) and by a job a preset.  Requests are counted by a proxy between functions
 and emulator; invocations, durations and log bytes in the logs of a second deployment without it.  DynamoDB
 units follow its published rules (benchmarks/_units.py), asset by asset from the table's stream.  Prices:
 benchmarks/prices.json.
@@ -48,11 +48,12 @@ from infra.local.proxy import Call, Passage, Proxy
 PRICES: Final = Path(__file__).with_name("prices.json")
 GB_SECOND: Final = "Lambda GB-second (x86)"
 KINDS: Final = ("unique", "near-duplicate", "exact duplicate")
-ALONE, BUSY, ONE_JOB = "alone", "under load", "alone, PresetsPerJob=3"
-LOADS: Final = (ALONE, BUSY, ONE_JOB)
+ALONE, BUSY, BY_JOBS = "alone", "under load", "alone, rendered by jobs"
+LOADS: Final = (ALONE, BUSY, BY_JOBS)
 WARM_UP: Final = 6
 FEW: Final = 8  # images sent where each has to wait for the one before it
 FINISH_SECONDS: Final = 120.0
+_WEBHOOKS: Final = "WebhookDeliveryFunction"  # every event comes to it; these tenants have no webhook
 _REPORT: Final = re.compile(r"Billed Duration: (\d+) ms\s+Memory Size: (\d+) MB")
 _GOALS: Final = {"unique": 50.0, "exact duplicate": 5.0}
 
@@ -139,13 +140,12 @@ class Scene:
         self.hold_back()
 
     def configure(self, **settings: str) -> None:
-        """Change settings of the functions that handle uploads."""
-        for output in ("IngestFunction", "RenderFunction"):
-            name = self.stack.outputs[output]
-            variables = self.lambdas.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-            self.lambdas.update_function_configuration(
-                FunctionName=name, Environment={"Variables": {**variables, **settings}}
-            )
+        """Change settings of ingest."""
+        name = self.stack.outputs["IngestFunction"]
+        variables = self.lambdas.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        self.lambdas.update_function_configuration(
+            FunctionName=name, Environment={"Variables": {**variables, **settings}}
+        )
 
     def await_ready(self, tenant: str, ids: Sequence[str]) -> None:
         """Looked at in the table: asking the functions would be counted."""
@@ -182,7 +182,7 @@ class Scene:
     def log_lines(self) -> Iterator[tuple[str, str]]:
         """Function (as its stack output is called) and line, of all that was logged since the last time."""
         until = int(time.time() * 1000) + 1
-        for output in PIPELINE:
+        for output in (*PIPELINE, _WEBHOOKS):
             name = self.stack.outputs[output]
             group = self.lambdas.get_function_configuration(FunctionName=name)["LoggingConfig"]["LogGroup"]
             pages = self.logs.get_paginator("filter_log_events").paginate(
@@ -277,6 +277,8 @@ def bill_invocations(scene: Scene, bill: Bill) -> None:
             bill.add(GB_SECOND, name, int(told[1]) / 1000 * int(told[2]) / 1024)
             if name in {"Ingest", "Render"}:
                 bill.add("SQS request", f"{name.lower()}: received and deleted", 2)
+            if output == _WEBHOOKS:
+                bill.add("SQS request", "events for webhooks: sent, received and deleted", 3)
 
 
 @dataclass(frozen=True)
@@ -323,8 +325,8 @@ def observe(
             warm, chosen = images[:WARM_UP], images[WARM_UP:]
             if load != BUSY:
                 chosen = chosen[:FEW]
-            if load == ONE_JOB:
-                scene.configure(PRESETS_PER_JOB="3")
+            if load == BY_JOBS:
+                scene.configure(PIXELS_RENDERED_ON_ARRIVAL="0")
             for kind in KINDS:
                 sent = {"near-duplicate": lambda some: [one.halved() for one in some]}.get(kind, list)
                 sending = Sending(kind, load)

@@ -12,7 +12,7 @@ from catalog.adapters.queues import render_job
 from catalog.batches import QueueBatches
 from catalog.composition import deciding, renderers
 from catalog.domain.keys import AssetKey
-from catalog.telemetry import count, logger, metrics
+from catalog.telemetry import logger, metrics
 from imaging.renditions import render
 
 rendering = renderers.rendering(partial(render, limits=settings.pixel_limits()))
@@ -25,16 +25,7 @@ def render_message(record: SQSRecord) -> None:
         decisions.complete(AssetKey(job.tenant, job.id), job.decided_with)
         return
     rendered = rendering.render(job)
-    logger.info(
-        str(rendered.outcome),
-        correlation_id=job.correlation_id,
-        tenant=job.tenant,
-        asset_id=job.id,
-        presets=job.presets,
-        ready=rendered.ready,
-        size_bytes=sum(rendition.size_bytes for rendition in rendered.renditions),
-    )
-    count("RenditionsWritten", len(rendered.renditions))
+    renderers.log(AssetKey(job.tenant, job.id), rendered, job.correlation_id, presets=job.presets)
 
 
 batches = QueueBatches(render_message)

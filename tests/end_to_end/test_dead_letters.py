@@ -52,6 +52,7 @@ def test_render_jobs_that_died_of_a_lost_permission_are_explained_and_redriven(
     data = jpeg_bytes(product_photo(9060, (500, 400)))
     id_ = hashlib.sha256(data).hexdigest()
     with (
+        deployment.configured(PIXELS_RENDERED_ON_ARRIVAL="0"),
         dying_at_once(deployment, "RenderQueueUrl"),
         deployment.without_permission("RenderFunction", "s3:PutObject"),
     ):
@@ -149,7 +150,8 @@ def test_the_correlation_id_of_an_upload_is_in_the_logs_of_every_function_it_pas
     deployment: Deployment, acme: CatalogClient
 ) -> None:
     data = jpeg_bytes(product_photo(9063, (500, 400)))
-    image = settled(acme, data)
+    with deployment.configured(PIXELS_RENDERED_ON_ARRIVAL="0"):
+        image = settled(acme, data)
     correlation_id = image.document["correlation_id"]
     logs = deployment.stack.client("logs")
 

@@ -17,7 +17,7 @@ def test_workers_killed_in_the_middle_of_their_jobs_change_nothing_in_the_end(
     photos = [jpeg_bytes(noisy_scene(seed, (3000, 2200)), 95) for seed in range(4)]
     killed = {"IngestFunction": 0, "RenderFunction": 0}
 
-    with deployment.hidden_for(15):
+    with deployment.configured(PIXELS_RENDERED_ON_ARRIVAL="0"), deployment.hidden_for(15):
         ids = [acme.upload(data, content_type="image/jpeg", filename="p.jpg").id for data in photos]
         for function in killed:
             within(60, lambda function=function: deployment.workers(function), f"{function} at work")  # type: ignore[misc]
@@ -94,7 +94,10 @@ def test_without_leave_to_write_renditions_no_asset_gets_ready_until_it_is_given
     id_ = hashlib.sha256(data).hexdigest()
 
     with deployment.hidden_for(5):
-        with deployment.without_permission("RenderFunction", "s3:PutObject"):
+        with (
+            deployment.without_permission("IngestFunction", "s3:PutObject"),
+            deployment.without_permission("RenderFunction", "s3:PutObject"),
+        ):
             acme.upload(data, content_type="image/jpeg", filename="p.jpg")
             within(60, lambda: acme.get(id_).status == "processing", "ingested")
             time.sleep(4)

@@ -223,6 +223,7 @@ class Cloud:
     renditions = "renditions-bucket"
     jobs_bucket = "jobs-bucket"
     event_bus = "catalog"
+    milliseconds_left = 60_000  # of each invocation
 
     _monkeypatch: pytest.MonkeyPatch
     _handlers: dict[str, ModuleType]
@@ -279,6 +280,7 @@ class Cloud:
             UPLOADS_QUEUE_URL=cloud.uploads_queue,
             PRESETS=PRESETS,
             PRESETS_PER_JOB="1",
+            PIXELS_RENDERED_ON_ARRIVAL="0",  # most tests look at single jobs
             UPLOAD_URL_SECONDS="900",
             MAX_UPLOAD_BYTES=str(10 * 1024 * 1024),
             CORS_ALLOW_ORIGIN="*",
@@ -343,7 +345,7 @@ class Cloud:
             memory_limit_in_mb=1769,
             invoked_function_arn=f"arn:aws:lambda:{REGION}:123456789012:function:{name}",
             aws_request_id="invocation-1",
-            get_remaining_time_in_millis=lambda: 60_000,
+            get_remaining_time_in_millis=lambda: self.milliseconds_left,
         )
         answer: dict[str, Any] = self.function(name).handler(event, context)
         return answer

@@ -227,9 +227,10 @@ def test_candidates_that_nobody_looked_at_are_counted(
 def verdicts(cloud: Cloud, verdict: Verdict) -> None:
     """From now on the pixels of any two images say this."""
     ingest = cloud.function("ingest")
+    ingestion = ingest.arriving.ingestion
     refusal = None if verdict is Verdict.SAME else "tone"
-    said = verified_by(ingest.ingestion.inspect, lambda *_: Likeness(verdict, {"tone": 1.5}, refusal))
-    ingest.ingestion = replace(ingest.ingestion, inspect=said)
+    said = verified_by(ingestion.inspect, lambda *_: Likeness(verdict, {"tone": 1.5}, refusal))
+    ingest.arriving = replace(ingest.arriving, ingestion=replace(ingestion, inspect=said))
 
 
 def pairs_of(cloud: Cloud, **query: str) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from catalog.domain.keys import AssetKey, tenant_id
 from catalog.domain.limits import Limits
 from catalog.domain.tenants import LATE_UPLOADS_END_AFTER
 from catalog.domain.usage import NOTHING
-from infra.local.events import ACCOUNT, REGION, sqs_event
+from infra.local.events import ACCOUNT, REGION, s3_notification, sqs_event
 from infra.operator import dead_letters
 from infra.operator.dead_letters import QUEUES, DeadLetters
 from infra.operator.restore import restore
@@ -43,6 +43,8 @@ PRESETS = json.dumps(
     [{"name": name, "width": side, "height": side} for name, side in (("thumb", 30), ("card", 60))]
 )
 ADMIN = "client-of-globex"
+# Jobs of one preset would make other bytes: of another decode.
+ON_ARRIVAL = {"PIXELS_RENDERED_ON_ARRIVAL": "1000000", "PRESETS_PER_JOB": "2"}
 # A message that failed comes again when its queue's visibility timeout has passed.
 REDELIVERED_AFTER = timedelta(seconds=360)
 UPLOADS, RENDER, PURGE, *_ = QUEUES
@@ -140,6 +142,17 @@ def is_offered_again(cloud: Cloud) -> None:
 
 def ingest(*photos: bytes) -> Work:
     return lambda cloud: cloud.ingest(*map(key_of, photos))
+
+
+def ingest_again(photo: bytes) -> Work:
+    """Its message comes for the second time, and says so."""
+
+    def work(cloud: Cloud) -> None:
+        event = sqs_event(s3_notification(cloud.originals, key_of(photo)))
+        event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "2"
+        cloud.invoke("ingest", event)
+
+    return work
 
 
 def render(*presets: str, of: bytes = PHOTO) -> Work:
@@ -473,6 +486,22 @@ SCENARIOS: dict[str, Scenario] = {
         in_turn(uploaded(PHOTO), announced(HALF)),
         settings={"NEAR_DUPLICATE_ACTION": "link"},
         also=status_is("ready", HALF, PHOTO),
+    ),
+    "ingest that renders": Scenario(
+        ingest(PHOTO), announced(PHOTO), settings=ON_ARRIVAL, also=status_is("ready", PHOTO)
+    ),
+    "ingest that renders, and a repetition that does not": Scenario(
+        ingest(PHOTO),
+        announced(PHOTO),
+        ingest_again(PHOTO),
+        settings=ON_ARRIVAL,
+        also=status_is("ready", PHOTO),
+    ),
+    "ingest that renders what is larger than a group": Scenario(
+        ingest(PHOTO),
+        in_turn(uploaded(HALF, COPY), announced(PHOTO)),
+        settings=ON_ARRIVAL,
+        also=in_turn(is_one_group(PHOTO, HALF, COPY), still_has_its_renditions(HALF)),
     ),
     "render": Scenario(render_job_by_job, ingested(PHOTO), also=status_is("ready", PHOTO)),
     "render, several presets a job": Scenario(

@@ -424,9 +424,9 @@ def test_a_worker_that_ends_an_erasure_late_leaves_the_counters_of_a_tenant_made
         forget(self, tenant)
         body = {"tenant": "acme", "scopes": ["catalog/write"]}
         cloud.call("tenants", "POST", "/tenants", client_id=ADMIN, scope="catalog/admin", body=body)
-        ingestion = on_clock(cloud.function("ingest").ingestion, lambda: datetime.now(UTC) + run.passed)
+        late = on_clock(cloud.function("ingest").arriving, lambda: datetime.now(UTC) + run.passed)
         cloud.store(PHOTO)
-        ingestion.ingest(AssetKey(tenant_id("acme"), asset_id(id_of(PHOTO))))
+        late.take(AssetKey(tenant_id("acme"), asset_id(id_of(PHOTO))), in_time=False)
         count_changes(cloud)
 
     monkeypatch.setattr(Tenants, "forget", forget_and_make_anew)

@@ -425,7 +425,9 @@ def test_an_upload_at_the_same_moment_finds_the_image_or_is_found_by_it(
     turns = [turn for _ in range(60) for turn in (0, 1) for _ in range(at_once)]
     with scheduler.in_charge():
         scheduler.take_turns(
-            turns, lambda: worker.parts.carry_out(line), lambda: ingest.ingestion.ingest(key_of(HALF))
+            turns,
+            lambda: worker.parts.carry_out(line),
+            lambda: ingest.arriving.take(key_of(HALF), in_time=False),
         )
     run.to_the_end()
     cloud.drain()

@@ -43,8 +43,8 @@ from catalog.domain.presets import Format, Preset
 from catalog.domain.renditions import RenderedImage
 from catalog.domain.sources import Source, SourceFormat
 from catalog.use_cases import completion
+from catalog.use_cases.arriving import Arriving
 from catalog.use_cases.decisions import Decided, Decisions
-from catalog.use_cases.ingestion import Ingestion
 from infra.local.events import ACCOUNT, REGION
 from tests.functional.cloud import Cloud, Killed, Moment, on_clock
 from tests.functional.test_crashes import READS
@@ -120,8 +120,9 @@ class Shop:
         self.ingest(picture)
 
     def ingest(self, picture: Picture) -> None:
-        ingestion: Ingestion = self.cloud.function("ingest").ingestion
-        ingested = replace(ingestion, inspect=inspect).ingest(picture.key)
+        arriving: Arriving = self.cloud.function("ingest").arriving
+        drawn = replace(arriving, ingestion=replace(arriving.ingestion, inspect=inspect))
+        ingested, _ = drawn.take(picture.key, in_time=False)
         assert ingested.fault is None
         self.take_jobs()
 

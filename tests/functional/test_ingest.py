@@ -12,7 +12,7 @@ from catalog.domain.assets import Status
 from catalog.domain.keys import AssetKey
 from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
 from catalog.domain.uploads import TICKETS_LAST
-from catalog.use_cases.ingestion import Ingestion
+from catalog.use_cases.arriving import Arriving
 from imaging.originals import canonical_pixels
 from infra.local.events import s3_notification, sqs_event
 from infra.pictures import heics
@@ -294,8 +294,9 @@ def test_what_is_sent_over_and_over_after_its_purge_stays_in_its_place_until_its
     assert cloud.objects(cloud.originals) == [key]  # S3 answers 412 to the next PUT
     assert cloud.get(ID).status == 404
 
-    ingestion: Ingestion = cloud.function("ingest").ingestion
-    on_clock(ingestion, lambda: datetime.now(UTC) + TICKETS_LAST).ingest(AssetKey.of_original(key))
+    arriving: Arriving = cloud.function("ingest").arriving
+    late = on_clock(arriving, lambda: datetime.now(UTC) + TICKETS_LAST)
+    late.take(AssetKey.of_original(key), in_time=False)
 
     assert cloud.objects(cloud.originals) == []
     assert cloud.get(ID).status == 404
@@ -328,7 +329,8 @@ def test_an_upload_that_was_announced_after_a_purge_and_waited_for_days_is_accep
     purge(cloud, id_)
     key = cloud.store(PHOTO)  # announced, and the announcement forgotten since
 
-    ingestion: Ingestion = cloud.function("ingest").ingestion
-    on_clock(ingestion, lambda: datetime.now(UTC) + timedelta(days=3)).ingest(AssetKey.of_original(key))
+    arriving: Arriving = cloud.function("ingest").arriving
+    late = on_clock(arriving, lambda: datetime.now(UTC) + timedelta(days=3))
+    late.take(AssetKey.of_original(key), in_time=False)
 
     assert cloud.get(id_).json["status"] == "processing"

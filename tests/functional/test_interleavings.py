@@ -39,6 +39,7 @@ from catalog.domain.uploads import Announcement, UploadTicket
 from catalog.use_cases.decisions import RENDERED_AFTER, Decisions
 from catalog.use_cases.deletion import Deletion
 from catalog.use_cases.purge_requests import PurgeRequests
+from catalog.use_cases.rendering import Rendering
 from catalog.use_cases.uploads import Uploads
 from infra.pictures.images import half_of, jpeg_bytes, noisy_scene
 from tests.builders.guarantees import History
@@ -86,6 +87,7 @@ class Message:
 
     def __init__(self, queue: str, body: Any, visible_at: datetime) -> None:
         self.queue, self.body, self.visible_at, self.receives = queue, body, visible_at, 0
+        self.in_time = False  # for its image to be rendered as it arrives
 
 
 class OneAfterAnother:
@@ -134,7 +136,8 @@ class Begun:
                 self.cloud.announce(data)
                 self.cloud.store(data)
             if reached in {Progress.INGESTED, Progress.READY}:
-                on_clock(self.cloud.function("ingest").ingestion, lambda: BEGINNING).ingest(key_of(data))
+                arriving = on_clock(self.cloud.function("ingest").arriving, lambda: BEGINNING)
+                arriving.take(key_of(data), in_time=False)
             if reached is Progress.READY:
                 rendering = on_clock(self.cloud.function("render").rendering, lambda: BEGINNING)
                 for job in [*jobs, *self.cloud.take_jobs()]:
@@ -313,14 +316,15 @@ class Catalog(RuleBasedStateMachine):
         return bool(jobs)
 
     @precondition(lambda self: self.room() and (self.waiting or self.take_off_queue()))
-    @rule(number=ANY, twice=st.booleans())
-    def deliver(self, number: int, twice: bool) -> None:
+    @rule(number=ANY, twice=st.booleans(), in_time=st.booleans())
+    def deliver(self, number: int, twice: bool, in_time: bool) -> None:
         """Some message, in no order, perhaps not for the last time."""
         self.take_off_queue()
         visible = [message for message in self.waiting if message.visible_at <= self.time]
         if visible:
             message = visible[number % len(visible)]
             self.waiting.remove(message)
+            message.in_time = in_time
             if twice:
                 self.waiting.append(Message(message.queue, message.body, self.time))
             self.receive(message)
@@ -337,7 +341,8 @@ class Catalog(RuleBasedStateMachine):
         def work() -> Any:
             match message.queue:
                 case "uploads":
-                    return on_clock(self.cloud.function("ingest").ingestion, self.clock).ingest(message.body)
+                    arriving = on_clock(self.cloud.function("ingest").arriving, self.clock)
+                    return arriving.take(message.body, in_time=message.in_time)
                 case "render":
                     render, job = self.cloud.function("render"), render_job(message.body)
                     if job.decided_with:
@@ -508,7 +513,7 @@ def test_a_persons_distinct_holds_against_an_ingest_that_was_about_to_join_the_t
     cloud.store(SMALL)
     ingest = cloud.function("ingest")
     with scheduler.in_charge():
-        task = scheduler.start("ingest", lambda: ingest.ingestion.ingest(key_of(SMALL)))
+        task = scheduler.start("ingest", lambda: ingest.arriving.take(key_of(SMALL), in_time=False))
         task.step_to("dynamodb:TransactWriteItems")
         path = f"/images/{key_of(SMALL).id}/duplicates/{key_of(LARGE).id}"
         assert cloud.call("duplicates", "PUT", path, body={"decision": "distinct"}).status == 200
@@ -525,7 +530,7 @@ def test_a_persons_distinct_holds_against_an_ingest_that_was_about_to_join_the_t
 def test_any_interleaving_keeps_the_guarantees(
     cloud: Cloud, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cloud.configure(PRESETS=PRESETS)
+    cloud.configure(PRESETS=PRESETS, PIXELS_RENDERED_ON_ARRIVAL="1000000")
     monkeypatch.setattr(hash_bands_table, "ThreadPoolExecutor", OneAfterAnother)
     seen_once(cloud)
     with recorded_changes() as cloud.records, scheduler.in_charge():
@@ -535,7 +540,7 @@ def test_any_interleaving_keeps_the_guarantees(
 
 def seen_once(cloud: Cloud) -> None:
     ingest, render = cloud.function("ingest"), cloud.function("render")
-    rendered = render.rendering.renderer
+    ingestion, rendered = ingest.arriving.ingestion, render.rendering.renderer
     verdicts: dict[tuple[Any, bytes], Any] = {}
 
     def verify_once(inspection: Any, data: bytes) -> Any:
@@ -545,14 +550,18 @@ def seen_once(cloud: Cloud) -> None:
         return verdicts[seen]
 
     render_once = cache(lambda data, presets, wanted: list(rendered(data, presets, wanted=wanted)))
-    ingest.ingestion = replace(
-        ingest.ingestion,
-        inspect=verified_by(cache(ingest.ingestion.inspect), verify_once),
+
+    def rendering_once(rendering: Rendering) -> Rendering:
+        return replace(
+            rendering, renderer=lambda data, presets, *, wanted: render_once(data, presets, frozenset(wanted))
+        )
+
+    ingest.arriving = replace(
+        ingest.arriving,
+        ingestion=replace(ingestion, inspect=verified_by(cache(ingestion.inspect), verify_once)),
+        rendering=rendering_once(ingest.arriving.rendering),
     )
-    render.rendering = replace(
-        render.rendering,
-        renderer=lambda data, presets, *, wanted: render_once(data, presets, frozenset(wanted)),
-    )
+    render.rendering = rendering_once(render.rendering)
 
 
 def test_a_late_worker_with_wrong_bytes_spares_the_right_ones_that_came_since(
@@ -562,9 +571,9 @@ def test_a_late_worker_with_wrong_bytes_spares_the_right_ones_that_came_since(
     cloud.announce(SMALL)
     cloud.store(b"other bytes", as_id=key.id)
     with scheduler.in_charge():
-        late = scheduler.start("ingest", lambda: ingest.ingestion.ingest(key))
+        late = scheduler.start("ingest", lambda: ingest.arriving.take(key, in_time=False))
         late.step_to("dynamodb:UpdateItem")  # it has read the wrong bytes
-        ingest.ingestion.ingest(key)
+        ingest.arriving.take(key, in_time=False)
         cloud.announce(SMALL)
         cloud.store(SMALL)
         late.finish()
@@ -582,10 +591,10 @@ def test_a_late_worker_deletes_nothing_once_the_image_was_announced_again(
     cloud.announce(SMALL)
     cloud.store(b"other bytes", as_id=key.id)
     with scheduler.in_charge():
-        late = scheduler.start("ingest", lambda: ingest.ingestion.ingest(key))
+        late = scheduler.start("ingest", lambda: ingest.arriving.take(key, in_time=False))
         late.step_to("dynamodb:UpdateItem")
         late.step()  # it has recorded the rejection, and not deleted yet
-        ingest.ingestion.ingest(key)
+        ingest.arriving.take(key, in_time=False)
         cloud.announce(SMALL)
         cloud.store(SMALL)
         late.finish()

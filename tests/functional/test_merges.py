@@ -33,12 +33,12 @@ def merged_wrongly(cloud: Cloud) -> str:
     it; the one that shows the other's renditions.
     """
     ingest = cloud.function("ingest")
-    today = ingest.ingestion
-    old = verified_by(today.inspect, lambda *_: Likeness(Verdict.SAME, {"tone": 0.9}))
-    ingest.ingestion = replace(today, inspect=old)
+    today = ingest.arriving
+    old = verified_by(today.ingestion.inspect, lambda *_: Likeness(Verdict.SAME, {"tone": 0.9}))
+    ingest.arriving = replace(today, ingestion=replace(today.ingestion, inspect=old))
     cloud.upload(PHOTO, filename="light.jpg")
     cloud.upload(OTHER, filename="dark.jpg")
-    ingest.ingestion = today
+    ingest.arriving = today
     (wrong,) = [key.id for key in map(key_of, (PHOTO, OTHER)) if cloud.asset(key.id).near_duplicate]
     return wrong
 

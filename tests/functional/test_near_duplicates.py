@@ -220,7 +220,7 @@ def test_two_that_look_for_each_other_at_one_moment_settle_on_one_canonical_asse
 @contextmanager
 def interleaved(ingest: Any, meanwhile: Any) -> Iterator[None]:
     """`meanwhile` happens after the first search for near-duplicates has indexed its asset."""
-    bands = ingest.ingestion.near_duplicates.bands
+    bands = ingest.arriving.ingestion.near_duplicates.bands
     add, pending = bands.add, [meanwhile]
 
     def add_and_let_others_go(*arguments: Any) -> None:

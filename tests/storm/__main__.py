@@ -47,6 +47,7 @@ HIDDEN_SECONDS: Final = 12
 RECEIVES: Final = 3
 DRAINED_WITHIN_SECONDS: Final = 240
 REDRIVES: Final = 6
+RENDERED_ON_ARRIVAL: Final = "200000"  # pixels: half of what is thrown, so that jobs render the other half
 QUEUE_OUTPUTS: Final = ("UploadsQueueUrl", "RenderQueueUrl", "PurgeQueueUrl", "WebhooksQueueUrl")
 # Those that change most are killed most; a new worker of the emulator takes seconds of a laptop.
 KILLED: Final = {
@@ -304,6 +305,7 @@ def weathered(emulator: Emulator, weather: Weather, receivers: Receivers, option
     thrown = plan(options.seed, uploads=options.uploads, clients=options.clients)
     say(f"  deployed and drawn after {time.monotonic() - began:.0f} s; the storm begins")
     hurry(deployment, receives=RECEIVES)
+    deployment.configure(PIXELS_RENDERED_ON_ARRIVAL=RENDERED_ON_ARRIVAL)
 
     storm_began = time.monotonic()
     journal, fate, jobs = throw(stack, thrown, deployment, weather, receivers=receivers, options=options)

@@ -101,6 +101,11 @@ def presets_per_job() -> int:
     return whole("PRESETS_PER_JOB", low=1, high=16)
 
 
+def pixels_rendered_on_arrival() -> int:
+    """Pixels (width x height) up to which ingest renders an original; 0: none."""
+    return whole("PIXELS_RENDERED_ON_ARRIVAL", low=0, high=100_000_000)
+
+
 def pixel_limits() -> dict[SourceFormat, int]:
     """Pixels (width x height) by format.  Raises SettingError."""
     try:

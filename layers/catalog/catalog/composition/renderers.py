@@ -1,9 +1,13 @@
-"""What render and jobs render assets with."""
+"""What render and jobs render assets with, and what they log of it."""
+
+from typing import Any
 
 from catalog import settings
 from catalog.adapters.objects import Renditions
 from catalog.composition import completing
-from catalog.use_cases.rendering import Renderer, Rendering
+from catalog.domain.keys import AssetKey
+from catalog.telemetry import count, logger
+from catalog.use_cases.rendering import Rendered, Renderer, Rendering
 from catalog.use_cases.storing import Storing
 
 
@@ -19,3 +23,16 @@ def rendering(renderer: Renderer) -> Rendering:
         plan=completion.plan,
         max_upload_bytes=settings.max_upload_bytes(),
     )
+
+
+def log(key: AssetKey, rendered: Rendered, correlation_id: str | None, **facts: Any) -> None:
+    logger.info(
+        str(rendered.outcome),
+        correlation_id=correlation_id,
+        tenant=key.tenant,
+        asset_id=key.id,
+        ready=rendered.ready,
+        size_bytes=sum(rendition.size_bytes for rendition in rendered.renditions),
+        **facts,
+    )
+    count("RenditionsWritten", len(rendered.renditions))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -61,7 +61,8 @@ class Outcome(StrEnum):
 class Ingested:
     """The outcome, the asset afterwards (None where there is none), and figures for the log.
 
-    `fault` is what kept the asset from being compared with others; it is rendered on its own then.
+    `fault` is what kept the asset from being compared with others; it is rendered on its own then.  `data` is
+    the accepted original, where this event read it.
     """
 
     outcome: Outcome
@@ -69,6 +70,7 @@ class Ingested:
     jobs: int = 0
     search: Search | None = None
     fault: Exception | None = None
+    data: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +99,22 @@ class Ingestion:
             if done := self._without_its_bytes(key, known):
                 return done
             try:
-                asset, inspection = self._accept_or_reject(key, known)
+                asset, accepted = self._accept_or_reject(key, known)
             except OriginalMissingError:
                 return Ingested(Outcome.ORIGINAL_GONE, known)
             except AssetStateError:
                 continue  # it changed while its original was read: look again
-            return self._completed(asset, inspection)
+            return self._completed(asset, *accepted) if accepted else Ingested(Outcome.REJECTED, asset)
         raise AssetStateError(key.id)
 
-    def _completed(self, asset: Asset, inspection: Inspection | None) -> Ingested:
-        if inspection is None:
-            return Ingested(Outcome.REJECTED, asset)
+    def _completed(self, asset: Asset, inspection: Inspection, data: bytes) -> Ingested:
         try:
             search, fault = self.near_duplicates.search(asset, inspection), None
         except Exception as error:  # noqa: BLE001 - a miss costs a rendering; no fault may cost the upload
             # The join may have been written, and its answer lost.
             search, fault = Search(self.assets.get(asset.key)), error
         outcome = Outcome.NEAR_DUPLICATE if search.asset.near_duplicate else Outcome.ACCEPTED
-        return Ingested(outcome, *self.completion.complete(search.asset), search, fault)
+        return Ingested(outcome, *self.completion.complete(search.asset), search, fault, data)
 
     def _without_its_bytes(self, key: AssetKey, known: Asset | None) -> Ingested | None:
         """How an event ends for which the original need not be read; None where it must be."""
@@ -145,8 +145,10 @@ class Ingestion:
             raise SentOverAndOverError(key.id)
         return True
 
-    def _accept_or_reject(self, key: AssetKey, known: Asset | None) -> tuple[Asset, Inspection | None]:
-        """The asset as recorded, and its inspection; None where it is rejected."""
+    def _accept_or_reject(
+        self, key: AssetKey, known: Asset | None
+    ) -> tuple[Asset, tuple[Inspection, bytes] | None]:
+        """The asset as recorded, with its inspection and bytes; None where it is rejected."""
         size_bytes = 0
         try:
             data = self.originals.read(key, max_bytes=self.max_upload_bytes)
@@ -160,7 +162,7 @@ class Ingestion:
             rejection = error.rejection
         else:
             accepted = self.assets.accept(key, inspection, size_bytes=size_bytes, now=self.clock())
-            return accepted, inspection
+            return accepted, (inspection, data)
         if rejection.heals_with_the_bytes:
             return self._reject_wrong_bytes(key, rejection, size_bytes, known), None
         return self.completion.reject(key, rejection, size_bytes), None

@@ -72,11 +72,12 @@ class Rendering:
     max_upload_bytes: int
     clock: Clock = utc_now
 
-    def render(self, job: RenderJob) -> Rendered:
+    def render(self, job: RenderJob, *, data: bytes | None = None) -> Rendered:
         """Render what the job names and the asset lacks, and make the asset `ready` when it is complete.
 
-        Presets that the configuration no longer has are left out.  A ready asset keeps its renditions even
-        where its original can no longer be read.  Faults are raised, to be retried.
+        `data` is the original, for whoever has just read and accepted it.  Presets that the configuration no
+        longer has are left out.  A ready asset keeps its renditions even where its original can no longer be
+        read.  Faults are raised, to be retried.
         """
         key = AssetKey(job.tenant, job.id)
         if job.members is not None:
@@ -84,7 +85,7 @@ class Rendering:
                 self.completion.complete_members(asset, job, job.members)
             return Rendered(Outcome.MEMBERS, asset)
         try:
-            rendered = self._render(self.assets.get(key), job)
+            rendered = self._render(self.assets.get(key), job, data)
         except (AssetStateError, AssetNotFoundError):
             # Deleted or rejected, now or before.
             rendered = Rendered(Outcome.NO_ASSET, self.storing.remove_strays(key))
@@ -103,7 +104,7 @@ class Rendering:
         images = self.renderer(data, self.plan.of_one_decode(presets), wanted=presets)
         return {image.preset.name: self.storing.store(key, image) for image in images}
 
-    def _render(self, asset: Asset, job: RenderJob) -> Rendered:
+    def _render(self, asset: Asset, job: RenderJob, data: bytes | None) -> Rendered:
         """Raises AssetStateError, AssetNotFoundError where there is nothing to render any more."""
         asset = self.completion.grouping.follow(asset)
         if asset.awaits_canonical:
@@ -112,8 +113,8 @@ class Rendering:
         if wanted := self._wanted(asset, job):
             outcome, refusal = Outcome.RENDERED, None
             try:
-                data = self.originals.read(asset.key, max_bytes=self.max_upload_bytes)
-                for image in self._rendered(data, wanted):
+                original = data or self.originals.read(asset.key, max_bytes=self.max_upload_bytes)
+                for image in self._rendered(original, wanted):
                     written.append(self.storing.store(asset.key, image))
             except (OriginalMissingError, ImageRejectedError) as error:
                 outcome, refusal = Outcome.REJECTED, error
