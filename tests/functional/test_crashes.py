@@ -228,6 +228,16 @@ def still_has_its_renditions(*photos: bytes) -> Work:
 # --- References, decisions --------------------------------------------------------------------------------
 
 
+def references_set(*images: bytes) -> Work:
+    """Two of each; an image's are set together."""
+    wanted = [
+        {"id": id_of(data), "reference": name, "position": number}
+        for number, data in enumerate(images)
+        for name in ("sku-1", "sku-2")
+    ]
+    return lambda cloud: cloud.call("references", "PUT", "/references", body={"references": wanted})
+
+
 def reference(method: str, of: bytes = PHOTO, name: str = "sku-1") -> Work:
     return lambda cloud: cloud.reference(method, id_of(of), name)
 
@@ -536,6 +546,9 @@ SCENARIOS: dict[str, Scenario] = {
         also=in_turn(status_is("rejected", PHOTO), is_one_group(HALF, COPY)),
     ),
     "a reference taken": Scenario(reference("PUT"), uploaded(PHOTO)),
+    "references set": Scenario(
+        references_set(PHOTO, OTHER), in_turn(uploaded(PHOTO), uploaded(OTHER), reference("PUT"))
+    ),
     "a reference released": Scenario(reference("DELETE"), in_turn(uploaded(PHOTO), reference("PUT"))),
     "a person's distinct": Scenario(decide("distinct"), uploaded(PHOTO, HALF), also=status_is("ready", HALF)),
     "a person's distinct, taken back": Scenario(

@@ -351,11 +351,12 @@ def test_a_damaged_index_costs_reading_again_and_no_more(tmp_path: Path) -> None
     assert ends(synced(Catalog(), tmp_path / "a", hashes=damaged)) == {"a": ("ready", None)}
 
 
-@pytest.mark.parametrize("files", [1_000, 2_000])
+@pytest.mark.parametrize("files", [1_000, 2_050])
 def test_known_files_are_synchronized_again_by_a_hundred_a_call_and_their_references_are_not_set_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int
 ) -> None:
-    """So 100,000 files take 1,000 calls.  Here a batch waits for its files, however slow the machine is."""
+    """So 100,000 files take 1,000 calls.  Here a batch waits for its files, however slow the machine is; the
+    last one knows that none follow."""
     for number in range(files):
         write(tmp_path, **{f"SKU-{number:04}": JPEG + number.to_bytes(4)})
     catalog = Catalog()
@@ -363,10 +364,33 @@ def test_known_files_are_synchronized_again_by_a_hundred_a_call_and_their_refere
     synced(catalog, tmp_path, told=lambda _: None, pattern=pattern)
     assert sum(catalog.referred) == files
     calls = len(catalog.announced), len(catalog.referred), len(catalog.asked)
-    monkeypatch.setattr(module, "_LINGER_SECONDS", 20.0)
+    for name in ("_LINGER_SECONDS", "_LONGEST_LINGER_SECONDS"):
+        monkeypatch.setattr(module, name, 60.0)
 
     report = synced(catalog, tmp_path, told=lambda _: None, pattern=pattern)
 
     assert len(report.known) == files
-    assert [len(batch) for batch in catalog.announced[calls[0] :]] == [100] * (files // 100)
+    full, rest = divmod(files, 100)
+    assert [len(batch) for batch in catalog.announced[calls[0] :]] == [100] * full + [rest] * (rest > 0)
     assert (len(catalog.referred), len(catalog.asked)) == calls[1:]
+
+
+def test_batches_wait_longer_for_files_while_all_are_known_and_not_once_one_is_new(tmp_path: Path) -> None:
+    ids = write(tmp_path, a=JPEG + b"a", b=JPEG + b"b")
+    lingered: list[float] = []
+
+    class Watched(Catalog):
+        def announce_many(self, announcements: Sequence[Announcement]) -> list[Known | Ticket | ApiError]:
+            lingered.append(run.announcing.linger)
+            return super().announce_many(announcements)
+
+    catalog = cast("CatalogClient", Watched({ids["a"]: "ready"}))
+    run = module._Run(Sync(catalog), tmp_path, module.Hashes.of(None), print, print, None)
+    known, new = (module._Item(run.hashes.photo(tmp_path / name), [name]) for name in "ab")
+    for item in (known, known, known, new, known):
+        run._announce([item])
+    run.over.set()
+    for stage in (run.reading, run.announcing, run.sending, run.referring):
+        stage.end()
+
+    assert lingered == [0.001, 0.002, 0.004, 0.008, 0.001]

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 _T = TypeVar("_T")
 
@@ -60,10 +60,18 @@ class Later(Generic[_T]):
         return found
 
 
+class _Flush:
+    """Nothing follows that a batch could wait for."""
+
+
+_FLUSH: Final = _Flush()
+
+
 class Stage(Generic[_T]):
     """Threads that take what waits, up to `most` at once, and do `work` with it.
 
     One thread collects at a time, and lets a batch fill for `linger` seconds: all but the last are full.
+    `linger` may be changed at any time.
     """
 
     def __init__(
@@ -76,8 +84,8 @@ class Stage(Generic[_T]):
         linger: float = 0.0,
     ) -> None:
         self._work, self._over = work, over
-        self._most, self._linger = most, linger
-        self._waiting: SimpleQueue[_T | None] = SimpleQueue()
+        self._most, self.linger = most, linger
+        self._waiting: SimpleQueue[_T | _Flush | None] = SimpleQueue()
         self._collecting = threading.Lock()
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(threads)]
         for thread in self._threads:
@@ -85,6 +93,10 @@ class Stage(Generic[_T]):
 
     def put(self, item: _T) -> None:
         self._waiting.put(item)
+
+    def flush(self) -> None:
+        """What waits need not wait for more."""
+        self._waiting.put(_FLUSH)
 
     def end(self) -> None:
         """Wait until nothing is being worked on; what waits is done too, unless the run is over."""
@@ -102,13 +114,17 @@ class Stage(Generic[_T]):
         """What waits; empty at this thread's end."""
         with self._collecting:
             first = self._waiting.get()
+            while isinstance(first, _Flush):
+                first = self._waiting.get()
             if first is None:
                 return []
-            batch, until = [first], time.monotonic() + self._linger
+            batch, until = [first], time.monotonic() + self.linger
             while len(batch) < self._most:
                 try:
                     item = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
                 except Empty:
+                    break
+                if isinstance(item, _Flush):
                     break
                 if item is None:
                     self._waiting.put(None)  # the end of this thread later, or of another

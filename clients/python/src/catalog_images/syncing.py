@@ -32,6 +32,7 @@ FINISH_SECONDS: Final = 900.0
 _READERS: Final = 4
 _CALLERS: Final = 2  # of batches: one is on its way while the next is collected
 _LINGER_SECONDS: Final = 0.1  # for a batch to fill
+_LONGEST_LINGER_SECONDS: Final = 2.0  # where all is known: no upload waits, and a full batch saves a call
 _TRIES: Final = 3
 _TICKETS: Final = 400  # offered and not used; one expires after 15 minutes
 _FIRST_POLL_SECONDS, _POLL_GROWTH, _LONGEST_POLL_SECONDS = 0.2, 1.3, 1.5
@@ -114,6 +115,7 @@ class _Run:
     lock: threading.Lock = field(default_factory=threading.Lock)
     room: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_TICKETS))
     number: int = 0  # of files found
+    read: int = 0  # of these, those that are announced or have ended
     is_walked: bool = False
 
     def __post_init__(self) -> None:
@@ -165,7 +167,15 @@ class _Run:
             self._count()
             self.reading.put(path)
         self.is_walked = True
+        self._flush_at_the_end(files=0)
         self.results.put(None)
+
+    def _flush_at_the_end(self, *, files: int = 1) -> None:
+        """Count files as read; the last batch waits for no more."""
+        with self.lock:
+            self.read += files
+            if self.is_walked and self.read == self.number:
+                self.announcing.flush()
 
     def _count(self) -> None:
         self.number += 1
@@ -174,22 +184,27 @@ class _Run:
     def _unreadable_folder(self, error: OSError) -> None:
         self._count()
         self.results.put(Outcome(self._name(Path(error.filename)), End.FAILED, code=_code(error)))
+        self._flush_at_the_end()
 
     def _name(self, path: Path) -> str:
         return path.name if path == self.folder else path.relative_to(self.folder).as_posix()
 
     def _read(self, paths: Sequence[Path]) -> None:
         for path in paths:
-            name = self._name(path)
-            try:
-                photo = self.hashes.photo(path)
-            except OSError as error:
-                self.results.put(Outcome(name, End.FAILED, code=_code(error)))
-                continue
-            if photo.announcement.content_type == UNKNOWN_TYPE:
-                self.results.put(Outcome(name, End.SKIPPED, size_bytes=photo.announcement.size_bytes))
-            else:
-                self._add(name, photo)
+            self._read_one(path)
+            self._flush_at_the_end()
+
+    def _read_one(self, path: Path) -> None:
+        name = self._name(path)
+        try:
+            photo = self.hashes.photo(path)
+        except OSError as error:
+            self.results.put(Outcome(name, End.FAILED, code=_code(error)))
+            return
+        if photo.announcement.content_type == UNKNOWN_TYPE:
+            self.results.put(Outcome(name, End.SKIPPED, size_bytes=photo.announcement.size_bytes))
+        else:
+            self._add(name, photo)
 
     def _add(self, name: str, photo: Photo) -> None:
         """Begin with bytes that are new to this run; files with the same bytes share what becomes of them."""
@@ -212,6 +227,9 @@ class _Run:
                 if self.over.is_set():
                     return
         announced = self.sync.catalog.announce_many([item.photo.announcement for item in items])
+        some_are_new = any(isinstance(answer, Ticket) for answer in announced)
+        longer = min(2 * self.announcing.linger, _LONGEST_LINGER_SECONDS)
+        self.announcing.linger = _LINGER_SECONDS if some_are_new else longer
         for item, answer in zip(items, announced, strict=True):
             if isinstance(answer, Ticket):
                 self.sending.put((item, answer))
