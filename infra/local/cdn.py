@@ -1,9 +1,12 @@
 """Where the emulator's CloudFront answers.
 
-AWS resolves the distribution's own name.  Here it is `<label>.cloudfront.localhost`, which browsers find on
-this machine, and the functions are told so after a deployment.
+AWS resolves the distribution's own name.  Here it is `<label>.cloudfront.localhost`, and the functions are
+told so after a deployment.  Browsers and curl find it on this machine; Python does `with localhost_names()`.
 """
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 VARIABLE = "RENDITIONS_BASE_URL"
@@ -27,3 +30,19 @@ def complete_cdn(domain: str, endpoint: str, *, functions: Any) -> str:
                     Environment={"Variables": variables | {VARIABLE: address}},
                 )
     return address
+
+
+@contextmanager
+def localhost_names() -> Iterator[None]:
+    """Find names below .localhost on this machine (RFC 6761, 6.3); the C library asks a name server."""
+    find = socket.getaddrinfo
+
+    def find_here(host: Any, *rest: Any, **options: Any) -> Any:
+        here = isinstance(host, str) and host.lower().endswith(".localhost")
+        return find("127.0.0.1" if here else host, *rest, **options)
+
+    socket.getaddrinfo = find_here
+    try:
+        yield
+    finally:
+        socket.getaddrinfo = find

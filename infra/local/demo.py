@@ -39,6 +39,7 @@ from catalog_images import (
 )
 from catalog_images.tokens import write_private
 from infra.local import environments
+from infra.local.cdn import localhost_names
 from infra.local.contact_sheet import Change, ContactSheet, RenditionDiffersError
 from infra.local.deploy import DeploymentError, Stack, ensure_deployed
 from infra.local.emulator import Emulator, EmulatorError
@@ -375,7 +376,8 @@ def main() -> None:
     emulator = Emulator(port=given.port, name=given.name, account=given.account)
     console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
     try:
-        status = run(emulator, Path(given.photos) if given.photos else None, given.out, console)
+        with localhost_names():
+            status = run(emulator, Path(given.photos) if given.photos else None, given.out, console)
     except NothingToSendError as error:
         parser.exit(2, f"error: {error}\n")
     except (

@@ -1,5 +1,6 @@
 """Which functions learn where the emulator's CloudFront answers, and what they are told."""
 
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from infra.local.cdn import complete_cdn, local_address
+from infra.local.cdn import complete_cdn, local_address, localhost_names
 
 DOMAIN = "d111abc.cloudfront.net"
 DEPLOYED = {"RENDITIONS_BASE_URL": f"https://{DOMAIN}", "ASSETS_TABLE": "assets"}
@@ -72,3 +73,19 @@ def test_no_other_function_is_changed(variables: Mapping[str, str] | None) -> No
     complete_cdn(DOMAIN, "http://127.0.0.1:4577", functions=functions)
 
     assert functions.changed == {}
+
+
+def test_a_name_below_localhost_is_this_machine_and_every_other_one_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *question, **_: asked.append(question))
+
+    with localhost_names():
+        for name in ("d111abc.cloudfront.localhost", "D111.Localhost", "localhost", "notlocalhost", None):
+            socket.getaddrinfo(name, 4577)
+    socket.getaddrinfo("d111abc.cloudfront.localhost", 4577)
+
+    hosts = [host for host, _ in asked]
+    assert hosts[:5] == ["127.0.0.1", "127.0.0.1", "localhost", "notlocalhost", None]
+    assert hosts[5:] == ["d111abc.cloudfront.localhost"]
