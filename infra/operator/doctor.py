@@ -26,6 +26,7 @@ _REFUSED_IN_DOMAINS: Final = ("aws", "amazon", "cognito")
 _PURGE_AT_ONCE: Final = 2
 _OTHERS_AT_ONCE: Final = 4
 _WEBHOOKS_AMONG_OTHERS: Final = 2
+_VIEWS_AT_ONCE: Final = 20  # a page of images; by HTTP/2 browsers ask for all of them at once
 _CHOICES: Final = (2, 5, 10, 20, 50, 100, 200, 500, 1000)  # of both parameters in template.yaml
 _CLIENTS_A_POOL: Final = 1_000  # docs.aws.amazon.com/cognito/latest/developerguide/limits.html
 DEFAULTS: Final[Mapping[str, str]] = {
@@ -36,6 +37,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "NameSuffix": "",
     "DomainPrefix": "",
     "CreateApiGatewayLogRole": "true",
+    "EnableCdn": "false",
 }
 
 
@@ -140,6 +142,20 @@ def fitting_concurrency(has: int, jobs: int) -> tuple[int, int]:
     return ingest, render
 
 
+def views(deployment: Deployment, client: Clients) -> Iterator[Finding]:
+    """Functions that may run at once for a page of images that nobody has looked at."""
+    if deployment.parameters["EnableCdn"] != "true":
+        return
+    has = client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    if has < _VIEWS_AT_ONCE:
+        yield Finding(
+            Verdict.NOTE,
+            f"views: the first views of a page of {_VIEWS_AT_ONCE} images are as many functions at once, and "
+            f"this account runs {has}: some would not be shown (429).  Ask for more (Service Quotas, Lambda, "
+            "L-B99A9384)",
+        )
+
+
 def log_role(deployment: Deployment, client: Clients) -> Iterator[Finding]:
     """The access log role of API Gateway: one for each account and region."""
     role = client("apigateway").get_account().get("cloudwatchRoleArn")
@@ -201,7 +217,7 @@ def identity(deployment: Deployment, client: Clients) -> Iterator[Finding]:
         yield Finding(Verdict.OK, f"the token endpoint {deployment.domain()} is free in this account")
 
 
-CHECKS: Final = (names, concurrency, log_role, buckets, identity)
+CHECKS: Final = (names, concurrency, views, log_role, buckets, identity)
 
 
 def examine(deployment: Deployment, client: Clients) -> Iterator[Finding]:

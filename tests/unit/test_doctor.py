@@ -82,6 +82,19 @@ def test_an_account_without_room_for_a_jobs_workers_is_told_before_one_runs() ->
     assert told(deployment(JobConcurrency="1"), Account(quota=11), Verdict.NOTE) == []
 
 
+def test_an_account_that_cannot_show_a_page_of_new_images_is_told_where_there_is_a_cdn() -> None:
+    def notes(quota: int, cdn: str) -> list[str]:
+        return [
+            note
+            for note in told(deployment(EnableCdn=cdn), Account(quota=quota), Verdict.NOTE)
+            if "views" in note
+        ]
+
+    assert notes(10, "false") == notes(20, "true") == []
+    (note,) = notes(19, "true")
+    assert "this account runs 19" in note
+
+
 def test_the_doctor_knows_the_templates_own_defaults() -> None:
     assert {name: str(APPLICATION.default(name)) for name in DEFAULTS} == DEFAULTS
 
