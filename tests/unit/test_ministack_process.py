@@ -4,8 +4,11 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 import threading
+import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -124,3 +127,28 @@ def test_a_call_that_waits_looks_again_and_takes_what_is_free(
     assert not looks
     assert two_processors.lease_worker("show", {}, b"") == "a worker of show"
     assert len(looks) == 1
+
+
+def unpacked(wrapper: ModuleType, target: Path, text: str) -> Path:
+    """Where a worker's module lies, after MiniStack unpacked a layer that holds it."""
+    packed = target.with_suffix(".zip")
+    with zipfile.ZipFile(packed, "w") as written:
+        written.writestr("python/catalog.py", text)
+    target.mkdir()
+    with wrapper.SharedZip(packed) as opened:
+        opened.extractall(target)
+    return target / "python" / "catalog.py"
+
+
+def test_a_layer_is_unpacked_once_for_all_workers_and_anew_where_it_changed(
+    wrapper: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    first, second = (unpacked(wrapper, tmp_path / name, "A = 1") for name in ("first", "second"))
+    changed = unpacked(wrapper, tmp_path / "changed", "A = 2")
+
+    assert first.samefile(second)
+    assert (first.read_text(), changed.read_text()) == ("A = 1", "A = 2")
+    (tmp_path / "first").unlink()  # its worker is gone
+    assert second.read_text() == "A = 1"
