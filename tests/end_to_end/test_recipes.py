@@ -135,6 +135,7 @@ def test_the_python_recipes_do_what_they_say(
     facts = json.loads((tmp_path / "facts.json").read_text())
     lamp, small = facts["lamp"], facts["small"]
     assert (lamp["status"], small["near_duplicate_of"]) == ("ready", lamp["id"])
+    assert f"main A brass lamp {lamp['id']}" in said.stdout.splitlines()
     assert facts["comparison"]["recommended_format"] in {"jpeg", "webp", "avif", "png"}
     assert facts["run"]["deleted_count"] == 0
     assert small["id"] in facts["late"]["candidates"]
