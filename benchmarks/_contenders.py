@@ -139,7 +139,7 @@ class Pipeline:
                 "created_at": born,
                 "unused_since": born,
                 "phash256": {"S": hash_hex},
-                "indexed_as": {"S": "phash256.3::"},
+                "indexed_as": {"S": "phash256.2:::3"},
             }
             puts.append((tables["AssetsTable"], record))
             indexed = Indexed(PHashAlgorithm.PHASH256, hash_hex, hash_hex)

@@ -251,7 +251,7 @@ def record(tenant: str, id_: str) -> dict[str, Any]:
     texts |= {
         "ahash64": _HASH[:16],
         "phash256": _HASH,
-        "indexed_as": "phash256.3::",
+        "indexed_as": "phash256.2:::3",
         "correlation_id": id_[:36],
     }
     numbers = {"size_bytes": "2500000", "width": "4000", "height": "3000", "revision": "4"}

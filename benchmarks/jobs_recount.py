@@ -68,7 +68,7 @@ def asset_item(id_: str) -> dict[str, Any]:
         "height": {"N": "1200"},
         "ahash64": {"S": "0f" * 8},
         "phash256": {"S": "f0" * 32},
-        "indexed_as": {"S": "phash256.3::"},
+        "indexed_as": {"S": "phash256.2:::3"},
         "renditions": {"M": dict.fromkeys(("thumb", "card", "zoom"), rendition)},
         "created_at": {"S": _MOMENT},
         "updated_at": {"S": _MOMENT},

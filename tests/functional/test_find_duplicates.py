@@ -170,6 +170,23 @@ def made_old(cloud: Cloud, data: bytes, scheme: int = 2) -> Indexed:
     return old
 
 
+def test_functions_of_the_version_before_read_what_is_recorded_of_the_index(cloud: Cloud) -> None:
+    """They run beside new ones during a deployment, and all do again once it is rolled back."""
+    cloud.upload(PHOTO)
+    asset = cloud.asset(id_of(PHOTO))
+    item = cloud.dynamodb.get_item(
+        TableName="AssetsTable", Key={"tenant": {"S": ACME}, "id": {"S": asset.id}}
+    )["Item"]
+
+    scheme, frame, box, *_ = item["indexed_as"]["S"].split(":")
+
+    assert (scheme.removesuffix(".2"), scheme.endswith(".2")) == ("phash256", True)
+    assert asset.hashes
+    (indexed,) = asset.indexed_as
+    assert (frame or asset.hashes.phash256, box or indexed.frame) == (indexed.frame, indexed.box)
+    assert indexed.earlier is None
+
+
 def schemes(cloud: Cloud) -> set[str]:
     return {item["band"]["S"].split("#")[1] for item in bands(cloud)}
 

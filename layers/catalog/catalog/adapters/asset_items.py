@@ -30,6 +30,7 @@ from catalog.domain.renditions import Rendition
 from catalog.domain.sources import Source, SourceFormat
 
 _BLANK: Final = "blank"
+_SECOND: Final = 2  # scheme of the index, of which records give no number
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -184,25 +185,27 @@ def _rendition(preset: str, stored: Mapping[str, Any], item: AssetItem) -> Rendi
 
 
 def _indexed_as(item: AssetItem) -> tuple[Indexed, ...]:
-    """`algorithm[:frame]` of the first scheme, `algorithm.<number>:[frame]:[box]` of others; or two of them.
+    """`algorithm[:frame]` of the first scheme, `algorithm.2:[frame]:[box]` of the second; or two of them.
 
-    `algorithm.2:blank` of a near-blank image, in every scheme since.
+    Of later ones `:<number>` follows: so functions of the version before, which run beside new ones during a
+    deployment and after it is rolled back, read these records too.  `algorithm.2:blank` of near-blank images.
     """
     return tuple(_indexed(text, item) for text in (item.indexed_as or "").split())
 
 
 def _indexed(text: str, item: AssetItem) -> Indexed:
-    scheme, *hashes = text.split(":")
-    name, _, number = scheme.partition(".")
+    name, *hashes = text.split(":")
+    name, is_later, _ = name.partition(".")
     algorithm = PHashAlgorithm(name)
     if hashes == [_BLANK]:
         return Indexed.blank(algorithm)
     known = {PHashAlgorithm.PHASH256: item.phash256, PHashAlgorithm.AHASH64: item.ahash64}
-    frame = "".join(hashes[:1]) or known[algorithm]
-    if not number:
+    frame, box, number = [*hashes, "", "", ""][:3]
+    frame = frame or known[algorithm]
+    if not is_later:
         return Indexed(algorithm, frame, "", earlier=1)
-    earlier = None if int(number) == algorithm.scheme else int(number)
-    return Indexed(algorithm, frame, hashes[1] or frame, earlier)
+    scheme = int(number or _SECOND)
+    return Indexed(algorithm, frame, box or frame, None if scheme == algorithm.scheme else scheme)
 
 
 def _near_duplicate(item: AssetItem) -> NearDuplicate | None:
@@ -237,11 +240,11 @@ def _stored_index(indexed: Indexed, hashes: PerceptualHashes) -> str:
     if indexed.is_blank:
         return f"{indexed.algorithm}.2:{_BLANK}"
     frame = "" if indexed.frame in (hashes.phash256, hashes.ahash64) else indexed.frame
-    name = indexed.scheme.name(indexed.algorithm)
     if indexed.earlier == 1:
-        return f"{name}:{frame}".removesuffix(":")
+        return f"{indexed.algorithm}:{frame}".removesuffix(":")
     box = "" if indexed.box == indexed.frame else indexed.box
-    return f"{name}:{frame}:{box}"
+    second = f"{indexed.algorithm}.2:{frame}:{box}"
+    return second if indexed.scheme.number == _SECOND else f"{second}:{indexed.scheme.number}"
 
 
 def stored_verdict(verdict: NearDuplicate) -> str:
