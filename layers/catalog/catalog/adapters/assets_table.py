@@ -23,7 +23,7 @@ from catalog.adapters.asset_items import (
     stored_rendition,
 )
 from catalog.adapters.pages import Cursors, moment
-from catalog.adapters.tables import bind, timestamp
+from catalog.adapters.tables import bind, is_refused, timestamp
 from catalog.domain.assets import (
     ADDRESSES_LAST,
     AWAITED_FOR,
@@ -467,7 +467,7 @@ class Assets:
 
 def _refused(key: AssetKey, error: PynamoDBException) -> Exception:
     """A failed condition is a fact of the domain; any other error is a fault."""
-    if error.cause_response_code == "ConditionalCheckFailedException":
+    if is_refused(error):
         return AssetStateError(key.id)
     return error
 

@@ -26,7 +26,7 @@ from catalog.adapters.asset_items import (
     stored_verdict,
 )
 from catalog.adapters.pairs_table import PairItem, pair_key
-from catalog.adapters.tables import bind, timestamp
+from catalog.adapters.tables import bind, is_refused, timestamp
 from catalog.domain.assets import MAX_LINKED, Asset, AssetStateError, Status
 from catalog.domain.keys import AssetId, AssetKey
 from catalog.domain.lifecycle import JOIN, MOVE, SEPARATE, SHARE, Write
@@ -170,7 +170,7 @@ class Groups:
         try:
             stored.update(actions=[*shown, item.revision.add(1)], condition=condition)
         except UpdateError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
+            if is_refused(error):
                 raise AssetStateError(asset.id) from error
             raise
         return asset_of(stored)

@@ -11,7 +11,7 @@ from pynamodb.models import Model
 
 from catalog.adapters.asset_items import near_duplicate_of, stored_verdict
 from catalog.adapters.pages import Cursors, matching
-from catalog.adapters.tables import bind
+from catalog.adapters.tables import bind, is_refused
 from catalog.domain.duplicate_jobs import GroupMember, Join
 from catalog.domain.jobs import JOBS_KEPT_FOR, Job
 from catalog.domain.keys import AssetId, TenantId
@@ -19,7 +19,6 @@ from catalog.domain.paging import Page, PageRequest
 
 _MEMBERS: Final = "member#"
 _GROUPS: Final = "group#"
-_REFUSED: Final = "ConditionalCheckFailedException"
 _CURSORS: Final = Cursors(
     job=matching("[0-9A-Za-z-]{1,64}"), entry=matching("member#[a-z0-9-]{1,63}#[0-9a-f]{64}#[0-9a-f]{64}")
 )
@@ -67,7 +66,7 @@ class JobGroups:
         try:
             first.save(condition=self._model.job.does_not_exist() | (self._model.image == join.image))
         except PutError as error:
-            if error.cause_response_code != _REFUSED:
+            if not is_refused(error):
                 raise
             return False
         return True

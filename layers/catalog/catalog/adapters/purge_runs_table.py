@@ -19,7 +19,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from catalog.adapters.pages import Cursors, matching
-from catalog.adapters.tables import bind, timestamp
+from catalog.adapters.tables import bind, is_refused, timestamp
 from catalog.domain.keys import AssetId, TenantId, tenant_id
 from catalog.domain.paging import Page, PageRequest
 from catalog.domain.purge import (
@@ -36,7 +36,6 @@ from catalog.domain.purge import (
     unpacked,
 )
 
-_REFUSED: Final = "ConditionalCheckFailedException"
 # Unfinished runs a new one looks for: more than one is the exception.
 _UNFINISHED: Final = 10
 _CURSORS: Final = Cursors(tenant=tenant_id, run_id=matching("[0-9TZa-f-]{1,64}"))
@@ -139,7 +138,7 @@ class PurgeRuns:
             item.save(condition=self._model.run_id.does_not_exist())
         except PutError as error:
             # Nobody else writes a run of this id: its answer was lost, and the SDK sent it again.
-            if error.cause_response_code != _REFUSED or self.get(run.tenant, run.id) != run:
+            if not is_refused(error) or self.get(run.tenant, run.id) != run:
                 raise
 
     def get(self, tenant: TenantId, run_id: str) -> PurgeRun:
@@ -163,7 +162,7 @@ class PurgeRuns:
                 item.state == RunState.PROPOSED,
             )
         except UpdateError as error:
-            if error.cause_response_code != _REFUSED:
+            if not is_refused(error):
                 raise
             confirmed = self.get(run.tenant, run.id)
             if confirmed.confirmed_at != now:
@@ -185,7 +184,7 @@ class PurgeRuns:
                 (item.state == RunState.RUNNING) & free,
             )
         except UpdateError as error:
-            if error.cause_response_code == _REFUSED:
+            if is_refused(error):
                 raise RunClaimedError(run.id) from error
             raise
 
@@ -197,7 +196,7 @@ class PurgeRuns:
                 run, [item.claimed_by.remove(), item.claimed_until.remove()], item.claimed_by == worker
             )
         except UpdateError as error:
-            if error.cause_response_code != _REFUSED:  # released already
+            if not is_refused(error):  # released already
                 raise
 
     def take(
@@ -212,7 +211,7 @@ class PurgeRuns:
         try:
             return self._update(run, actions, _is_of(item, run, worker))
         except UpdateError as error:
-            if error.cause_response_code == _REFUSED:
+            if is_refused(error):
                 raise RunClaimedError(run.id) from error
             raise
 
@@ -246,7 +245,7 @@ class PurgeRuns:
         try:
             return self._update(run, actions, _is_of(item, run, worker))
         except UpdateError as error:
-            if error.cause_response_code != _REFUSED:
+            if not is_refused(error):
                 raise
             left = self._item(run.tenant, run.id)
             if left.claimed_by != worker:

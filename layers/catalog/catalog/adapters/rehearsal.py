@@ -7,7 +7,6 @@ grouping are those of live traffic; only their writes are replaced here.
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PutError
@@ -18,14 +17,12 @@ from catalog.adapters.assets_table import Assets
 from catalog.adapters.groups import Groups
 from catalog.adapters.hash_bands_table import Found, HashBands
 from catalog.adapters.pairs_table import Pairs
-from catalog.adapters.tables import bind
+from catalog.adapters.tables import bind, is_refused
 from catalog.domain.assets import Asset, AssetStateError
 from catalog.domain.duplicate_jobs import Join
 from catalog.domain.fingerprints import Fingerprint, shadow_of
 from catalog.domain.keys import AssetId, AssetKey, TenantId
 from catalog.domain.near_duplicates import Likeness, NearDuplicate
-
-_REFUSED: Final = "ConditionalCheckFailedException"
 
 
 class _JoinItem(Model):
@@ -74,7 +71,7 @@ class Joins:
         try:
             item.save(condition=self._model.id.does_not_exist())
         except PutError as error:
-            if error.cause_response_code != _REFUSED:
+            if not is_refused(error):
                 raise
             if self.find(AssetKey(tenant, join.image)) != join:
                 raise AssetStateError(join.image) from error

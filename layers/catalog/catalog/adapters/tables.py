@@ -3,7 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from botocore.exceptions import ClientError
 from pynamodb.connection import Connection
+from pynamodb.exceptions import PynamoDBException
 from pynamodb.models import Model
 
 from catalog.adapters.sdk import client
@@ -20,6 +22,18 @@ class _SharedClient(Connection):
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC with microseconds: sorts as text in the order of time."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def is_refused(error: PynamoDBException) -> bool:
+    """Whether the write's condition did not hold.
+
+    PynamoDB's `cause_response_code` cannot be asked: it breaks where the connection was lost.
+    """
+    cause = error.cause
+    return (
+        isinstance(cause, ClientError)
+        and cause.response["Error"]["Code"] == "ConditionalCheckFailedException"
+    )
 
 
 def bind[M: Model](model: type[M], table_name: str) -> type[M]:

@@ -13,7 +13,7 @@ from pynamodb.models import Model
 
 from catalog.adapters.pages import Cursors
 from catalog.adapters.remembered import Remembered
-from catalog.adapters.tables import bind, timestamp
+from catalog.adapters.tables import bind, is_refused, timestamp
 from catalog.domain.keys import TenantId, tenant_id
 from catalog.domain.limits import Limits, TooManyUploadsError, minute_of, seconds_to_next_minute
 from catalog.domain.paging import Page, PageRequest
@@ -29,7 +29,6 @@ from catalog.domain.tenants import (
 )
 from catalog.domain.uploads import TICKETS_LAST
 
-_REFUSED: Final = "ConditionalCheckFailedException"
 _CURSORS: Final = Cursors(tenant=tenant_id)
 
 
@@ -129,7 +128,7 @@ class Tenants:
         try:
             item.save(condition=self._model.tenant.does_not_exist())
         except PutError as error:
-            if error.cause_response_code != _REFUSED:
+            if not is_refused(error):
                 raise
             if self.get(tenant) != _tenant(item, self._late):
                 raise TenantExistsError(tenant) from error
@@ -195,7 +194,7 @@ class Tenants:
                 condition=self._model.removing_since == timestamp(tenant.removing_since)
             )
         except DeleteError as error:
-            if error.cause_response_code != _REFUSED:
+            if not is_refused(error):
                 raise
 
     def count_upload(self, tenant: TenantId, limits: Limits, *, now: datetime) -> None:
@@ -234,7 +233,7 @@ class Tenants:
         try:
             item.update(actions=list(actions), condition=condition)
         except UpdateError as error:
-            if error.cause_response_code == _REFUSED:
+            if is_refused(error):
                 return None
             raise
         return _tenant(item, self._late)

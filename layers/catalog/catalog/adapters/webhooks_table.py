@@ -11,7 +11,7 @@ from pynamodb.attributes import BooleanAttribute, JSONAttribute, NumberAttribute
 from pynamodb.exceptions import DeleteError, DoesNotExist, PutError
 from pynamodb.models import Model
 
-from catalog.adapters.tables import bind, timestamp
+from catalog.adapters.tables import bind, is_refused, timestamp
 from catalog.domain.keys import TenantId
 from catalog.domain.webhooks import (
     ATTEMPTS_KEPT_FOR,
@@ -26,7 +26,6 @@ from catalog.domain.webhooks import (
     WebhookNotFoundError,
 )
 
-_REFUSED: Final = "ConditionalCheckFailedException"
 _WEBHOOK: Final = "webhook/"
 # Concurrent requests may make one too many, and a reader must see it.
 _READ: Final = 2 * MOST_WEBHOOKS
@@ -111,7 +110,7 @@ class Webhooks:
         try:
             self._item(webhook).save(condition=as_read)
         except PutError as error:
-            if error.cause_response_code != _REFUSED:
+            if not is_refused(error):
                 raise
             if self.find(webhook.tenant, webhook.name) != webhook:
                 raise WebhookMovedError(webhook.name) from error
@@ -123,7 +122,7 @@ class Webhooks:
                 condition=self._model.id == webhook.id
             )
         except DeleteError as error:
-            if error.cause_response_code != _REFUSED:
+            if not is_refused(error):
                 raise
 
     def log(self, webhook: Webhook, attempt: Attempt) -> None:
