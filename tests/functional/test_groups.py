@@ -630,6 +630,7 @@ def old(shop: Shop) -> Shop:
     for picture in (LARGEST, HALF, SMALL):
         shop.upload(picture)
         shop.come_to_rest()
+    shop.cloud.reference("PUT", LARGEST.key.id, "sku-1")
     as_before(shop, LARGEST, (HALF, SMALL), "sku-1")
     return shop
 
