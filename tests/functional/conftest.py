@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
+from typing import Any, Final
 
+import botocore.client
 import pytest
 from moto import mock_aws
 
@@ -12,6 +15,15 @@ from tests.functional.account import Account
 from tests.functional.cloud import Cloud
 from tests.functional.interleaving import AT_ONCE, Scheduler
 from tests.functional.quick import answers_worked_out_once
+
+_call: Final = botocore.client.BaseClient._make_api_call
+_moto: Final = RLock()
+
+
+def _one_by_one(self: Any, operation: str, arguments: Any) -> Any:
+    """A call, whichever thread makes it: in moto a refused transaction undoes what others write meanwhile."""
+    with _moto:
+        return _call(self, operation, arguments)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -31,6 +43,7 @@ def moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "AWS_SECRET_ACCESS_KEY": "testing",
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", _one_by_one)
     mock = mock_aws()
     mock.start(reset=False)
     yield

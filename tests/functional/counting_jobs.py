@@ -15,6 +15,7 @@ from catalog.domain.jobs import Done, Failure, Job, JobKind, Step, Work
 from catalog.domain.keys import TenantId
 from catalog.domain.paging import PageRequest
 from catalog.use_cases.job_parts import Parts
+from catalog.use_cases.side_by_side import SideBySide
 from tests.functional.cloud import Cloud, Killed
 from tests.functional.jobs import JobRun
 
@@ -69,11 +70,13 @@ class Counted:
             return Done(failures=(Failure(subject, "bad", "it always is"),))
         return Done(done=1, counts={"value": 1 + int(subject, 16)})
 
-    def play(self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Counted:
+    def play(
+        self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, side_by_side: SideBySide[str] | None = None
+    ) -> Counted:
         """Have recount jobs use this kind from now on."""
         planner, worker = cloud.function("job_planner"), cloud.function("recount_worker")
         monkeypatch.setattr(planner, "planning", replace(planner.planning, steps={JobKind.RECOUNT: self}))
-        monkeypatch.setattr(worker, "parts", Parts(Jobs("JobsTable"), self))
+        monkeypatch.setattr(worker, "parts", Parts(Jobs("JobsTable"), self, side_by_side))
         return self
 
     def is_all_counted(self, run: JobRun) -> bool:

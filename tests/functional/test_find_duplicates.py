@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -438,13 +439,18 @@ def test_an_upload_at_the_same_moment_finds_the_image_or_is_found_by_it(
     run = JobRun(cloud, started(cloud).id)
     run.plan()
     (line,) = map(Line.parse, run.lines())
-    worker, ingest = cloud.function("find_duplicates_worker"), cloud.function("ingest")
+    parts, ingest = cloud.function("find_duplicates_worker").parts, cloud.function("ingest")
+    alone = replace(parts, side_by_side=None)
     turns = [turn for _ in range(60) for turn in (0, 1) for _ in range(at_once)]
     with scheduler.in_charge():
         scheduler.take_turns(
+<<<<<<< HEAD
             turns,
             lambda: worker.parts.carry_out(line),
             lambda: ingest.arriving.take(key_of(HALF), in_time=False),
+=======
+            turns, lambda: alone.carry_out(line), lambda: ingest.ingestion.ingest(key_of(HALF))
+>>>>>>> 4715a180 (Workers of imports, rebuilds and searches take several images at once; a rebuild of a small catalog has four parts instead of sixteen)
         )
     run.to_the_end()
     cloud.drain()
@@ -454,11 +460,12 @@ def test_an_upload_at_the_same_moment_finds_the_image_or_is_found_by_it(
 
 
 def worked(cloud: Cloud, job_id: str, *, kill_at: int | None = None, after: bool = False) -> list[str]:
-    """The first round of a job, and the calls that its workers made."""
-    run = JobRun(cloud, job_id)
+    """The first round of a job, one image at a time, and the calls that its workers made."""
+    run, worker = JobRun(cloud, job_id), cloud.function("find_duplicates_worker")
     run.plan()
     lines = run.lines()
-    with cloud.watched_calls(kill_at=kill_at, after=after) as calls:
+    with pytest.MonkeyPatch.context() as patch, cloud.watched_calls(kill_at=kill_at, after=after) as calls:
+        patch.setattr(worker, "parts", replace(worker.parts, side_by_side=None))
         for line in lines:
             run.work(line)
     return calls.made

@@ -8,16 +8,23 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+from threading import Barrier
 from typing import Any
 
 import botocore.client
 import pytest
 from botocore.exceptions import ClientError
 
+from catalog.adapters.sources import CopiedOriginals, Sources
 from catalog.domain.assets import Status
 from catalog.domain.jobs import Job
 from catalog.domain.keys import tenant_id
 from catalog.domain.limits import Limits
+from catalog.domain.sources import DEFAULT_PIXEL_LIMITS
+from catalog.use_cases.intake import Intake
+from imaging.inspection import inspect
 from infra.local.events import REGION
 from infra.pictures.images import jpeg_bytes, noisy_scene
 from tests.functional.cloud import Answer, Cloud
@@ -25,6 +32,7 @@ from tests.functional.jobs import JobRun
 from tests.functional.test_crashes import BROKEN, HALF, PHOTO, PRESETS, id_of
 
 SHOP = "old-shop-photos"
+FOUR = 4
 OTHERS = [jpeg_bytes(noisy_scene(number, (60, 45))) for number in range(20, 26)]
 
 
@@ -198,7 +206,7 @@ def test_near_duplicates_share_as_those_of_uploads_do(shop: Cloud) -> None:
     job = imported(shop)
     shop.drain()
 
-    assert "near_duplicates" not in job.tally.counts  # when the small one came, it was alone
+    assert (job.tally.counts["new"], job.tally.failed) == (2, 0)
     assert shop.get(id_of(HALF)).json["near_duplicate_of"] == id_of(PHOTO)
     assert {shop.get(id_of(data)).json["status"] for data in (PHOTO, HALF)} == {"ready"}
     assert broken(shop) == []
@@ -661,3 +669,81 @@ def test_a_manifest_that_is_none_fails_the_job(shop: Cloud) -> None:
     assert started(shop, manifest={"key": "empty.csv"}).to_the_end().state == "completed"
     run = started(shop, **manifest(shop, [["path"], ["a.jpg"]]))
     assert "no column 'key'" in str(run.to_the_end().reason)
+
+
+# --- Side by side -------------------------------------------------------------------------------------------
+
+
+def met_by_the_first(number: int, method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method; none of its first calls goes on before all of them are made."""
+    everybody, calls = Barrier(number, timeout=60), count()
+
+    def waits_for_the_others(*told: Any, **also: Any) -> Any:
+        if next(calls) < number:
+            everybody.wait()
+        return method(*told, **also)
+
+    return waits_for_the_others
+
+
+def test_a_worker_copies_four_objects_at_once_and_decodes_one_at_a_time(
+    shop: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.configure(NEAR_DUPLICATE_ACTION="off")
+    lay(shop, {f"{number}.jpg": data for number, data in enumerate([PHOTO, *OTHERS])})
+    worker = shop.function("import_worker")
+    decoding, most = list[int](), list[int]()
+
+    def counted(data: bytes) -> Any:
+        decoding.append(1)
+        most.append(len(decoding))
+        try:
+            return inspect(data, limits=DEFAULT_PIXEL_LIMITS)
+        finally:
+            decoding.pop()
+
+    ingestion = replace(worker.intake.ingestion, inspect=worker.processor.inspecting(counted))
+    importing = replace(worker.importing, intake=replace(worker.intake, ingestion=ingestion))
+    monkeypatch.setattr(worker, "parts", replace(worker.parts, worker=importing))
+    copied = met_by_the_first(FOUR, CopiedOriginals.copy)
+    monkeypatch.setattr(CopiedOriginals, "copy", copied)
+
+    job = imported(shop)
+
+    assert (job.tally.done, most) == (1 + len(OTHERS), [1] * (1 + len(OTHERS)))
+    assert worker.originals._held == {}
+    assert broken(shop) == []
+
+
+def test_the_same_bytes_under_four_keys_at_once_are_copied_once(
+    shop: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(shop, {f"{number}.jpg": PHOTO for number in range(FOUR)})
+    monkeypatch.setattr(Sources, "read", met_by_the_first(FOUR, Sources.read))
+
+    job = imported(shop)
+
+    assert (job.tally.counts["new"], job.tally.counts["duplicates"]) == (1, FOUR - 1)
+    assert (versions(shop, shop.originals), shop.asset(id_of(PHOTO)).duplicates) == (1, FOUR - 1)
+
+
+def test_objects_that_weigh_too_much_together_are_taken_one_by_one(
+    shop: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(shop, {f"{number}.jpg": data for number, data in enumerate([PHOTO, *OTHERS])})
+    worker, reading, most = shop.function("import_worker"), list[int](), list[int]()
+    alone = replace(worker.parts.side_by_side, room=len(PHOTO))
+    monkeypatch.setattr(worker, "parts", replace(worker.parts, side_by_side=alone))
+    bring = Intake.bring
+
+    def counted(self: Intake, wanted: Any) -> Any:
+        reading.append(wanted.source.size_bytes)
+        most.append(sum(reading))
+        try:
+            return bring(self, wanted)
+        finally:
+            reading.remove(wanted.source.size_bytes)
+
+    monkeypatch.setattr(Intake, "bring", counted)
+    assert imported(shop).tally.done == 1 + len(OTHERS)
+    assert max(most) <= len(PHOTO)

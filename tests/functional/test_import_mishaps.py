@@ -137,10 +137,34 @@ def test_killed_at_any_call_the_part_is_completed_by_the_next_worker(shop: Cloud
                 assert the_end(shop, run, story) == expected, moment
 
 
+SEVERAL = Story(
+    {"A.jpg": PHOTO, "B.jpg": HALF, "C.jpg": PHOTO, "D.jpg": BROKEN},
+    also=in_turn(status_is("ready", PHOTO), status_is("ready", HALF), status_is("rejected", BROKEN)),
+)
+
+
+def test_killed_while_it_takes_several_objects_the_part_is_completed_by_the_next_worker(shop: Cloud) -> None:
+    """Their calls come in any order, so either key may name the photo; all else is the same in the end."""
+    with recorded_changes() as shop.records:
+        run, line = begun(shop, SEVERAL)
+        beginning, recorded = shop.moment(), len(shop.records)
+        with shop.watched_calls() as unharmed:
+            shop.invoke("import_worker", line)
+        expected = the_end(shop, run, SEVERAL)["tally"]
+        for number in range(2, len(unharmed.made), 3):
+            beginning.restore()
+            del shop.records[recorded:]
+            with suppress(Killed), shop.watched_calls(kill_at=number, after=number % 2 == 0):
+                shop.invoke("import_worker", line)
+            forget(shop)
+            shop.invoke("import_worker", line)
+            assert the_end(shop, run, SEVERAL)["tally"] == expected, f"killed at call {number}"
+
+
 def forget(cloud: Cloud) -> None:
     """Another process of the worker, which holds nothing of what was read."""
     cloud.cold_start()
-    cloud.function("import_worker").originals._held = None
+    cloud.function("import_worker").originals._held.clear()
 
 
 @pytest.mark.parametrize("name", SOME_STORIES)
@@ -227,7 +251,7 @@ def test_the_same_bytes_under_two_keys_by_two_workers_at_once_are_one_image(
         for order in orders():
             beginning.restore()
             for worker in workers:
-                worker.originals._held = None
+                worker.originals._held.clear()
             scheduler.take_turns(order, *works)
             shop.drain()
             told = str(order)
@@ -265,7 +289,7 @@ def test_an_import_beside_an_upload_of_the_same_bytes_makes_one_image(
     with scheduler.in_charge():
         for order in orders():
             beginning.restore()
-            shop.function("import_worker").originals._held = None
+            shop.function("import_worker").originals._held.clear()
             scheduler.take_turns(order, work, upload)
             shop.drain()
             told = str(order)
@@ -288,7 +312,7 @@ def test_an_import_beside_a_purge_of_the_same_image_leaves_all_of_it_or_nothing(
     with scheduler.in_charge():
         for order in orders():
             beginning.restore()
-            shop.function("import_worker").originals._held = None
+            shop.function("import_worker").originals._held.clear()
             scheduler.take_turns(order, work, purge)
             shop.drain()
             told = str(order)

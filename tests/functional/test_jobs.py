@@ -27,10 +27,11 @@ from catalog.domain.jobs import (
 )
 from catalog.domain.keys import TenantId, tenant_id
 from catalog.domain.paging import PageRequest
-from catalog.use_cases import job_planning, job_sweeping
+from catalog.use_cases import job_parts, job_planning, job_sweeping
 from catalog.use_cases.job_parts import DEATHS, FAULTS, FAULTS_OF_THE_LAST
 from catalog.use_cases.job_planning import MOST_IDLE_ROUNDS, MOST_PARTS, ROUNDS_PER_EXECUTION
 from catalog.use_cases.job_sweeping import MOST_RESTARTS
+from catalog.use_cases.side_by_side import SideBySide
 from tests.functional.cloud import Cloud, Killed
 from tests.functional.counting_jobs import IMAGES, PARTS, Counted, events, failures_of, order, started
 from tests.functional.jobs import JobRun, Lines
@@ -236,6 +237,57 @@ def test_a_worker_that_raises_loses_nothing(cloud: Cloud, monkeypatch: pytest.Mo
     run.to_the_end()
     assert len(run.faults) == 2
     assert kind.is_all_counted(run)
+
+
+# --- Side by side ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [{}, {"faulty": {"01", "f3"}}, {"bad": frozenset({"00", "10"})}, {"deadly": frozenset({"02"})}],
+    ids=["none", "faults", "failures", "a death"],
+)
+def test_subjects_taken_side_by_side_are_counted_once_and_reported_in_order(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, trouble: dict[str, Any]
+) -> None:
+    kind = Counted(digits=0, **trouble).play(cloud, monkeypatch, SideBySide(len, most=3))
+    reported = list[str | None]()
+    report = Jobs.report
+
+    def noted(self: Jobs, *told: Any, after: str | None, **also: Any) -> Any:
+        reported.append(after)
+        return report(self, *told, after=after, **also)
+
+    monkeypatch.setattr(Jobs, "report", noted)
+    monkeypatch.setattr(job_parts, "REPORT_AFTER", timedelta(0))
+    run = started(cloud)
+    run.to_the_end()
+
+    assert kind.is_all_counted(run)
+    of_a_phase = reported[: reported.index(IMAGES[-1]) + 1]
+    assert of_a_phase == sorted(of_a_phase, key=str)
+
+
+def test_what_was_begun_side_by_side_when_its_time_was_over_is_reported(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = Counted(digits=0).play(cloud, monkeypatch, SideBySide(len, most=3))
+    clock = [datetime.now(UTC)]
+
+    def passing() -> datetime:
+        clock[0] += timedelta(seconds=10)
+        return clock[0]
+
+    worker = cloud.function("recount_worker")
+    monkeypatch.setattr(worker, "parts", replace(worker.parts, clock=passing))
+    run = started(cloud)
+    run.plan()
+    run.work(run.lines()[0])
+
+    assert 0 < run.job.tally.done == len(kind.taken) < len(IMAGES)
+    run.to_the_end()
+    assert kind.is_all_counted(run)
+    assert len(kind.taken) == len(set(kind.taken)), "nobody took an image again"
 
 
 # --- Failures -------------------------------------------------------------------------------------------

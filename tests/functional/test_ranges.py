@@ -6,6 +6,7 @@ from itertools import batched, islice
 import pytest
 
 from catalog.adapters import assets_table
+from catalog.adapters.objects import Renditions
 from catalog.domain.keys import TenantId, tenant_id
 from tests.functional.cloud import Cloud
 
@@ -35,8 +36,11 @@ def item(tenant: str, id_: str) -> dict[str, dict[str, str]]:
     }
 
 
+JOINED = ["0-3", "4-7", "8-b", "c-f"]
+
+
 @pytest.mark.parametrize(
-    "prefixes", [[""], "0123456789abcdef", [f"7{digit}" for digit in "0123456789abcdef"]]
+    "prefixes", [[""], "0123456789abcdef", [f"7{digit}" for digit in "0123456789abcdef"], JOINED]
 )
 def test_ranges_have_each_asset_of_the_tenant_once_and_in_order(
     catalog: Cloud, prefixes: list[str], monkeypatch: pytest.MonkeyPatch
@@ -44,13 +48,33 @@ def test_ranges_have_each_asset_of_the_tenant_once_and_in_order(
     monkeypatch.setattr(assets_table, "_RANGE_PAGE", 7)
     found = [asset for prefix in prefixes for asset in catalog.assets.within(ACME, prefix)]
 
-    expected = [id_ for id_ in IDS if id_.startswith(tuple(prefixes))]
+    expected = IDS if prefixes is JOINED else [id_ for id_ in IDS if id_.startswith(tuple(prefixes))]
     assert [asset.id for asset in found] == expected
     assert {asset.tenant for asset in found} <= {ACME}
     assert [id_ for prefix in prefixes for id_ in catalog.assets.ids_within(ACME, prefix)] == expected
 
 
-@pytest.mark.parametrize("prefix", ["", "7", "f", IDS[0], "00000"])
+@pytest.mark.parametrize("prefixes", [[""], "0123456789abcdef", JOINED])
+def test_objects_of_ranges_are_listed_once_and_go_on_behind_any_of_them(
+    catalog: Cloud, prefixes: list[str]
+) -> None:
+    renditions = Renditions(catalog.renditions)
+    for tenant, id_ in [
+        *(("acme", id_) for id_ in IDS),
+        *(("acmf", f"{digit:x}8" * 32) for digit in range(16)),
+    ]:
+        catalog.s3.put_object(Bucket=catalog.renditions, Key=f"renditions/{tenant}/{id_}/a.jpg", Body=b"1")
+
+    found = [[id_ for id_, _ in renditions.stored_within(ACME, within)] for within in prefixes]
+
+    assert [id_ for some in found for id_ in some] == IDS
+    for within, some in zip(prefixes, found, strict=True):
+        for position, id_ in enumerate(some[:3]):
+            rest = renditions.stored_within(ACME, within, after=id_)
+            assert [other for other, _ in rest] == some[position + 1 :]
+
+
+@pytest.mark.parametrize("prefix", ["", "7", "f", IDS[0], "00000", "4-7"])
 def test_a_range_goes_on_behind_any_of_its_assets(catalog: Cloud, prefix: str) -> None:
     whole = list(catalog.assets.ids_within(ACME, prefix))
     for position, id_ in enumerate(whole[:5]):

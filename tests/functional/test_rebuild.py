@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import RLock
 from typing import Any
 
 import botocore.client
@@ -18,6 +20,7 @@ from catalog.domain.jobs import Job, Line
 from catalog.domain.keys import tenant_id
 from catalog.use_cases import job_ranges
 from catalog.use_cases.rebuilding import MOST_LOOKS
+from catalog.use_cases.side_by_side import Turns
 from infra.pictures.images import jpeg_bytes, noisy_scene
 from tests.functional.cloud import Cloud, Killed
 from tests.functional.interleaving import Scheduler
@@ -75,6 +78,7 @@ def restorable(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def sixteen_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_ranges, "digits_for", lambda *_, **__: 1)
+    monkeypatch.setattr(job_ranges, "ranges_of_a_part", lambda *_: 1)
 
 
 def started(cloud: Cloud, **asked: Any) -> JobRun:
@@ -126,6 +130,19 @@ def test_every_image_gets_the_changed_preset_and_the_old_objects_go(catalog: Clo
     assert counts(job) == {"rebuilt": 2, "renditions": 2, "removed": 2}
     is_whole(catalog)
     assert job.tally.counts["bytes"] == catalog.world().usage_of(tenant_id("acme")).bytes_per_preset["thumb"]
+
+
+def test_joined_ranges_of_a_small_catalog_are_rebuilt_whole(
+    catalog: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_ranges, "digits_for", lambda *_, **__: 1)
+    catalog.configure(PRESETS=NEW)
+    run = started(catalog)
+    run.plan()
+    assert [line["work"]["within"] for line in run.lines()] == ["0-3", "4-7", "8-b", "c-f"]
+
+    assert counts(run.to_the_end()) == {"rebuilt": 2, "renditions": 2, "removed": 2}
+    is_whole(catalog)
 
 
 def test_a_second_run_reads_each_range_once_and_neither_renders_nor_stores(catalog: Cloud) -> None:
@@ -220,17 +237,19 @@ def looking_at_every_call(cloud: Cloud) -> Iterator[list[str]]:
     dark: list[str] = []
     make = botocore.client.BaseClient._make_api_call
     busy: list[bool] = []
+    alone = RLock()  # the worker has several threads
 
     def watched(self: Any, operation: str, arguments: Any) -> Any:
-        if not busy:
-            busy.append(True)
-            there = set(cloud.objects(cloud.renditions))
-            for key in cloud.world().assets:
-                shown = {one.key for one in cloud.assets.get(key).renditions.values()}
-                if len(shown) < 2 or shown - there:
-                    dark.append(f"{operation}: {key.id[:8]} shows {shown}")
-            busy.clear()
-        return make(self, operation, arguments)
+        with alone:
+            if not busy:
+                busy.append(True)
+                there = set(cloud.objects(cloud.renditions))
+                for key in cloud.world().assets:
+                    shown = {one.key for one in cloud.assets.get(key).renditions.values()}
+                    if len(shown) < 2 or shown - there:
+                        dark.append(f"{operation}: {key.id[:8]} shows {shown}")
+                busy.clear()
+            return make(self, operation, arguments)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.client.BaseClient, "_make_api_call", watched)
@@ -655,10 +674,12 @@ def test_images_that_are_not_accepted_are_left_alone(catalog: Cloud) -> None:
 
 
 def part(cloud: Cloud, run: JobRun) -> Callable[[], Any]:
-    """The first part of the round, as its worker carries it out."""
+    """The first part of the round, as a worker's process of its own carries it out, one image at a time."""
     assert run.plan()["next"] == "work"
     line = Line.parse(run.lines()[0])
-    parts = cloud.function("rebuild_worker").parts
+    worker = cloud.function("rebuild_worker")
+    own = replace(worker.rebuilding, turns=Turns())
+    parts = replace(worker.parts, worker=own, side_by_side=None)
     return lambda: parts.carry_out(line)
 
 

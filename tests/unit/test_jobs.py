@@ -23,6 +23,7 @@ from catalog.domain.jobs import (
     Tally,
     Work,
     digits_for,
+    ends,
     ranges,
 )
 from catalog.domain.keys import TenantId
@@ -141,10 +142,10 @@ def test_an_end_is_told_alike_each_time_and_otherwise_for_each_attempt() -> None
     assert told.event_id not in {event.event_id, job_event(replace(failed, attempt=2)).event_id}
 
 
-def steps(assets: dict[TenantId, int], *phases: str) -> RangeSteps:
+def steps(assets: dict[TenantId, int], *phases: str, joined: bool = False) -> RangeSteps:
     tenants = SimpleNamespace(ids=lambda: iter(assets))
     counters = SimpleNamespace(total=lambda tenant: SimpleNamespace(usage=Usage(assets=assets[tenant])))
-    return RangeSteps(tenants, counters, phases or ("only",))  # type: ignore[arg-type]
+    return RangeSteps(tenants, counters, phases or ("only",), joined=joined)  # type: ignore[arg-type]
 
 
 def all_steps(plan: RangeSteps, about: Job) -> list[Any]:
@@ -177,6 +178,30 @@ def test_small_tenants_share_a_step_and_each_is_covered() -> None:
             covered.setdefault(work.tenant, []).append(work.within)
     assert covered == {tenant: list(ranges(digits_for(number))) for tenant, number in assets.items()}
     assert 1 < len(found) < 20
+
+
+@pytest.mark.parametrize(
+    ("images", "parts"), [(100, 1), (101, 4), (1_000, 4), (1_001, 8), (2_000, 8), (2_001, 16), (6_401, 256)]
+)
+def test_joined_ranges_of_a_small_tenant_are_fewer_parts_and_cover_it(images: int, parts: int) -> None:
+    (step,) = all_steps(steps({ACME: images}, joined=True), job())
+    spans = [ends(str(work.within)) for work in step.works]
+    digits = len(spans[0][0])
+    covered = [
+        number for first, last in spans for number in range(int(first or "0", 16), int(last or "0", 16) + 1)
+    ]
+    assert (len(spans), covered) == (parts, list(range(16**digits)))
+
+
+def test_joined_ranges_of_many_tenants_cover_each_once_wherever_a_step_ends() -> None:
+    assets = {TenantId(f"tenant-{number:04d}"): number % 9 * 250 for number in range(700)}
+    covered: dict[TenantId, list[int]] = {}
+    for step in all_steps(steps(assets, joined=True), job(tenant=None)):
+        for work in step.works:
+            first, last = ends(str(work.within))
+            numbers = range(int(first or "0", 16), int(last or "0", 16) + 1)
+            covered.setdefault(work.tenant, []).extend(numbers)
+    assert covered == {tenant: list(range(16 ** digits_for(number))) for tenant, number in assets.items()}
 
 
 def test_a_tenant_that_grows_between_two_steps_stays_cut_as_it_was() -> None:

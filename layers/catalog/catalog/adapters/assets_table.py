@@ -34,6 +34,7 @@ from catalog.domain.assets import (
     Status,
 )
 from catalog.domain.fingerprints import Indexed
+from catalog.domain.jobs import ends
 from catalog.domain.keys import AssetId, AssetKey, TenantId, asset_id, tenant_id
 from catalog.domain.lifecycle import (
     ACCEPT,
@@ -258,21 +259,21 @@ class Assets:
 
     # --- Ranges -----------------------------------------------------------------------------------------
 
-    def within(self, tenant: TenantId, prefix: str, *, after: str | None = None) -> Iterator[Asset]:
-        """The assets whose ids begin so, in the order of their ids, from the one behind `after` on.
+    def within(self, tenant: TenantId, within: str, *, after: str | None = None) -> Iterator[Asset]:
+        """The assets of a part (`within` as in Work), in the order of their ids, from behind `after` on.
 
         Read consistently, a page when the one before it is used up.
         """
         items = self._model.query(
-            tenant, _in_range(self._model, prefix, after), consistent_read=True, page_size=_RANGE_PAGE
+            tenant, _in_range(self._model, within, after), consistent_read=True, page_size=_RANGE_PAGE
         )
         return map(asset_of, items)
 
-    def ids_within(self, tenant: TenantId, prefix: str, *, after: str | None = None) -> Iterator[AssetId]:
+    def ids_within(self, tenant: TenantId, within: str, *, after: str | None = None) -> Iterator[AssetId]:
         """Their ids.  It reads, and costs, as much as `within`."""
         items = self._model.query(
             tenant,
-            _in_range(self._model, prefix, after),
+            _in_range(self._model, within, after),
             consistent_read=True,
             attributes_to_get=["tenant", "id"],
         )
@@ -472,10 +473,10 @@ def _refused(key: AssetKey, error: PynamoDBException) -> Exception:
     return error
 
 
-def _in_range(item: type[AssetItem], prefix: str, after: str | None) -> Condition:
-    """Ids that begin with `prefix`, behind `after`: `!` sorts before any digit, `g` behind them all."""
-    first = f"{after}!" if after else prefix or "0"
-    return cast(Condition, item.id.between(first, f"{prefix}g"))
+def _in_range(item: type[AssetItem], within: str, after: str | None) -> Condition:
+    """Ids of a part, behind `after`: `!` sorts before any digit, `g` behind them all."""
+    first, last = ends(within)
+    return cast(Condition, item.id.between(f"{after}!" if after else first or "0", f"{last}g"))
 
 
 def _if_absent(attribute: Any, value: Any) -> Action:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from catalog.adapters.sdk import client
 from catalog.adapters.signing import Viewers
 from catalog.domain.addresses import Address
+from catalog.domain.jobs import ends
 from catalog.domain.keys import ORIGINALS_PREFIX, RENDITIONS_PREFIX, AssetId, AssetKey, TenantId
 from catalog.domain.rejections import ImageRejectedError, RejectionCode
 from catalog.domain.renditions import StoredVersion
@@ -207,20 +208,35 @@ class Renditions:
         ]
 
     def stored_within(
-        self, tenant: TenantId, prefix: str, *, after: str | None = None
+        self, tenant: TenantId, within: str, *, after: str | None = None
     ) -> Iterator[tuple[AssetId, tuple[StoredVersion, ...]]]:
-        """Every version of the renditions of assets whose ids begin so, by id and key, behind `after`."""
-        beginning = f"{RENDITIONS_PREFIX}{tenant}/{prefix}"
-        by_id = groupby(self._stored(beginning), key=lambda one: AssetId(one.key.split("/")[2]))
-        return ((id_, tuple(versions)) for id_, versions in by_id if after is None or id_ > after)
+        """Every version of the renditions of a part's assets (`within` as in Work), by id and key.
+
+        From behind the id `after` on.
+        """
+        first, last = ends(within)
+        beginning = f"{RENDITIONS_PREFIX}{tenant}/"
+        stored = (
+            self._stored(beginning + first)
+            if first == last
+            else self._stored(beginning, KeyMarker=beginning + first)
+        )
+        by_id = groupby(stored, key=lambda one: AssetId(one.key.split("/")[2]))
+        for id_, versions in by_id:
+            if id_ > f"{last}g":  # behind every id of the range
+                return
+            if after is None or id_ > after:
+                yield id_, tuple(versions)
 
     def stored(self, key: AssetKey) -> tuple[StoredVersion, ...]:
         """Every version of an asset's renditions, by key."""
         return tuple(self._stored(key.renditions))
 
-    def _stored(self, prefix: str) -> Iterator[StoredVersion]:
+    def _stored(self, prefix: str, **behind: str) -> Iterator[StoredVersion]:
         pages = (
-            client("s3").get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
+            client("s3")
+            .get_paginator("list_object_versions")
+            .paginate(Bucket=self._bucket, Prefix=prefix, **behind)
         )
         for page in pages:
             for entry in page.get("Versions", []):

@@ -6,6 +6,7 @@ botocore and not boto3: the same clients for 60-100 CPU-ms less of every cold st
 import gc
 from collections.abc import Mapping
 from functools import cache
+from threading import Lock
 from typing import Any, Final
 
 # Objects made by these imports are never freed.  Searching them for garbage takes a tenth of an API
@@ -26,11 +27,16 @@ _CONFIG = Config(
     signature_version="v4",
 )
 _CONFIGS: Final[Mapping[str, Config]] = {
-    "s3": _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"})),
-    # PynamoDB makes requests of the right shape; a lookup of near-duplicates sends 16 of them at once.
-    "dynamodb": _CONFIG.merge(Config(read_timeout=10, parameter_validation=False, max_pool_connections=16)),
+    # A worker of a job takes up to 16 images at once.
+    "s3": _CONFIG.merge(
+        Config(signature_version="s3v4", s3={"addressing_style": "virtual"}, max_pool_connections=16)
+    ),
+    # PynamoDB makes requests of the right shape; a lookup of near-duplicates sends 16 of them at once, an
+    # import's worker those of eight images.
+    "dynamodb": _CONFIG.merge(Config(read_timeout=10, parameter_validation=False, max_pool_connections=128)),
 }
 _ATTEMPTS: Final = 3
+_CREATING: Final = Lock()  # a session of botocore makes one client at a time
 # As botocore knows them, and those of a cancelled transaction.
 _THROTTLES: Final = frozenset(
     {
@@ -62,7 +68,8 @@ def _session() -> botocore.session.Session:
 @cache
 def client(service: str) -> Any:
     """The client of `service` ("s3", "sqs"); region, credentials and endpoint are the SDK's own to find."""
-    return _session().create_client(service, config=_CONFIGS.get(service, _CONFIG).merge(_retries()))
+    with _CREATING:
+        return _session().create_client(service, config=_CONFIGS.get(service, _CONFIG).merge(_retries()))
 
 
 def _retries() -> Config:

@@ -125,11 +125,11 @@ class Sources:
 
 
 class CopiedOriginals(Originals):
-    """The originals bucket; it keeps the bytes of the last copied original, so that they are read once."""
+    """The originals bucket; it holds the bytes of copied originals, so that they are read once."""
 
     def __init__(self, bucket: str) -> None:
         super().__init__(bucket)
-        self._held: tuple[AssetKey, bytes] | None = None
+        self._held: dict[AssetKey, bytes] = {}
 
     def copy(self, key: AssetKey, bucket: str, source: str, found: SourceBytes, content_type: str) -> None:
         """Copy the object that was read, inside S3.  Raises SourceObjectError.
@@ -147,13 +147,15 @@ class CopiedOriginals(Originals):
                 ContentType=content_type,
                 ChecksumAlgorithm="SHA256",
             )
-        self._held = key, found.data
+        self._held[key] = found.data
+
+    def let_go(self, key: AssetKey) -> None:
+        """Hold the bytes of this original no longer."""
+        self._held.pop(key, None)
 
     def read(self, key: AssetKey, *, max_bytes: int) -> bytes:
-        """Like Originals.read.  The last copy has the bytes that were read, since their ETags are equal."""
-        if self._held and self._held[0] == key:
-            return self._held[1]
-        return super().read(key, max_bytes=max_bytes)
+        """Like Originals.read.  A copy has the bytes that were read, since their ETags are equal."""
+        return self._held.get(key) or super().read(key, max_bytes=max_bytes)
 
     def holds(self, key: AssetKey) -> bool:
         """Whether the original is stored; costs a twelfth of `has`."""

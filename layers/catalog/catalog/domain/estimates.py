@@ -22,8 +22,8 @@ class Unit:
 UNITS: Final[Mapping[JobKind, Mapping[str, Unit]]] = {
     # Reading the original, writing the record, counting by the stream; one PUT per rendition.
     JobKind.REBUILD: {
-        "rebuilt": Unit(4.6e-6, 0.07),
-        "renditions": Unit(6.2e-6, 0.04),
+        "rebuilt": Unit(3.5e-6, 0.03),
+        "renditions": Unit(5.2e-6, 0.01),
         "followed": Unit(2.1e-6, 0.02),
         "completed": Unit(5e-6, 0.2),
         "removed": Unit(0.02e-6, 0.001),
@@ -32,15 +32,15 @@ UNITS: Final[Mapping[JobKind, Mapping[str, Unit]]] = {
     },
     # A rejected object or a duplicate is read, too.  A seen object is only looked up.
     JobKind.IMPORT: {
-        "new": Unit(45e-6, 1.0),
+        "new": Unit(44e-6, 0.2),
         "duplicates": Unit(4e-6, 0.1),
         "known": Unit(0.5e-6, 0.001),
         "not_images": Unit(0.1e-6, 0.001),
         "failed": Unit(5e-6, 0.1),
     },
-    # 16 writes of bands are half of "done".  Each candidate is read and compared on pixels.
+    # 16 writes of bands are over half of "done".  Each candidate is read and compared on pixels.
     JobKind.FIND_DUPLICATES: {
-        "done": Unit(23e-6, 0.3),
+        "done": Unit(17e-6, 0.1),
         "skipped": Unit(0.2e-6, 0.001),
         "failed": Unit(3e-6, 0.1),
         "compared": Unit(11e-6, 0.3),

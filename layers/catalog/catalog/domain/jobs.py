@@ -24,6 +24,9 @@ IMAGES_PER_PART: Final = 400
 # So many images in each of so few ranges are cut further: workers share them better, and 256 ranges cost a
 # cent.  A worker rebuilds 640 images in two minutes.
 _FEW_IMAGES: Final = {1: 100, 16: 640}
+# A look at a part costs $30 a million and 0.2 s of waiting, so parts of a small catalog have at most so many
+# images in several ranges: 1,000 images are four parts.
+_LOOKED_AT: Final = 250
 _MOST_DIGITS: Final = 5  # 1,048,576 ranges: with 10^8 images 95 each
 _HEX: Final = 16
 
@@ -176,7 +179,8 @@ class Done:
 class Work:
     """What a part asks of its worker: a phase of the job, over a range of ids or over named subjects.
 
-    `within` is a prefix of ids in hex, which may be empty; None: `subjects` names all subjects.
+    `within` is a prefix of ids in hex, which may be empty, or "0-3" for those from the first to the last;
+    None: `subjects` names all subjects.
     """
 
     tenant: TenantId
@@ -359,6 +363,18 @@ def digits_for(images: int, *, per_part: int = IMAGES_PER_PART) -> int:
         return images > min(per_part, _FEW_IMAGES.get(ranges, per_part)) * ranges
 
     return next(d for d in range(_MOST_DIGITS + 1) if d == _MOST_DIGITS or not is_too_coarse(_HEX**d))
+
+
+def ends(within: str) -> tuple[str, str]:
+    """The first and the last prefix of a part's `within`."""
+    first, _, last = within.partition("-")
+    return first, last or first
+
+
+def ranges_of_a_part(images: int, digits: int) -> int:
+    """How many ranges a part has for which looking costs more than its images."""
+    few = [number for number in (4, 2) if number * images <= _LOOKED_AT * _HEX**digits]
+    return few[0] if digits == 1 and few else 1
 
 
 def ranges(digits: int) -> Iterator[str]:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from catalog.use_cases.ingestion import Inspect
     from catalog.use_cases.job_ranges import RangeSteps
 
+# An image waits about 0.25 s for S3 and DynamoDB.
+AT_ONCE: Final = 8
 SEARCH: Final = "search"
 GROUPS: Final = "groups"
 _ATTEMPTS: Final = 5
@@ -98,6 +100,10 @@ class FindDuplicatesWorker:
     rehearsal: Callable[[Job], Rehearsal]
     groups: JobGroups
     max_upload_bytes: int
+
+    def weight(self, subject: Subject) -> int:
+        """Bytes in memory while it is taken: as many as an original may have, where one is read."""
+        return self.max_upload_bytes if isinstance(subject, str) else 0
 
     def subjects(self, job: Job, work: Work, *, after: str | None) -> Iterator[tuple[str, Subject]]:
         """Images by id; in a dry run's last phase, its joins by the id of the image that would join."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from catalog.domain.assets import (
@@ -35,6 +35,7 @@ from catalog.domain.keys import AssetKey, asset_id
 from catalog.domain.lifecycle import wants_bytes
 from catalog.domain.references import Use
 from catalog.domain.uploads import Announcement
+from catalog.use_cases.side_by_side import Turns
 
 if TYPE_CHECKING:
     from catalog.adapters.assets_table import Assets
@@ -94,6 +95,7 @@ class Intake:
     rendering: Rendering
     max_upload_bytes: int
     told: Callable[[AssetKey, Ingested], None]
+    turns: Turns = field(default_factory=Turns)
     clock: Clock = utc_now
 
     def bring(self, wanted: Wanted) -> Brought:
@@ -125,6 +127,13 @@ class Intake:
         """One try of `bring`.  Also raises SourceChangedError, AssetStateError, AssetNotFoundError."""
         found = self.sources.read(wanted.bucket, wanted.source.key, max_bytes=self.max_upload_bytes)
         key = AssetKey(wanted.tenant, asset_id(hashlib.sha256(found.data).hexdigest()))
+        with self.turns.of(key):
+            try:
+                return self._brought(key, wanted, found)
+            finally:
+                self.originals.let_go(key)
+
+    def _brought(self, key: AssetKey, wanted: Wanted, found: SourceBytes) -> Brought:
         known = self.assets.find(key)
         if known and known.status is Status.DELETING:
             raise AssetBeingDeletedError(key.id)

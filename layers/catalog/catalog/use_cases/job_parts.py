@@ -6,18 +6,24 @@ carry out the part.  If a worker dies, the next one repeats only the subjects si
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from catalog.domain.clock import Clock, utc_now
 from catalog.domain.jobs import Done, Failure, JobState, PartClaimedError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
     from datetime import datetime
 
     from catalog.adapters.jobs_table import Jobs
-    from catalog.domain.jobs import Job, Line, Part, Worker
+    from catalog.domain.jobs import Job, Line, Part, Work, Worker
+    from catalog.use_cases.side_by_side import SideBySide
 
 # Of the worker's 180 seconds.  The planner plans a part that is incomplete by then again.
 WORK_FOR: Final = timedelta(seconds=120)
@@ -38,10 +44,11 @@ WORKERS_DIED: Final = "workers stopped at it; their log says why"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Carries out parts of the kind that `worker` does."""
+    """Carries out parts of the kind that `worker` does; without `side_by_side`, one subject at a time."""
 
     jobs: Jobs
     worker: Worker[Any]
+    side_by_side: SideBySide[Any] | None = None
     clock: Clock = utc_now
 
     def carry_out(self, *lines: Line) -> list[bool]:
@@ -83,17 +90,44 @@ class Parts:
     def _take_all(self, job: Job, line: Line, part: Part, until: datetime) -> bool:
         reported_at = self.clock()
         pending, after = Done(), part.after
-        for name, subject in self.worker.subjects(job, line.work, after=part.after):
-            pending, after = pending + self.worker.take(job, line.work, subject), name
-            now = self.clock()
-            due = now - reported_at >= REPORT_AFTER or len(pending.failures) >= _REPORT_FAILURES
-            if due or now >= until:
-                part = self.jobs.report(job, part, line.work, pending, after=after, now=now)
-                pending, reported_at = Done(), now
-            if now >= until:
-                return False
-        self.jobs.report(job, part, line.work, pending, after=after, completed=True, now=self.clock())
-        return True
+        subjects = self.worker.subjects(job, line.work, after=part.after)
+        with closing(self._taken(job, line.work, subjects, until)) as taken:
+            for name, done in taken:
+                pending, after = pending + done, name
+                now = self.clock()
+                if now - reported_at >= REPORT_AFTER or len(pending.failures) >= _REPORT_FAILURES:
+                    part = self.jobs.report(job, part, line.work, pending, after=after, now=now)
+                    pending, reported_at = Done(), now
+        completed = next(subjects, None) is None
+        self.jobs.report(job, part, line.work, pending, after=after, completed=completed, now=self.clock())
+        return completed
+
+    def _taken(
+        self, job: Job, work: Work, subjects: Iterator[tuple[str, Any]], until: datetime
+    ) -> Generator[tuple[str, Done]]:
+        """Take the subjects, and begin none after `until`; each with what became of it, in their order."""
+        subjects = self._in_time(subjects, until)
+        few = list(islice(subjects, 2)) if self.side_by_side else []
+        if self.side_by_side is None or len(few) == 1:  # one alone needs no threads
+            for name, subject in chain(few, subjects):
+                yield name, self.worker.take(job, work, subject)
+            return
+        begun = deque[tuple[str, int, Future[Done]]]()
+        with ThreadPoolExecutor(self.side_by_side.most) as pool:
+            for name, subject in chain(few, subjects):
+                weight = self.side_by_side.weight(subject)
+                while not self.side_by_side.has_room([each for _, each, _ in begun], weight):
+                    first, _, done = begun.popleft()
+                    yield first, done.result()
+                begun.append((name, weight, pool.submit(self.worker.take, job, work, subject)))
+            for name, _, done in begun:
+                yield name, done.result()
+
+    def _in_time(self, subjects: Iterator[tuple[str, Any]], until: datetime) -> Iterator[tuple[str, Any]]:
+        for subject in subjects:
+            yield subject
+            if self.clock() >= until:
+                return
 
     def _take_carefully(self, job: Job, line: Line, part: Part, until: datetime) -> bool:
         """Like `_take_all`, but with one report per subject, to find the subject that stops workers."""

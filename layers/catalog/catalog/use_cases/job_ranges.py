@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from catalog.domain.jobs import IMAGES_PER_PART, Step, Work, digits_for
+from catalog.domain.jobs import IMAGES_PER_PART, Step, Work, digits_for, ranges_of_a_part
 from catalog.domain.keys import TenantId
 
 if TYPE_CHECKING:
@@ -48,13 +48,14 @@ class Place:
 class RangeSteps:
     """Cuts one tenant, or all tenants one after the other, into ranges for each phase.
 
-    A range has at most `per_part` images on average.
+    A range has at most `per_part` images on average.  With `joined`, a part of a small tenant has several.
     """
 
     tenants: Tenants
     counters: Counters
     phases: Sequence[str]
     per_part: int = IMAGES_PER_PART
+    joined: bool = False
 
     def step(self, job: Job, position: str) -> Step:
         """At most RANGES_PER_STEP ranges of one phase, from `position` on."""
@@ -69,7 +70,11 @@ class RangeSteps:
             end = min(_HEX**digits, at.number + RANGES_PER_STEP - len(works))
             if end == at.number:
                 return Step(works, images, at.text())
-            works += [Work(tenant, phase, _prefix(number, digits)) for number in range(at.number, end)]
+            each = ranges_of_a_part(assets, digits) if self.joined else 1
+            works += [
+                Work(tenant, phase, _within(first, min(first + each, end) - 1, digits))
+                for first in range(at.number, end, each)
+            ]
             images += round(assets * (end - at.number) / _HEX**digits)
             if end < _HEX**digits:
                 return Step(works, images, Place(place.phase, tenant, digits, end).text())
@@ -81,6 +86,13 @@ class RangeSteps:
             yield job.tenant
             return
         yield from sorted(tenant for tenant in self.tenants.ids() if tenant >= first)
+
+
+def _within(first: int, last: int, digits: int) -> str:
+    """The ranges from the first to the last, as in Work."""
+    if first == last:
+        return _prefix(first, digits)
+    return f"{_prefix(first, digits)}-{_prefix(last, digits)}"
 
 
 def _prefix(number: int, digits: int) -> str:
