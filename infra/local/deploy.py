@@ -342,7 +342,7 @@ def main() -> None:
         stack = ensure_deployed(emulator, parameters=parameters)
     except (DeploymentError, EmulatorError, environments.EnvironmentSetupError) as error:
         sys.exit(f"error: {error}")
-    print(f"{stack.name} is deployed; the API answers at {stack.api_url}")
+    print(f"{stack.name} is deployed\nAPI={stack.api_url}\nTOKEN_URL={stack.token_url}")
 
 
 if __name__ == "__main__":
