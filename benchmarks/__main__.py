@@ -43,6 +43,7 @@ BENCHMARKS: Final = (
     Benchmark("references", images=False),
     Benchmark("jobs_recount", images=False),
     Benchmark("jobs_erase", images=False),
+    Benchmark("jobs_duplicates"),
     Benchmark("jobs_live", images=False),
     Benchmark("jobs_machinery", images=False),
     Benchmark("client_sync", images=False),

@@ -27,7 +27,7 @@ def size_of(value: Mapping[str, Any]) -> int:
         case "N":
             return (len(held.lstrip("-").replace(".", "")) + 1) // 2 + 1
         case "B":
-            return len(base64.b64decode(held))
+            return len(held if isinstance(held, bytes) else base64.b64decode(held))
         case "SS":
             return sum(len(text.encode()) for text in held)
         case "M":

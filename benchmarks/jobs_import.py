@@ -3,20 +3,25 @@
     python -m benchmarks.jobs_import --images DIR [--take 40] [--out results.json]
 
 Photos of a folder, each unique and with a reference, lie in a bucket; one job imports them, a second imports
-them again.  Requests are counted by a proxy between functions and emulator, invocations and durations in the
-logs of a second deployment without it, as in benchmarks.cost, with one worker at a time.  What a worker waits
-for S3 and DynamoDB on AWS comes on top.
+them again.  Requests are counted by a proxy between functions and emulator, log bytes in the logs of a second
+deployment without it, as in benchmarks.cost.  What Lambda bills the worker is its processor time, traced in
+this process, with modelled waits for S3 and DynamoDB (benchmarks/_waits.py).  What is a job's and not an
+object's (benchmarks/jobs_machinery.py) is that of a job of a million.
 
 Then listings of 10^3 to 10^6 objects are planned and looked up, all seen, against a bucket and tables that
 are generated: requests and CPU an object must not grow.
 """
 
+import importlib
+import io
 import json
+import os
 import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,15 +30,18 @@ from typing import Any, Final, cast
 from benchmarks._contenders import Picture, deployed
 from benchmarks._rates import table
 from benchmarks._report import Goal, report
+from benchmarks._waits import VCPU_GB, Trace, Traced
 from benchmarks.cost import GB_SECOND, PRICES, Bill, Recorder, Scene, bill_requests, lines_table, price
+from benchmarks.jobs_machinery import WORKER_SECOND, dollars_a_million
 from benchmarks.pipeline import pictures
 from catalog.adapters.sources import SourcePage, Sources
-from catalog.domain.imports import Outcome, Seen, SourceObject
-from catalog.domain.jobs import Job, JobKind, JobState
+from catalog.domain.imports import OBJECTS_PER_PART, Outcome, Seen, SourceObject
+from catalog.domain.jobs import Job, JobKind, JobState, Line
 from catalog.domain.keys import asset_id, tenant_id
 from catalog.domain.tenants import Scope
-from catalog.use_cases.importing import Importing, ImportSteps
+from catalog.use_cases.importing import AT_ONCE, Importing, ImportSteps
 from catalog.use_cases.intake import Intake
+from catalog.use_cases.job_parts import Parts
 from catalog_images import CatalogClient, Credentials
 from infra.local.emulator import Emulator, arguments
 from infra.operator.tenants import create_tenant_client
@@ -44,18 +52,28 @@ FIRST, AGAIN = "unique image", "again"
 SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
 ETAG: Final = "d" * 32
 _REPORT: Final = re.compile(r"Billed Duration: (\d+) ms\s+Memory Size: (\d+) MB")
-# A child of the map is an Express execution of 64 MB, billed while its worker runs.
-EXPRESS_GB: Final = 64 / 1024
 
 Bills = dict[str, tuple[Bill, int]]
+Traces = dict[str, Trace]
+# Of the job; priced as that of a large one.
+_MACHINERY: Final = frozenset(
+    {
+        ("DynamoDB write unit", "Jobs"),
+        ("DynamoDB read unit", "Jobs"),
+        ("DynamoDB read unit", "Clients"),
+        (GB_SECOND, "ImportWorkerFunction"),
+        *((priced, "JobPlannerFunction") for priced in (GB_SECOND, "Lambda request", "CloudWatch Logs byte")),
+    }
+)
 
 
 # --- On the stack -------------------------------------------------------------------------------------------
 
 
-def observe(emulator: Emulator, images: Sequence[Picture], recorder: Recorder | None) -> Bills:
-    """Both imports, and what is seen of them: requests with a recorder, else invocations."""
+def observe(emulator: Emulator, images: Sequence[Picture], recorder: Recorder | None) -> tuple[Bills, Traces]:
+    """Both imports, and what is seen of them: requests with a recorder, else invocations and traces."""
     bills: Bills = {}
+    traces: Traces = {}
     with deployed(emulator) as pipeline:
         scene, outputs = Scene(pipeline), pipeline.stack.outputs
         scene.hold_back()
@@ -71,19 +89,47 @@ def observe(emulator: Emulator, images: Sequence[Picture], recorder: Recorder | 
                 scene.changes()
                 if recorder:
                     recorder.take()
-                since = int(time.time() * 1000)
+                since, written = int(time.time() * 1000), _files(s3, outputs)
                 _import(client, prefix="SKU-0/" if kind == "warm-up" else "")
                 scene.release()
                 bill = Bill()
                 if recorder:
                     seen = [one for one in recorder.take() if one.call.service != "states"]
                     bill_requests(scene, seen, bill)
+                    bill.add("S3 PUT", "renditions", written - _files(s3, outputs))
                 else:
                     time.sleep(1)  # the last lines of the logs
                     bill_invocations(scene, outputs, since, bill)
                 bills[kind] = bill, len(images) - (kind == FIRST)  # the first one was the warm-up's
                 print(f"{kind}: {len(images)} objects", file=sys.stderr)
-    return bills
+        if recorder is None:
+            tenants = {"warm-up": "warm-up", FIRST: "traced", AGAIN: "traced"}
+            for tenant in set(tenants.values()):
+                pipeline.add_tenant(tenant)
+            traces = {kind: traced(scene, outputs, tenant) for kind, tenant in tenants.items()}
+    return bills, traces
+
+
+def _files(s3: Any, outputs: Mapping[str, str]) -> int:
+    """Files of jobs; the planner wrote them."""
+    return int(s3.list_objects_v2(Bucket=outputs["JobsBucket"])["KeyCount"])
+
+
+def traced(scene: Scene, outputs: Mapping[str, str], tenant: str) -> Trace:
+    """The worker's trace, of an import in this process."""
+    configuration = scene.lambdas.get_function_configuration(FunctionName=outputs["ImportWorkerFunction"])
+    os.environ.update(configuration["Environment"]["Variables"] | scene.stack.emulator.credentials)
+    with redirect_stdout(io.StringIO()):
+        worker = importlib.import_module("functions.import_worker.handler")
+        options = {"bucket": SHOP, "reference_pattern": "{reference}/{filename}"}
+        job = replace(_job(), id=f"job-{time.time_ns()}", tenant=tenant_id(tenant), options=options)
+        worker.parts.jobs.create(job)
+        found = Traced(worker.importing)
+        parts = Parts(worker.parts.jobs, found)
+        with found.watching():
+            for number, work in enumerate(ImportSteps(Sources()).step(job, "").works):
+                parts.carry_out(Line(job.id, job.kind, f"000000/{number:06}", work))
+    return found.trace
 
 
 def _import(client: CatalogClient, *, prefix: str) -> None:
@@ -104,9 +150,6 @@ def bill_invocations(scene: Scene, outputs: Mapping[str, str], since: int, bill:
                 seconds, memory = int(told[1]) / 1000, int(told[2]) / 1024
                 bill.add("Lambda request", output)
                 bill.add(GB_SECOND, output, seconds * memory)
-                if output == "ImportWorkerFunction":
-                    bill.add("Step Functions Express request", "children")
-                    bill.add("Step Functions Express GB-second", "children", seconds * EXPRESS_GB)
 
 
 # --- Generated listings -------------------------------------------------------------------------------------
@@ -195,15 +238,31 @@ def main() -> None:
     recorder = Recorder(emulator.port + 1, emulator.port)
     with recorder.running():
         through = replace(emulator, functions_endpoint=f"http://127.0.0.1:{recorder.server_port}")
-        requests = observe(through, images, recorder)
-    invocations = observe(emulator, images, None)
+        requests, _ = observe(through, images, recorder)
+    invocations, traces = observe(emulator, images, None)
     totals: dict[str, float] = {}
     figures: dict[str, Any] = {"growth": growth}
     for kind in (FIRST, AGAIN):
         bill, objects = requests[kind]
-        priced = price(Bill(bill.used + invocations[kind][0].used), objects, prices)
+        trace = traces[kind]
+        seconds = trace.of_a_part(OBJECTS_PER_PART, most=AT_ONCE) * objects
+        used = Counter(
+            {line: n for line, n in (bill.used + invocations[kind][0].used).items() if line not in _MACHINERY}
+        )
+        whole = Bill(used)
+        whole.add(GB_SECOND, "worker", seconds * VCPU_GB)
+        priced = price(whole, objects, prices)
+        priced["machinery", "a part, its step and its reports"] = (
+            1,
+            dollars_a_million("import", 10**6) + seconds / objects * WORKER_SECOND * 1e6,
+        )
         totals[kind] = sum(dollars for _, dollars in priced.values())
         print(f"\n## {kind} ({objects} objects)\n\n{lines_table(priced)}")
+        billed = {n: 1000 * trace.of_a_part(OBJECTS_PER_PART, most=n) for n in (1, 4, 8, 16)}
+        cpu = 1000 * trace.processor / len(images)
+        told = ", ".join(f"{n}: {ms:.0f}" for n, ms in billed.items())
+        print(f"\nCPU-ms an object: {cpu:.0f}; billed ms, by objects taken at once: {told}")
+        figures[f"{kind}, billed ms"] = billed | {"processor": cpu}
         figures[kind] = {f"{name}: {what}": dollars for (name, what), (_, dollars) in priced.items()}
     ends = growth[0], growth[-1]
     goals = [

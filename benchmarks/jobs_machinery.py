@@ -16,7 +16,7 @@ from typing import Final
 from benchmarks._rates import table
 from benchmarks._report import report
 from catalog.domain.imports import OBJECTS_PER_PART
-from catalog.domain.jobs import IMAGES_PER_PART, digits_for
+from catalog.domain.jobs import IMAGES_PER_PART, digits_for, ranges_of_a_part
 from catalog.domain.recount import RECORDS_PER_PART
 from catalog.use_cases import erasing
 from catalog.use_cases.job_parts import REPORT_AFTER
@@ -53,9 +53,10 @@ STEP: Final = 2 * (
     + 2 * PRICES["S3 PUT"]
 )
 
+LOOK: Final = "rebuild, a look"
 # Images of a part at most; an import's are counted out.
 PER_PART: Final = {
-    "rebuild, a look": MOST_IMAGES_PER_PART,
+    LOOK: MOST_IMAGES_PER_PART,
     "find-duplicates": IMAGES_PER_PART,
     "recount": RECORDS_PER_PART,
     "erase": erasing.IMAGES_PER_PART,
@@ -66,7 +67,10 @@ def parts_of(kind: str, images: int) -> int:
     """Parts that a tenant of so many images is cut into."""
     if kind == "import":
         return -(-images // OBJECTS_PER_PART)
-    ranges = int(16 ** digits_for(images, per_part=PER_PART[kind]))
+    digits = digits_for(images, per_part=PER_PART[kind])
+    ranges = int(16**digits)
+    if kind == LOOK:
+        return ranges // ranges_of_a_part(images, digits)
     if kind == "erase":  # swept twice; besides what no range has: three parts, two checks and the end
         return 2 * ranges + 3 + 2 * (1 + erasing.SEGMENTS) + 1
     if kind == "recount":  # shares, and entries of references
@@ -74,11 +78,14 @@ def parts_of(kind: str, images: int) -> int:
     return ranges
 
 
+def planning_of(kind: str, images: int) -> float:
+    """Dollars a million images of planning these parts."""
+    return -(-parts_of(kind, images) // RANGES_PER_STEP) * STEP / images * 1e6
+
+
 def dollars_a_million(kind: str, images: int) -> float:
     """Of a job's machinery, without the seconds its workers take."""
-    parts = parts_of(kind, images)
-    steps = -(-parts // RANGES_PER_STEP)
-    return (parts * PART + steps * STEP) / images * 1e6
+    return parts_of(kind, images) * PART / images * 1e6 + planning_of(kind, images)
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import batched, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +40,9 @@ from benchmarks._contenders import Picture
 from benchmarks._rates import table
 from benchmarks._report import Goal, report
 from benchmarks._units import READS, read_units
+from benchmarks._waits import VCPU_GB, Trace, Traced
 from benchmarks.cost import GB_SECOND, PRICES, Bill, price
+from benchmarks.jobs_machinery import LOOK, planning_of
 from benchmarks.pipeline import pictures
 from catalog.adapters import sdk
 from catalog.adapters.assets_table import Assets
@@ -50,7 +52,7 @@ from catalog.adapters.objects import Originals, Renditions
 from catalog.adapters.queues import RenderQueue
 from catalog.domain.assets import Inspection, PerceptualHashes
 from catalog.domain.fingerprints import Fingerprint, PHashAlgorithm
-from catalog.domain.jobs import Job, JobKind, JobState, Line, Work, digits_for, ranges
+from catalog.domain.jobs import Job, JobKind, JobState, Line, Work, digits_for, ranges, ranges_of_a_part
 from catalog.domain.keys import AssetKey, TenantId, asset_id
 from catalog.domain.near_duplicates import Likeness, Verdict
 from catalog.domain.presets import DEFAULT_PRESETS, Preset
@@ -60,7 +62,7 @@ from catalog.domain.sources import DEFAULT_PIXEL_LIMITS, Source, SourceFormat
 from catalog.use_cases.completion import Completion
 from catalog.use_cases.grouping import Grouping
 from catalog.use_cases.job_parts import Parts
-from catalog.use_cases.rebuilding import MOST_IMAGES_PER_PART, Look, Rebuilding
+from catalog.use_cases.rebuilding import AT_ONCE, MOST_IMAGES_PER_PART, Look, Rebuilding
 from catalog.use_cases.rendering import Rendering
 from catalog.use_cases.storing import Storing
 from imaging.renditions import render
@@ -75,6 +77,7 @@ LARGEST: Final = 100 * 1024 * 1024
 # Besides benchmarks/prices.json, USD each.
 TRANSITION, EXPRESS = 0.000025, 0.000001
 _HASH: Final = "0f" * 32
+_LARGE: Final = 244  # images of a part of 10^6
 
 
 def make_account(buckets: Sequence[str]) -> None:
@@ -129,8 +132,8 @@ def requests() -> Iterator[Bill]:
         botocore.client.BaseClient._make_api_call = make  # type: ignore[method-assign]
 
 
-def look(jobs: Jobs, rebuilding: Rebuilding, within: Sequence[str], number: int) -> tuple[Bill, float, Job]:
-    """One look over these ranges by one worker; processor seconds besides."""
+def look(jobs: Jobs, rebuilding: Rebuilding, within: Sequence[str], number: int) -> tuple[Bill, Trace, Job]:
+    """One look over these ranges by one worker, and its trace."""
     now = datetime.now(UTC)
     job = Job(
         f"job-{time.time_ns()}", JobKind.REBUILD, TENANT, False, {}, JobState.RUNNING, "benchmark", now, 1
@@ -141,17 +144,15 @@ def look(jobs: Jobs, rebuilding: Rebuilding, within: Sequence[str], number: int)
         Line(job.id, job.kind, f"000000/{at:06d}", Work(TENANT, phase, prefix))
         for at, prefix in enumerate(within)
     ]
-    with requests() as bill:
-        began = time.process_time()
+    traced = Traced(rebuilding)
+    with requests() as bill, traced.watching():
         for line in lines:
-            while not all(Parts(jobs, rebuilding).carry_out(line)):
+            while not all(Parts(jobs, traced).carry_out(line)):
                 pass
-        seconds = time.process_time() - began
     bill.add("Lambda request", "parts", len(lines))
-    bill.add(GB_SECOND, "worker", seconds * 1769 / 1024)
     bill.add("Step Functions transition", "children of the map", len(lines))
     bill.add("Step Functions Express request", "children of the map", len(lines))
-    return bill, seconds, jobs.get(job.id)
+    return bill, traced.trace, jobs.get(job.id)
 
 
 def counted_by_the_stream(bill: Bill, images: int) -> Bill:
@@ -206,9 +207,9 @@ def old_enough(rebuilding: Rebuilding) -> Rebuilding:
 
 
 def as_in_a_large_tenant(used: Counter[tuple[str, str]], count: int) -> Counter[tuple[str, str]]:
-    """A part of 10^6 images has 244; what is asked for once a part, as many as were taken."""
+    """A part has _LARGE images; what is asked for once a part, as many as were taken."""
     once = ("ListObjectVersions", "JobsTable", "reports of parts", "parts", "children of the map")
-    shares = {line: n * count / 244 if line[1] in once else n for line, n in used.items()}
+    shares = {line: n * count / _LARGE if line[1] in once else n for line, n in used.items()}
     return Counter(shares)  # type: ignore[arg-type]  # a Counter counts fractions too
 
 
@@ -229,7 +230,8 @@ def generated(images: int, tenant_of: str = TENANT) -> list[str]:
     for start in range(0, len(items), 25):
         puts = [{"PutRequest": {"Item": item}} for item in items[start : start + 25]]
         dynamodb.batch_write_item(RequestItems={"AssetsTable": puts})
-    return chosen
+    each = ranges_of_a_part(images, digits)
+    return [f"{some[0]}-{some[-1]}" if each > 1 else some[0] for some in batched(chosen, each, strict=True)]
 
 
 def record(tenant: str, id_: str) -> dict[str, Any]:
@@ -306,11 +308,16 @@ def measured(images: Sequence[Picture]) -> tuple[dict[str, Any], list[Goal]]:
     make_account(["originals", "renditions"])
     jobs, rebuilding, count = Jobs("JobsTable"), worker(CHANGED), len(images)
     uploaded(images)
-    bill, seconds, job = look(jobs, rebuilding, [""], 0)
+    bill, trace, job = look(jobs, rebuilding, [""], 0)
     assert job.tally.counts["rebuilt"] == count, job
-    later, more, job = look(jobs, old_enough(rebuilding), [""], 1)
+    later, later_trace, job = look(jobs, old_enough(rebuilding), [""], 1)
     assert job.tally.counts["removed"] == count, job
     whole = Bill(as_in_a_large_tenant(bill.used + later.used, count))
+    seconds, more = trace.processor, later_trace.processor
+    billed = {
+        n: sum(one.of_a_part(_LARGE, most=n) for one in (trace, later_trace)) for n in (1, 4, 8, 16, 32)
+    }
+    whole.add(GB_SECOND, "worker", billed[AT_ONCE] * count * VCPU_GB)
     text, first = shown(price(counted_by_the_stream(whole, count), count, prices))
     loop = plain_loop(images)
     print(f"\n## One changed preset, {count} images, and what it replaced removed\n\n{text}")
@@ -319,20 +326,24 @@ def measured(images: Sequence[Picture]) -> tuple[dict[str, Any], list[Goal]]:
         for name, cpu in (("worker", seconds + more), ("plain loop, same engine", loop))
     ]
     print(f"\n{table(('', 'CPU-ms an image', 'images a second and core'), rates)}")
+    told = ", ".join(f"{n}: {1000 * seconds:.0f}" for n, seconds in billed.items())
+    print(f"\nbilled ms an image, by images taken at once: {told}")
 
     growth, totals = [], {}
     for size in SIZES:
         forget_records()
         within = generated(size)
         there = sum(1 for prefix in within for _ in rebuilding.assets.ids_within(TENANT, prefix))
-        bill, seconds_again, job = look(jobs, rebuilding, within, 0)
+        bill, again, job = look(jobs, rebuilding, within, 0)
         assert (job.tally.skipped, job.tally.done) == (there, 0), job
+        bill.add(GB_SECOND, "worker", again.billed(most=AT_ONCE) * VCPU_GB)
         priced = price(bill, there, prices)
-        _, totals[size] = shown(priced)
+        _, looked = shown(priced)
+        totals[size] = looked + planning_of(LOOK, size)
         made = sum(n for (name, what), n in bill.used.items() if what == "ListObjectVersions")
         reads = sum(units for (name, _), (units, _) in priced.items() if name == "DynamoDB read unit")
         growth.append((f"{size:,}", f"{there / len(within):.0f}", f"{made / there:.4f}", f"{reads:.3f}",
-                       f"{1000 * seconds_again / there:.2f}", f"{totals[size]:.3f}"))  # fmt: skip
+                       f"{1000 * again.processor / there:.2f}", f"{totals[size]:.3f}"))  # fmt: skip
     header = ("records", "a part", "listings an image", "read units an image", "CPU-ms an image",
               "USD a million")  # fmt: skip
     print(f"\n## Nothing to do\n\n{table(header, growth)}")
@@ -347,6 +358,7 @@ def measured(images: Sequence[Picture]) -> tuple[dict[str, Any], list[Goal]]:
         "first": first,
         "second": totals,
         "growth": growth,
+        "billed_ms": billed,
         "cpu_of_plain_loop": (seconds + more) / loop,
     }, goals
 
