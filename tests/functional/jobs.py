@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import count
+from threading import Barrier
 from typing import Any
 
 from catalog.adapters.jobs_table import Jobs
@@ -118,3 +120,15 @@ class JobRun:
         for name, service in (("job_planner", "planning"), *((name, "parts") for name in WORKERS.values())):
             function = self.cloud.function(name)
             setattr(function, service, on_clock(getattr(function, service), clock))
+
+
+def met_by_the_first(number: int, method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method; none of its first calls goes on before all of them are made."""
+    everybody, calls = Barrier(number, timeout=60), count()
+
+    def waits_for_the_others(*told: Any, **also: Any) -> Any:
+        if next(calls) < number:
+            everybody.wait()
+        return method(*told, **also)
+
+    return waits_for_the_others

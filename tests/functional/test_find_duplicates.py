@@ -444,13 +444,9 @@ def test_an_upload_at_the_same_moment_finds_the_image_or_is_found_by_it(
     turns = [turn for _ in range(60) for turn in (0, 1) for _ in range(at_once)]
     with scheduler.in_charge():
         scheduler.take_turns(
-<<<<<<< HEAD
             turns,
-            lambda: worker.parts.carry_out(line),
+            lambda: alone.carry_out(line),
             lambda: ingest.arriving.take(key_of(HALF), in_time=False),
-=======
-            turns, lambda: alone.carry_out(line), lambda: ingest.ingestion.ingest(key_of(HALF))
->>>>>>> 4715a180 (Workers of imports, rebuilds and searches take several images at once; a rebuild of a small catalog has four parts instead of sixteen)
         )
     run.to_the_end()
     cloud.drain()

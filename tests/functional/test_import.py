@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
-from threading import Barrier
 from typing import Any
 
 import botocore.client
@@ -28,7 +26,7 @@ from imaging.inspection import inspect
 from infra.local.events import REGION
 from infra.pictures.images import jpeg_bytes, noisy_scene
 from tests.functional.cloud import Answer, Cloud
-from tests.functional.jobs import JobRun
+from tests.functional.jobs import JobRun, met_by_the_first
 from tests.functional.test_crashes import BROKEN, HALF, PHOTO, PRESETS, id_of
 
 SHOP = "old-shop-photos"
@@ -672,18 +670,6 @@ def test_a_manifest_that_is_none_fails_the_job(shop: Cloud) -> None:
 
 
 # --- Side by side -------------------------------------------------------------------------------------------
-
-
-def met_by_the_first(number: int, method: Callable[..., Any]) -> Callable[..., Any]:
-    """The method; none of its first calls goes on before all of them are made."""
-    everybody, calls = Barrier(number, timeout=60), count()
-
-    def waits_for_the_others(*told: Any, **also: Any) -> Any:
-        if next(calls) < number:
-            everybody.wait()
-        return method(*told, **also)
-
-    return waits_for_the_others
 
 
 def test_a_worker_copies_four_objects_at_once_and_decodes_one_at_a_time(

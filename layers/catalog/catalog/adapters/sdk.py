@@ -31,9 +31,9 @@ _CONFIGS: Final[Mapping[str, Config]] = {
     "s3": _CONFIG.merge(
         Config(signature_version="s3v4", s3={"addressing_style": "virtual"}, max_pool_connections=16)
     ),
-    # PynamoDB makes requests of the right shape; a lookup of near-duplicates sends 16 of them at once, an
+    # PynamoDB makes requests of the right shape; a lookup of near-duplicates sends ten of them at once, an
     # import's worker those of eight images.
-    "dynamodb": _CONFIG.merge(Config(read_timeout=10, parameter_validation=False, max_pool_connections=128)),
+    "dynamodb": _CONFIG.merge(Config(read_timeout=10, parameter_validation=False, max_pool_connections=80)),
 }
 _ATTEMPTS: Final = 3
 _CREATING: Final = Lock()  # a session of botocore makes one client at a time

@@ -32,15 +32,15 @@ UNITS: Final[Mapping[JobKind, Mapping[str, Unit]]] = {
     },
     # A rejected object or a duplicate is read, too.  A seen object is only looked up.
     JobKind.IMPORT: {
-        "new": Unit(44e-6, 0.2),
+        "new": Unit(40e-6, 0.2),
         "duplicates": Unit(4e-6, 0.1),
         "known": Unit(0.5e-6, 0.001),
         "not_images": Unit(0.1e-6, 0.001),
         "failed": Unit(5e-6, 0.1),
     },
-    # 16 writes of bands are over half of "done".  Each candidate is read and compared on pixels.
+    # Ten writes of bands are nearly half of "done".  Each candidate is read and compared on pixels.
     JobKind.FIND_DUPLICATES: {
-        "done": Unit(17e-6, 0.1),
+        "done": Unit(13e-6, 0.1),
         "skipped": Unit(0.2e-6, 0.001),
         "failed": Unit(3e-6, 0.1),
         "compared": Unit(11e-6, 0.3),
