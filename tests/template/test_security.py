@@ -25,7 +25,8 @@ def holders(action: str, resource: str = "") -> set[str]:
 def test_only_the_functions_that_must_can_write_or_delete_objects() -> None:
     assert holders("s3:PutObject", "Originals") == {"RequestUpload", "ImportWorker"}
     # An erased image may leave near-duplicates that have to be rendered.
-    assert holders("s3:PutObject", "Renditions") == {"Render", "ImportWorker", "RebuildWorker", "EraseWorker"}
+    renderers = {"Ingest", "Render", "ImportWorker", "RebuildWorker", "EraseWorker"}
+    assert holders("s3:PutObject", "Renditions") == renderers
     workers = {"ImportWorker", "PurgeWorker", "RebuildWorker", "EraseWorker"}
     assert holders("s3:DeleteObject") == {"Ingest", "Purge", *workers}
 
@@ -68,7 +69,7 @@ def test_a_version_that_purge_left_restorable_can_be_deleted_by_an_erasure_alone
         for grant in changing
         if ("Version" in grant[1] or "Lifecycle" in grant[1]) and grant[0] != "EraseWorker"
     ]
-    assert {function for function, _, _ in found} == {"Render", "ImportWorker", "RebuildWorker"}
+    assert {function for function, _, _ in found} == {"Ingest", "Render", "ImportWorker", "RebuildWorker"}
     for _, action, where in found:
         assert action == "s3:DeleteObjectVersion"
         assert "RenditionsBucket" in where
