@@ -18,7 +18,12 @@ clients = Clients(settings.clients_table())
 comparing = Comparing(
     assets=Assets(settings.assets_table()),
     originals=Originals(settings.originals_bucket()),
-    measure=partial(measure, presets_per_job=settings.presets_per_job(), limits=settings.pixel_limits()),
+    measure=partial(
+        measure,
+        presets_per_job=settings.presets_per_job(),
+        limits=settings.pixel_limits(),
+        rendered_on_arrival=settings.pixels_rendered_on_arrival(),
+    ),
     presets=settings.presets(),
     max_upload_bytes=settings.max_upload_bytes(),
 )

@@ -327,7 +327,9 @@ def test_no_trick_in_a_query_is_answered_but_as_documented(world: World) -> None
 def test_no_trick_in_a_body_is_answered_but_as_documented(
     world: World, method: str, template: str, content_type: str
 ) -> None:
-    path = template.format(id=world.images[0], other=world.images[1], tenant=world.tenant, name="shop")
+    path = template.format(
+        id=world.images[0], other=world.images[1], tenant=world.tenant, name="shop", reference="sku-1"
+    )
     for body in BODY_TRICKS.values():
         answer = world.client.call(method, path, data=body, headers={"Content-Type": content_type.encode()})
         refusal(answer, method, template)

@@ -270,7 +270,7 @@ def test_where_near_duplicates_are_linked_each_keeps_its_renditions(cloud: Cloud
     half = cloud.asset(id_of(HALF))
     assert half.near_duplicate
     assert half.shows_its_own
-    assert told["counts"] == {"compared": 1, "joined": 1}
+    assert told["counts"]["joined"] == 1  # each may be compared with the other, side by side
 
 
 def test_where_near_duplicates_are_off_only_a_dry_run_is_carried_out(cloud: Cloud) -> None:

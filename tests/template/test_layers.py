@@ -123,6 +123,7 @@ def _stand_in(name):
     return {
         "PRESETS": '[{"name": "thumb", "width": 200, "height": 200}]',
         "PRESETS_PER_JOB": "1",
+        "PIXELS_RENDERED_ON_ARRIVAL": "50000000",
         "MAX_UPLOAD_BYTES": "10485760",
         "PIXEL_LIMITS": "{}",
         "PURGE_GRACE_DAYS": "30",

@@ -144,6 +144,16 @@ def test_an_original_too_large_to_be_decoded_for_every_job_is_decoded_for_one(
     assert compare(photo) == together
 
 
+@pytest.mark.parametrize(("pixels", "at_once"), [(2000 * 1500, True), (2000 * 1500 - 1, False)])
+def test_an_original_that_ingest_renders_is_measured_as_ingest_renders_it(pixels: int, at_once: bool) -> None:
+    photo = images.jpeg_bytes(images.noisy_scene(1, (2000, 1500)))
+    measured = comparison.measure(
+        photo, DEFAULT_PRESETS, presets_per_job=1, limits=DEFAULT_PIXEL_LIMITS, rendered_on_arrival=pixels
+    )
+    together = comparison.measure(photo, DEFAULT_PRESETS, presets_per_job=3, limits=DEFAULT_PIXEL_LIMITS)
+    assert (measured == together) is at_once
+
+
 def test_every_format_is_measured_in_the_same_size_and_order() -> None:
     for each in compare(images.jpeg_bytes(images.product_photo(1, (900, 700)))):
         assert [encoding.format for encoding in each.encodings] == ["jpeg", "webp", "avif", "png"]

@@ -42,12 +42,18 @@ _DIGITS: Final = 4
 
 
 def measure(
-    data: bytes, presets: Sequence[Preset], *, presets_per_job: int, limits: PixelLimits
+    data: bytes,
+    presets: Sequence[Preset],
+    *,
+    presets_per_job: int,
+    limits: PixelLimits,
+    rendered_on_arrival: int = 0,
 ) -> tuple[PresetComparison, ...]:
     """What each preset would make of the original `data`, in the order given.
 
-    Presets are rendered together as render jobs name them, since a preset scaled down from a larger one of
-    its job differs by a percent of its bytes; where that takes more than MAX_DECODED_PIXELS, all together.
+    Presets are rendered together as ingest or render jobs do it, since a preset scaled down from a larger one
+    of its job differs by a percent of its bytes.  All are together where the original has at most
+    `rendered_on_arrival` pixels, or jobs would take more than MAX_DECODED_PIXELS.
     Raises ImageRejectedError as `render` does, and too_many_pixels where the presets alone would make more
     than MAX_COMPARED_PIXELS of it.
     """
@@ -55,7 +61,7 @@ def measure(
     shown = container.shown_size
     variants = _variants(presets, shown)
     jobs = list(batched(presets, presets_per_job, strict=False))
-    if len(jobs) * container.coded_pixels > MAX_DECODED_PIXELS:
+    if shown[0] * shown[1] <= rendered_on_arrival or len(jobs) * container.coded_pixels > MAX_DECODED_PIXELS:
         jobs = [tuple(presets)]
     ideals = _ideals(data, presets, limits)
     encodings: dict[str, list[Encoding]] = {preset.name: [] for preset in presets}
